@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Where things are: folders of the checkout and programs of the machine.
+//!
+//! Depends on: nothing.
+
+use std::ffi::OsString;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// The workspace's folder.
+pub(crate) fn root() -> &'static Path {
+    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
+    xtask.parent().unwrap_or(xtask)
+}
+
+/// The workspace's target folder.
+pub(crate) fn target() -> PathBuf {
+    root().join("target")
+}
+
+/// The folder the BPF objects are copied to.
+pub(crate) fn objects() -> PathBuf {
+    target().join("bpf")
+}
+
+/// `PATH`.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "where programs are is what this module answers"
+)]
+pub(crate) fn search_path() -> OsString {
+    std::env::var_os("PATH").unwrap_or_default()
+}
+
+/// The full path of a program, looked for in `PATH` and in the folders of system programs.
+pub(crate) fn program(name: &str) -> Option<PathBuf> {
+    std::env::split_paths(&search_path())
+        .chain(["/usr/local/sbin", "/usr/sbin", "/sbin", "/bin", "/usr/bin"].map(PathBuf::from))
+        .map(|folder| folder.join(name))
+        .find(|file| {
+            file.metadata()
+                .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+        })
+}
+
+/// Whether this process has root's user id.
+pub(crate) fn is_root() -> bool {
+    Path::new("/proc/self").metadata().is_ok_and(|me| me.uid() == 0)
+}

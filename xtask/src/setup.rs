@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `cargo xtask setup`: what building and testing need beyond stable Rust.
+//!
+//! Problem: the BPF toolchain, the tools of the tests and another kernel are not on a fresh machine.
+//! Mechanism: a purpose is a list of needs; each need is probed by a file, so that a complete machine costs no
+//! process start worth naming; only what is missing is installed, after saying what and why.
+//! Invariants: idempotent; nothing is installed without a line that says so; never asks.
+//! Depends on: apt-get on Debian 12; elsewhere it names what is missing.
+
+mod debian;
+mod kernel;
+mod rust;
+
+pub(crate) use kernel::{Kernel, unpacked as unpacked_kernels};
+
+use anyhow::Result;
+use clap::ValueEnum;
+
+/// Options of `setup`.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// What the machine is to be ready for; `test` includes `build`
+    #[arg(long = "for", value_enum, default_value = "test", value_name = "PURPOSE")]
+    purpose: Purpose,
+}
+
+/// What a machine can be made ready for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Purpose {
+    /// The BPF object
+    Build,
+    /// The test suites, with `build`
+    Test,
+    /// The benches, with `build`
+    Bench,
+    /// Debian's own kernel under QEMU, with `test`
+    Kernels,
+    /// The fuzz targets
+    Fuzz,
+    /// All of these
+    All,
+}
+
+/// Installs what the purpose lacks, and says so when nothing is.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    need(options.purpose)?;
+    eprintln!("setup: everything for `{}` is here", options.purpose.name());
+    Ok(())
+}
+
+/// Installs what the purpose lacks; silent when nothing is.
+pub(crate) fn need(purpose: Purpose) -> Result<()> {
+    match purpose {
+        Purpose::Build => build(),
+        Purpose::Test => build().and_then(|()| test()),
+        Purpose::Bench => build().and_then(|()| debian::install(debian::BENCH)),
+        Purpose::Kernels => build().and_then(|()| test()).and_then(|()| kernels()),
+        Purpose::Fuzz => fuzz(),
+        Purpose::All => [Purpose::Kernels, Purpose::Bench, Purpose::Fuzz]
+            .into_iter()
+            .try_for_each(need),
+    }
+}
+
+fn build() -> Result<()> {
+    rust::bpf_compiler()?;
+    rust::bpf_linker()
+}
+
+fn test() -> Result<()> {
+    debian::install(debian::TEST)?;
+    rust::component("clippy", "cargo-clippy")?;
+    rust::component("rustfmt", "cargo-fmt")?;
+    rust::cargo_tool(&rust::CARGO_DENY)
+}
+
+fn kernels() -> Result<()> {
+    debian::install(debian::KERNELS)?;
+    kernel::fetch()
+}
+
+fn fuzz() -> Result<()> {
+    rust::nightly("cargo-fuzz needs a nightly compiler")?;
+    rust::cargo_tool(&rust::CARGO_FUZZ)
+}
+
+impl Purpose {
+    fn name(self) -> String {
+        self.to_possible_value()
+            .map(|value| value.get_name().to_owned())
+            .unwrap_or_default()
+    }
+}

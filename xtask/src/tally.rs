@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Counting what the runners say they ran.
+//!
+//! Mechanism: libtest and libtest-mimic end each binary with `test result: ok. 3 passed; 0 failed; 1 ignored; …`.
+//! Invariants: only such lines count; a line that is one but cannot be read is no line at all, and the caller's exit
+//! status decides.
+//! Depends on: process.
+
+use crate::process;
+use anyhow::Result;
+use std::fmt;
+use std::iter::Sum;
+use std::process::Command;
+
+/// Numbers of tests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    /// Ran and were right.
+    pub(crate) passed: usize,
+    /// Ran and were wrong, or could not run where they must.
+    pub(crate) failed: usize,
+    /// Did not run.
+    pub(crate) skipped: usize,
+}
+
+/// What became of a suite that was not in error.
+pub(crate) enum Outcome {
+    /// It ran; the tally says how it went.
+    Ran(Tally),
+    /// It did not run, because of this.
+    Skipped(String),
+}
+
+impl Tally {
+    /// One thing that was right.
+    pub(crate) const PASSED: Self = Self {
+        passed: 1,
+        failed: 0,
+        skipped: 0,
+    };
+    /// One thing that was wrong.
+    pub(crate) const FAILED: Self = Self {
+        passed: 0,
+        failed: 1,
+        skipped: 0,
+    };
+    /// One thing that did not run.
+    pub(crate) const SKIPPED: Self = Self {
+        passed: 0,
+        failed: 0,
+        skipped: 1,
+    };
+
+    /// Adds what a line says, if it is a runner's result line.
+    pub(crate) fn read(&mut self, line: &str) {
+        if let Some(found) = result_line(line) {
+            *self = *self + found;
+        }
+    }
+}
+
+/// Runs tests and sums what they say; a runner that fails without a failed test is one failure.
+pub(crate) fn counted(command: &mut Command) -> Result<Tally> {
+    let mut tally = Tally::default();
+    let status = process::follow(command, |line| tally.read(line))?;
+    if !status.success() && tally.failed == 0 {
+        tally = tally + Tally::FAILED;
+    }
+    Ok(tally)
+}
+
+impl std::ops::Add for Tally {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            passed: self.passed + other.passed,
+            failed: self.failed + other.failed,
+            skipped: self.skipped + other.skipped,
+        }
+    }
+}
+
+impl Sum for Tally {
+    fn sum<I: Iterator<Item = Self>>(tallies: I) -> Self {
+        tallies.fold(Self::default(), |sum, one| sum + one)
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} passed, {} failed", self.passed, self.failed)?;
+        if self.skipped > 0 {
+            write!(f, ", {} skipped", self.skipped)?;
+        }
+        Ok(())
+    }
+}
+
+fn result_line(line: &str) -> Option<Tally> {
+    let (verdict, counts) = line.trim().strip_prefix("test result: ")?.split_once(". ")?;
+    // A terminal gets the verdict in colour.
+    if !(verdict.contains("ok") || verdict.contains("FAILED")) {
+        return None;
+    }
+    let count = |what: &str| {
+        counts
+            .split("; ")
+            .find_map(|part| part.strip_suffix(what)?.trim().parse().ok())
+    };
+    Some(Tally {
+        passed: count("passed")?,
+        failed: count("failed")?,
+        skipped: count("ignored")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tally(text: &str) -> Tally {
+        let mut tally = Tally::default();
+        text.lines().for_each(|line| tally.read(line));
+        tally
+    }
+
+    #[test]
+    fn result_lines_of_all_binaries_are_summed() {
+        let text = "running 3 tests\n\
+            test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n\
+            test a ... FAILED\n\
+            test result: FAILED. 10 passed; 2 failed; 1 ignored; 0 measured; 4 filtered out; finished in 3.21s\n";
+        assert_eq!(
+            tally(text),
+            Tally {
+                passed: 13,
+                failed: 2,
+                skipped: 1
+            }
+        );
+    }
+
+    #[test]
+    fn the_line_of_libtest_mimic_is_read_too() {
+        let text = "test result: ok. 7 passed; 0 failed; 2 ignored; 0 measured; 0 filtered out; finished in 1.5s";
+        assert_eq!(
+            tally(text),
+            Tally {
+                passed: 7,
+                failed: 0,
+                skipped: 2
+            }
+        );
+    }
+
+    #[test]
+    fn a_verdict_in_colour_is_read() {
+        let text = "test result: \u{1b}[32mok\u{1b}[0m. 1 passed; 0 failed; 0 ignored; 0 measured";
+        assert_eq!(tally(text), Tally::PASSED);
+    }
+
+    #[test]
+    fn other_lines_do_not_count() {
+        assert_eq!(
+            tally("test result\n3 passed; 0 failed\ntest result: ok. many passed\n"),
+            Tally::default()
+        );
+    }
+
+    #[test]
+    fn the_last_line_names_skipped_only_if_there_are_any() {
+        assert_eq!(
+            Tally {
+                passed: 3,
+                failed: 0,
+                skipped: 0
+            }
+            .to_string(),
+            "3 passed, 0 failed"
+        );
+        assert_eq!(
+            Tally {
+                passed: 3,
+                failed: 1,
+                skipped: 2
+            }
+            .to_string(),
+            "3 passed, 1 failed, 2 skipped"
+        );
+    }
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `cargo xtask test`: the suites, in order, with one verdict.
+//!
+//! Problem: a run must end with numbers that can be trusted: what ran, what failed, what was not run and why.
+//! Mechanism: each suite is one function in `suite`; the runners' own result lines are summed.
+//! Invariants: the last line is `N passed, M failed` (`, K skipped` if any); a suite that cannot run is skipped with a
+//! reason, and failed under `CI=true` or `--require`; every suite runs even if an earlier one failed.
+//! Depends on: tally, setup, object, kernels, fuzz, layers.
+
+mod suite;
+
+use crate::tally::{Outcome, Tally};
+use anyhow::{Result, bail};
+use std::time::{Duration, Instant};
+use suite::Suite;
+
+/// Options of `test`.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Suites to run; all but `kernels` when none is named
+    #[arg(value_enum)]
+    suites: Vec<Suite>,
+    /// Also the suites that take long (kernels)
+    #[arg(long)]
+    all: bool,
+    /// What cannot run here fails
+    #[arg(long)]
+    require: bool,
+}
+
+/// Runs the suites and prints the verdict; `ci`: nothing may be skipped.
+pub(crate) fn run(options: &Options, ci: bool) -> Result<()> {
+    let strict = ci || options.require;
+    let rows: Vec<_> = options
+        .chosen()
+        .into_iter()
+        .map(|suite| measured(suite, strict))
+        .collect();
+    let total: Tally = rows.iter().map(|row| row.tally).sum();
+    print_table(&rows);
+    println!("{total}");
+    if total.failed > 0 {
+        bail!("{} failed", total.failed);
+    }
+    Ok(())
+}
+
+impl Options {
+    fn chosen(&self) -> Vec<Suite> {
+        match (self.suites.is_empty(), self.all) {
+            (false, _) => self.suites.clone(),
+            (true, true) => Suite::ALL.to_vec(),
+            (true, false) => Suite::ALL.into_iter().filter(|suite| !suite.takes_long()).collect(),
+        }
+    }
+}
+
+struct Row {
+    suite: Suite,
+    tally: Tally,
+    took: Duration,
+    remark: String,
+}
+
+fn measured(suite: Suite, strict: bool) -> Row {
+    eprintln!("\n=== {suite} ===");
+    let begun = Instant::now();
+    let (tally, remark) = match suite.run(strict) {
+        Ok(Outcome::Ran(tally)) => (tally, String::new()),
+        Ok(Outcome::Skipped(why)) if strict => (Tally::FAILED, format!("must not be skipped: {why}")),
+        Ok(Outcome::Skipped(why)) => (Tally::SKIPPED, format!("skipped: {why}")),
+        Err(error) => (Tally::FAILED, format!("{error:#}")),
+    };
+    if !remark.is_empty() {
+        eprintln!("{suite}: {remark}");
+    }
+    Row {
+        suite,
+        tally,
+        took: begun.elapsed(),
+        remark,
+    }
+}
+
+fn print_table(rows: &[Row]) {
+    println!("\n{:<12} {:>7}  result", "suite", "minutes");
+    for row in rows {
+        let minutes = row.took.as_secs_f64() / 60.0;
+        println!(
+            "{:<12} {minutes:>7.1}  {}  {}",
+            row.suite.to_string(),
+            row.tally,
+            row.remark.lines().next().unwrap_or("")
+        );
+    }
+}
