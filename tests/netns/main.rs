@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The suite of truth: every case over real sockets between network namespaces.
+//!
+//! `cargo test -p tests --test netns -- NAME`; `SLUICE_LONG=1` for all seeds, `SLUICE_DEBUG=1` for a way in.
+
+mod http1;
+
+use std::process::ExitCode;
+
+use tests::role::{self, Job};
+use tests::{suite, truth};
+
+const JOBS: &[(&str, Job)] = &[("serve", truth::serve)];
+
+fn main() -> ExitCode {
+    role::play_if_asked(JOBS);
+    let mut cases = Vec::new();
+    cases.extend(http1::cases());
+    suite::main(cases)
+}

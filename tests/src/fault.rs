@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A network that misbehaves: loss by the firewall, everything else by a relay, segment sizes by the offloads.
+//!
+//! Depends on: nftables, ethtool, TUN devices.
+
+mod firewall;
+mod offload;
+mod relay;
+
+pub use firewall::{Loss, lose, lose_own_output};
+pub use offload::{OFFLOADS, offload};
+pub use relay::{Mischief, Relay};
