@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0
+//! Counting: per CPU where sums do, shared where all CPUs must agree.
+
+use abi::{EVENT_POD_BURST, EVENT_REVISION_BURST, Event, LATENCY_BUCKETS, PodCounts, PodShared, STATUS_CLASSES};
+use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
+use wire::Note;
+
+use crate::atomic::{add, add_and_get, compare_exchange, load};
+use crate::maps::{COUNTS, EVENTS, REVISIONS, SHARED};
+
+/// Where a pod's events go.
+#[derive(Clone, Copy)]
+pub struct Account {
+    pub counts: *mut PodCounts,
+    pub shared: *mut PodShared,
+    pub pod: u64,
+}
+
+/// A field of the pod's counts.
+macro_rules! field {
+    ($account:expr, $field:ident) => {
+        // SAFETY: `counts` is a map value for as long as the program runs.
+        unsafe { &raw mut (*$account.counts).$field }
+    };
+}
+
+impl Account {
+    /// The account of a pod; None when the index is out of range.
+    #[inline(always)]
+    pub fn of(pod: u32) -> Option<Self> {
+        let counts = COUNTS.get_ptr_mut(pod)?;
+        let shared = SHARED.get_ptr_mut(pod)?;
+        Some(Self { counts, shared, pod: u64::from(pod) })
+    }
+
+    #[inline(always)]
+    pub fn started(&mut self, time: u64) {
+        core_event::<true>(self.counts, 1, time);
+        shared_start(self.shared, self.pod as u32, time);
+    }
+
+    #[inline(always)]
+    pub fn ended(&mut self, count: u32, time: u64) {
+        core_event::<false>(self.counts, u64::from(count), time);
+        shared_end(self.shared, u64::from(count));
+    }
+
+    #[inline(always)]
+    pub fn measured(&mut self, nanoseconds: u64) {
+        let bucket = log2(nanoseconds);
+        if (bucket as usize) < LATENCY_BUCKETS {
+            // SAFETY: inside the array of a map value.
+            add(unsafe { field!(self, latency).cast::<u64>().add(bucket as usize) }, 1);
+        } else {
+            // SAFETY: as above.
+            add(unsafe { field!(self, latency).cast::<u64>().add(LATENCY_BUCKETS - 1) }, 1);
+        }
+    }
+
+    #[inline(always)]
+    pub fn status(&mut self, class: u32) {
+        if (class as usize) < STATUS_CLASSES {
+            // SAFETY: inside the array of a map value.
+            add(unsafe { field!(self, status).cast::<u64>().add(class as usize) }, 1);
+        }
+    }
+
+    #[inline(always)]
+    pub fn note(&mut self, note: Note) {
+        match note {
+            Note::Late => add(field!(self, late), 1),
+            Note::Uncertain => add(field!(self, uncertain), 1),
+            Note::Resync => add(field!(self, resyncs), 1),
+            Note::Gap => add(field!(self, gaps), 1),
+            Note::Opaque => add(field!(self, opaque), 1),
+            Note::Http2 => add(field!(self, http2), 1),
+            Note::Tunnel => add(field!(self, tunnels), 1),
+            Note::Overflow => add(field!(self, stream_overflow), 1),
+            Note::Unmeasured => add(field!(self, unmeasured), 1),
+            Note::Probe => add(field!(self, probes), 1),
+            Note::Aborted(count) => add(field!(self, aborted), u64::from(count)),
+        }
+    }
+
+    #[inline(always)]
+    pub fn bytes_in(&self, count: u32) {
+        add(field!(self, bytes_in), u64::from(count));
+    }
+
+    #[inline(always)]
+    pub fn bytes_out(&self, count: u32) {
+        add(field!(self, bytes_out), u64::from(count));
+    }
+
+    #[inline(always)]
+    pub fn connected(&self) {
+        add(field!(self, connections), 1);
+        // SAFETY: a map value.
+        add(unsafe { &raw mut (*self.shared).connections }, 1);
+    }
+
+    #[inline(always)]
+    pub fn closed(&self) {
+        add(field!(self, closed), 1);
+        // SAFETY: a map value.
+        add(unsafe { &raw mut (*self.shared).connections }, !0);
+    }
+
+    #[inline(always)]
+    pub fn storage_failed(&self) {
+        add(field!(self, storage_failed), 1);
+    }
+
+    #[inline(always)]
+    pub fn probe(&self) {
+        add(field!(self, probes), 1);
+    }
+}
+
+/// CLOCK_MONOTONIC, ns.
+#[inline(always)]
+pub fn now() -> u64 {
+    // SAFETY: no argument, no failure.
+    unsafe { bpf_ktime_get_ns() }
+}
+
+/// One guarded update of [`abi::Core`]: `begin` first, `end` last. The adds are single instructions, in program order
+/// on their own CPU, and the reader copies in address order.
+#[inline(never)]
+fn core_event<const START: bool>(counts: *mut PodCounts, count: u64, time: u64) {
+    // SAFETY: a map value.
+    let core = unsafe { &raw mut (*counts).core };
+    // SAFETY: as above, for each field.
+    unsafe {
+        add(&raw mut (*core).begin, 1);
+        if START {
+            add(&raw mut (*core).started, count);
+            add(&raw mut (*core).sum_start, time.wrapping_mul(count));
+        } else {
+            add(&raw mut (*core).ended, count);
+            add(&raw mut (*core).sum_end, time.wrapping_mul(count));
+        }
+        add(&raw mut (*core).end, 1);
+    }
+}
+
+#[inline(never)]
+fn shared_start(shared: *mut PodShared, pod: u32, time: u64) {
+    // SAFETY: a map value.
+    let (in_flight, maximum, threshold, revision) = unsafe {
+        (&raw mut (*shared).in_flight, &raw mut (*shared).maximum, (*shared).threshold, (*shared).revision)
+    };
+    rise(in_flight, maximum, threshold, EVENT_POD_BURST, pod, time);
+    if revision != 0 {
+        let Some(shared) = REVISIONS.get_ptr_mut(revision) else { return };
+        // SAFETY: a map value.
+        let (in_flight, maximum, threshold) =
+            unsafe { (&raw mut (*shared).in_flight, &raw mut (*shared).maximum, (*shared).threshold) };
+        rise(in_flight, maximum, threshold, EVENT_REVISION_BURST, revision, time);
+    }
+}
+
+/// Adds one in flight, keeps the maximum, and tells when the threshold is reached from below.
+#[inline(always)]
+fn rise(in_flight: *mut u64, maximum: *mut u64, threshold: u64, kind: u32, index: u32, time: u64) {
+    let value = add_and_get(in_flight, 1);
+    let mut tries = 0;
+    while tries < 4 {
+        tries += 1;
+        let highest = load(maximum);
+        // Signed: an end may be counted before its start on another CPU.
+        if value as i64 <= highest as i64 || compare_exchange(maximum, highest, value) {
+            break;
+        }
+    }
+    if threshold != 0 && value == threshold {
+        raise(&Event { kind, index, value, time, ..Event::default() });
+    }
+}
+
+#[inline(never)]
+fn shared_end(shared: *mut PodShared, count: u64) {
+    // SAFETY: a map value.
+    let (in_flight, revision) = unsafe { (&raw mut (*shared).in_flight, (*shared).revision) };
+    add(in_flight, count.wrapping_neg());
+    if revision != 0 {
+        let Some(shared) = REVISIONS.get_ptr_mut(revision) else { return };
+        // SAFETY: a map value.
+        add(unsafe { &raw mut (*shared).in_flight }, count.wrapping_neg());
+    }
+}
+
+/// Tells userspace; a full ring loses the event (the next tick sees the counters).
+#[inline(always)]
+pub fn raise(event: &Event) {
+    let _ = EVENTS.output::<Event>(event, 0);
+}
+
+/// Floor of the binary logarithm; 0 for 0.
+#[inline(always)]
+const fn log2(value: u64) -> u32 {
+    let mut v = value;
+    let mut bits = 0;
+    if v >> 32 != 0 {
+        v >>= 32;
+        bits += 32;
+    }
+    if v >> 16 != 0 {
+        v >>= 16;
+        bits += 16;
+    }
+    if v >> 8 != 0 {
+        v >>= 8;
+        bits += 8;
+    }
+    if v >> 4 != 0 {
+        v >>= 4;
+        bits += 4;
+    }
+    if v >> 2 != 0 {
+        v >>= 2;
+        bits += 2;
+    }
+    if v >> 1 != 0 {
+        bits += 1;
+    }
+    bits
+}
+

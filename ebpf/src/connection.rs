@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0
+//! State of a counted connection, in the storage of its socket: freed with it, nothing to size.
+
+use wire::{SLOTS, Side};
+
+/// One connection.
+#[repr(C)]
+pub struct Connection {
+    /// Shared words ([`wire::words`]).
+    pub words: [u64; wire::words::COUNT],
+    /// From the client; whoever holds the claim may touch it.
+    pub request: Side,
+    /// To the client; under the socket's lock.
+    pub response: Side,
+    /// Index in COUNTS and SHARED.
+    pub pod: u32,
+    #[doc(hidden)]
+    pub _pad: u32,
+}
+
+/// Streams of an HTTP/2 connection.
+#[repr(C)]
+pub struct Streams {
+    /// Slot words.
+    pub slots: [u64; SLOTS as usize],
+    /// When each began.
+    pub times: [u64; SLOTS as usize],
+}
+
+/// Segments kept.
+pub const KEPT: usize = 8;
+/// Most bytes of one.
+pub const KEPT_BYTES: usize = 4096;
+/// Bytes of all. Together with the entries below 8 KiB: optmem_max is 20 KiB before Linux 6.7.
+pub const KEPT_ROOM: usize = 7936;
+
+/// A segment that came too early.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Kept {
+    /// Its first sequence number.
+    pub seq: u32,
+    /// Its bytes in `Stash::bytes`; length 0 = free.
+    pub at: u16,
+    /// See `at`.
+    pub length: u16,
+}
+
+/// Segments of a request side that came too early.
+#[repr(C)]
+pub struct Stash {
+    /// Bytes used.
+    pub used: u32,
+    /// Entries used.
+    pub count: u32,
+    /// The segments.
+    pub kept: [Kept; KEPT],
+    /// Their bytes.
+    pub bytes: [u8; KEPT_ROOM],
+}
+
+/// Payload that came with the handshake, before its socket existed: seen with the listener, replayed by the
+/// establishment that follows at once on the same CPU.
+#[repr(C)]
+pub struct Handshake {
+    /// Remote port (network order) and sequence number tell whose it is.
+    pub port: u32,
+    /// First sequence number.
+    pub seq: u32,
+    /// Bytes, 0 = none.
+    pub length: u32,
+    #[doc(hidden)]
+    pub _pad: u32,
+    /// The payload.
+    pub bytes: [u8; 2 * HANDSHAKE_BYTES],
+}
+
+/// Most bytes kept of it (MSS of an Ethernet, and room).
+pub const HANDSHAKE_BYTES: usize = 2048;

@@ -1,0 +1,493 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0
+//! The cgroup_skb programs: [`wire`] over a packet, with the connection's state and the pod's counters around it.
+
+use core::ptr::null_mut;
+
+use aya_ebpf::bindings::{BPF_SK_STORAGE_GET_F_CREATE, __sk_buff, bpf_sock};
+use aya_ebpf::cty::c_void;
+use aya_ebpf::helpers::generated::{
+    bpf_loop, bpf_probe_read_kernel, bpf_sk_fullsock, bpf_sk_storage_get, bpf_skb_load_bytes, bpf_tcp_sock,
+};
+use wire::{BUFFER, Bytes, Note, Repeat, SLOTS, SPAN, Side, Slots, Tally, Turn, Words, words};
+
+use crate::account::{self, Account};
+use crate::atomic;
+use crate::connection::{Connection, HANDSHAKE_BYTES, KEPT, KEPT_BYTES, KEPT_ROOM, Kept, Stash, Streams};
+use crate::maps::{CONNECTIONS, HANDSHAKE, STASH, STREAMS};
+use crate::packet;
+
+/// TCP_LISTEN (include/net/tcp_states.h).
+const LISTEN: u32 = 10;
+
+/// Bytes come from the packet.
+const PACKET: u8 = 0;
+/// Bytes come from the data kept of the handshake.
+const KEPT_HANDSHAKE: u8 = 1;
+/// There are no bytes.
+const NOTHING: u8 = 2;
+
+/// What surrounds the machine while one packet is read.
+pub struct Surroundings<const FROM: u8> {
+    /// The packet, if bytes come from it.
+    skb: *mut __sk_buff,
+    sk: *mut bpf_sock,
+    connection: *mut Connection,
+    /// The side at hand; its scratch words keep what the verifier need not know.
+    side: *mut Side,
+    account: Account,
+    /// Null but while a frame is dealt with.
+    streams: *mut Streams,
+}
+
+/// The storage of a socket in one of the maps; null when there is none.
+#[inline(always)]
+fn storage<T>(map: &'static aya_ebpf::btf_maps::SkStorage<T>, sk: *mut bpf_sock, flags: u64) -> *mut T {
+    // SAFETY: a map and a full socket.
+    unsafe { bpf_sk_storage_get((&raw const *map).cast_mut().cast(), sk.cast(), null_mut(), flags) }.cast()
+}
+
+/// Requests.
+#[inline(always)]
+pub fn ingress(skb: *mut __sk_buff) {
+    let Some(packet) = packet::parse(skb) else { return };
+    // Pure acknowledgements leave here.
+    let length = packet.length();
+    if length == 0 {
+        return;
+    }
+    let Some(sk) = socket(skb) else { return };
+    let connection = storage(&CONNECTIONS, sk, 0);
+    if connection.is_null() {
+        keep_handshake(skb, sk, &packet);
+        return;
+    }
+    // SAFETY: a map value; the claim makes this CPU its only user.
+    let side = unsafe { &raw mut (*connection).request };
+    let Some(mut around) = Surroundings::<PACKET>::of(skb, sk, connection, side) else { return };
+    around.account.bytes_in(length);
+    // SAFETY: as above.
+    wire::request(&mut around, unsafe { &mut *side }, packet.segment);
+}
+
+/// Responses.
+#[inline(always)]
+pub fn egress(skb: *mut __sk_buff) {
+    let Some(packet) = packet::parse(skb) else { return };
+    let length = packet.length();
+    if length == 0 && !packet.fin() {
+        return;
+    }
+    let Some(sk) = socket(skb) else { return };
+    let connection = storage(&CONNECTIONS, sk, 0);
+    if connection.is_null() {
+        return;
+    }
+    // SAFETY: a map value; segments are sent under the socket's lock.
+    let side = unsafe { &raw mut (*connection).response };
+    let Some(mut around) = Surroundings::<PACKET>::of(skb, sk, connection, side) else { return };
+    around.account.bytes_out(length);
+    // SAFETY: as above.
+    wire::response(&mut around, unsafe { &mut *side }, packet.segment, packet.fin());
+}
+
+#[inline(always)]
+fn socket(skb: *mut __sk_buff) -> Option<*mut bpf_sock> {
+    // SAFETY: a context field; null is checked as the verifier demands.
+    unsafe {
+        let sk = (*skb).__bindgen_anon_2.sk;
+        if sk.is_null() {
+            return None;
+        }
+        let sk = bpf_sk_fullsock(sk);
+        if sk.is_null() { None } else { Some(sk) }
+    }
+}
+
+/// Data on the last packet of a handshake, or in a SYN (Fast Open), passes with the listener; the new socket's state
+/// is made a moment later on this CPU and asks for it here.
+#[inline(never)]
+fn keep_handshake(skb: *mut __sk_buff, sk: *mut bpf_sock, packet: &packet::Packet) {
+    // SAFETY: a full socket.
+    if unsafe { (*sk).state } != LISTEN {
+        return;
+    }
+    let Some(kept) = HANDSHAKE.get_ptr_mut(0) else { return };
+    let mut count = packet.length();
+    if count > HANDSHAKE_BYTES as u32 {
+        return;
+    }
+    count = visible(count);
+    if count == 0 || count > HANDSHAKE_BYTES as u32 {
+        return;
+    }
+    // SAFETY: a map value of this CPU; packets of one CPU are filtered one after another.
+    unsafe {
+        (*kept).length = 0;
+        if bpf_skb_load_bytes(skb.cast(), packet.segment.at, (&raw mut (*kept).bytes).cast(), count) == 0 {
+            (*kept).port = u32::from(packet.source_port);
+            (*kept).seq = packet.segment.seq.wrapping_add(u32::from(packet.syn()));
+            (*kept).length = count;
+        }
+    }
+}
+
+/// Reads what came with the handshake of a connection just established.
+#[inline(always)]
+pub fn replay_handshake(sk: *mut bpf_sock, connection: *mut Connection, port: u32) {
+    let Some(kept) = HANDSHAKE.get_ptr_mut(0) else { return };
+    // SAFETY: map values.
+    unsafe {
+        let length = (*kept).length;
+        if length == 0 || (*kept).port != port || length > HANDSHAKE_BYTES as u32 {
+            return;
+        }
+        (*kept).length = 0;
+        let side = &raw mut (*connection).request;
+        let Some(mut around) = Surroundings::<KEPT_HANDSHAKE>::of(null_mut(), sk, connection, side) else { return };
+        let segment = wire::Segment { seq: (*kept).seq, at: 0, end: length };
+        if segment.seq != (*connection).words[words::CLAIM] as u32 {
+            return;
+        }
+        around.account.bytes_in(length);
+        wire::request(&mut around, &mut *side, segment);
+    }
+}
+
+/// The connection is over.
+#[inline(always)]
+pub fn close(connection: *mut Connection) {
+    // SAFETY: a map value.
+    let side = unsafe { &raw mut (*connection).response };
+    let Some(mut around) = Surroundings::<NOTHING>::of(null_mut(), null_mut(), connection, side) else { return };
+    // SAFETY: as above.
+    wire::close_connection(&mut around, unsafe { &mut *side });
+    around.account.closed();
+}
+
+/// The connection counts as one request from now on.
+#[inline(always)]
+pub fn count_connection(connection: *mut Connection) {
+    // SAFETY: a map value nobody else uses yet.
+    let side = unsafe { &raw mut (*connection).request };
+    let Some(mut around) = Surroundings::<NOTHING>::of(null_mut(), null_mut(), connection, side) else { return };
+    // SAFETY: as above.
+    wire::count_connection(&mut around, unsafe { &mut *side });
+}
+
+/// Hides where a number came from, so that the check after it stays and the verifier sees it. (An empty `asm!` would do
+/// it for nothing, but leaves two line records at one instruction, which the kernel refuses.)
+#[inline(always)]
+pub fn visible(number: u32) -> u32 {
+    // SAFETY: a local.
+    unsafe { core::ptr::read_volatile(&raw const number) }
+}
+
+impl<const FROM: u8> Surroundings<FROM> {
+    #[inline(always)]
+    fn of(skb: *mut __sk_buff, sk: *mut bpf_sock, connection: *mut Connection, side: *mut Side) -> Option<Self> {
+        // SAFETY: a map value.
+        let account = Account::of(unsafe { (*connection).pod })?;
+        Some(Self { skb, sk, connection, side, account, streams: null_mut() })
+    }
+
+    #[inline(always)]
+    fn word(&self, w: usize) -> *mut u64 {
+        // SAFETY: a map value; indices are constants or masked below the array's length.
+        unsafe { (&raw mut (*self.connection).words).cast::<u64>().add(w & (words::COUNT - 1)) }
+    }
+
+    #[inline(always)]
+    fn slot_word(&self, i: u32) -> *mut u64 {
+        // SAFETY: a map value; masked.
+        unsafe { (&raw mut (*self.streams).slots).cast::<u64>().add((i % SLOTS) as usize) }
+    }
+}
+
+impl<const FROM: u8> Words for Surroundings<FROM> {
+    #[inline(always)]
+    fn load(&self, w: usize) -> u64 {
+        atomic::load(self.word(w))
+    }
+    #[inline(always)]
+    fn store(&self, w: usize, value: u64) {
+        if w == words::CLAIM {
+            atomic::release(self.word(w), value);
+        } else {
+            atomic::store(self.word(w), value);
+        }
+    }
+    #[inline(always)]
+    fn compare_exchange(&self, w: usize, old: u64, new: u64) -> bool {
+        atomic::compare_exchange(self.word(w), old, new)
+    }
+    #[inline(always)]
+    fn or(&self, w: usize, bits: u64) -> u64 {
+        let word = self.word(w);
+        let before = atomic::load(word);
+        if before & bits == bits { before } else { atomic::or(word, bits) }
+    }
+    #[inline(always)]
+    fn unknown(&self, number: u32) -> u32 {
+        // SAFETY: a map value that only this program run uses.
+        let scratch = unsafe { &raw mut (*self.side).scratch };
+        atomic::store(scratch, u64::from(number));
+        atomic::load(scratch) as u32
+    }
+}
+
+impl<const FROM: u8> Slots for Surroundings<FROM> {
+    #[inline(always)]
+    fn make_slots(&mut self) -> bool {
+        if self.streams.is_null() && !self.sk.is_null() {
+            self.streams = storage(&STREAMS, self.sk, u64::from(BPF_SK_STORAGE_GET_F_CREATE));
+            if self.streams.is_null() {
+                self.account.storage_failed();
+            }
+        }
+        !self.streams.is_null()
+    }
+    #[inline(always)]
+    fn find_slots(&mut self) -> bool {
+        if self.streams.is_null() && !self.sk.is_null() {
+            self.streams = storage(&STREAMS, self.sk, 0);
+        }
+        !self.streams.is_null()
+    }
+    #[inline(always)]
+    fn leave_slots(&mut self) {
+        self.streams = null_mut();
+    }
+    #[inline(always)]
+    fn slot(&self, i: u32) -> u64 {
+        if self.streams.is_null() { 0 } else { atomic::load(self.slot_word(i)) }
+    }
+    #[inline(always)]
+    fn change_slot(&self, i: u32, old: u64, new: u64) -> bool {
+        !self.streams.is_null() && atomic::compare_exchange(self.slot_word(i), old, new)
+    }
+    #[inline(always)]
+    fn slot_time(&self, i: u32) -> u64 {
+        if self.streams.is_null() {
+            return 0;
+        }
+        // SAFETY: a map value; masked.
+        atomic::load(unsafe { (&raw const (*self.streams).times).cast::<u64>().add((i % SLOTS) as usize) })
+    }
+    #[inline(always)]
+    fn set_slot_time(&self, i: u32, time: u64) {
+        if self.streams.is_null() {
+            return;
+        }
+        // SAFETY: a map value; masked.
+        atomic::store(unsafe { (&raw mut (*self.streams).times).cast::<u64>().add((i % SLOTS) as usize) }, time);
+    }
+}
+
+impl<const FROM: u8> Tally for Surroundings<FROM> {
+    #[inline(always)]
+    fn now(&mut self) -> u64 {
+        // SAFETY: a map value that only this program run uses.
+        let now = unsafe { &raw mut (*self.side).now };
+        if atomic::load(now) == 0 {
+            atomic::store(now, account::now());
+        }
+        atomic::load(now)
+    }
+    #[inline(always)]
+    fn started(&mut self) {
+        let now = self.now();
+        self.account.started(now);
+    }
+    #[inline(always)]
+    fn ended(&mut self, count: u32) {
+        let now = self.now();
+        self.account.ended(count, now);
+    }
+    #[inline(always)]
+    fn measured(&mut self, since: u64) {
+        let now = self.now();
+        self.account.measured(now.wrapping_sub(since));
+    }
+    #[inline(always)]
+    fn status(&mut self, class: u32) {
+        self.account.status(class);
+    }
+    #[inline(always)]
+    fn note(&mut self, note: Note) {
+        self.account.note(note);
+    }
+}
+
+impl<const FROM: u8> Bytes for Surroundings<FROM> {
+    #[inline(always)]
+    fn read(&mut self, at: u32, count: u32, buffer: &mut [u8; BUFFER], to: u32) -> bool {
+        let count = visible(count);
+        let to = visible(to);
+        if count == 0 || count > SPAN || to > 64 {
+            return false;
+        }
+        // SAFETY: to + count ≤ 192 < BUFFER; the sources are checked below.
+        unsafe {
+            let into = buffer.as_mut_ptr().add(to as usize).cast::<c_void>();
+            if FROM == KEPT_HANDSHAKE {
+                let Some(handshake) = HANDSHAKE.get_ptr(0) else { return false };
+                let at = visible(at) as usize;
+                if at > HANDSHAKE_BYTES {
+                    return false;
+                }
+                let from = (&raw const (*handshake).bytes).cast::<u8>().add(at);
+                return bpf_probe_read_kernel(into, count, from.cast()) == 0;
+            }
+            if (*self.side).reading_kept != 0 {
+                let stash = storage(&STASH, self.sk, 0);
+                let at = visible(at) as usize;
+                if stash.is_null() || at > KEPT_ROOM - SPAN as usize {
+                    return false;
+                }
+                let from = (&raw const (*stash).bytes).cast::<u8>().add(at);
+                return bpf_probe_read_kernel(into, count, from.cast()) == 0;
+            }
+            FROM == PACKET && bpf_skb_load_bytes(self.skb.cast(), at, into, count) == 0
+        }
+    }
+
+    #[inline(always)]
+    fn received(&mut self) -> Option<u32> {
+        if FROM == NOTHING {
+            return None;
+        }
+        // SAFETY: a full socket; null is checked as the verifier demands.
+        unsafe {
+            let tcp = bpf_tcp_sock(self.sk);
+            if tcp.is_null() { None } else { Some((*tcp).rcv_nxt) }
+        }
+    }
+
+    #[inline(always)]
+    fn keep(&mut self, seq: u32, at: u32, count: u32) -> bool {
+        if FROM != PACKET {
+            return false;
+        }
+        let stash = storage(&STASH, self.sk, u64::from(BPF_SK_STORAGE_GET_F_CREATE));
+        if stash.is_null() {
+            self.account.storage_failed();
+            return false;
+        }
+        keep(self.skb, stash, seq, at, count)
+    }
+
+    #[inline(always)]
+    fn continue_from(&mut self, seq: u32) -> Option<(u32, u32)> {
+        if FROM != PACKET {
+            return None;
+        }
+        let stash = storage(&STASH, self.sk, 0);
+        if stash.is_null() {
+            return None;
+        }
+        // SAFETY: map values; the claim is held.
+        unsafe {
+            if (*stash).count == 0 {
+                return None;
+            }
+            let mut search = Search { stash, side: self.side, seq };
+            (*self.side).slot = 0;
+            (*self.side).found = 0;
+            (*self.side).live = 0;
+            Self::repeat(KEPT as u32 + 1, &mut search);
+            if (*self.side).live == 0 {
+                // The bytes found are read before anything else is kept.
+                (*stash).count = 0;
+                (*stash).used = 0;
+            }
+            let found = (*self.side).found;
+            if found == 0 {
+                return None;
+            }
+            (*self.side).reading_kept = 1;
+            Some((found as u32, (found >> 32) as u32))
+        }
+    }
+}
+
+/// Looks for the kept segment that continues `seq`; old ones are dropped.
+struct Search {
+    stash: *mut Stash,
+    /// Its `slot`, `found` and `live` are the state of the search.
+    side: *mut Side,
+    seq: u32,
+}
+
+impl Turn for Search {
+    #[inline(always)]
+    fn turn(&mut self) -> bool {
+        // SAFETY: map values under the claim; the index is below the array's length.
+        unsafe {
+            let side = self.side;
+            let i = (*side).slot as usize;
+            if i >= KEPT {
+                return false;
+            }
+            (*side).slot += 1;
+            let kept = (&raw mut (*self.stash).kept).cast::<Kept>().add(i);
+            let length = u32::from((*kept).length);
+            if length == 0 {
+                return true;
+            }
+            let skip = self.seq.wrapping_sub((*kept).seq);
+            if (skip as i32) < 0 || (skip < length && (*side).found != 0) {
+                (*side).live += 1;
+                return true;
+            }
+            if skip < length {
+                let at = u32::from((*kept).at);
+                (*side).found = u64::from(at + skip) | u64::from(at + length) << 32;
+            }
+            (*kept).length = 0;
+        }
+        true
+    }
+}
+
+/// Copies a segment into the stash.
+#[inline(never)]
+fn keep(skb: *mut __sk_buff, stash: *mut Stash, seq: u32, at: u32, count: u32) -> bool {
+    let count = visible(count);
+    if count == 0 || count > KEPT_BYTES as u32 {
+        return false;
+    }
+    // SAFETY: a map value under the claim; used + count ≤ KEPT_ROOM is checked in two parts that the verifier can add.
+    unsafe {
+        let used = visible((*stash).used);
+        let entry = visible((*stash).count);
+        if used > (KEPT_ROOM - KEPT_BYTES) as u32 || entry >= KEPT as u32 {
+            return false;
+        }
+        let into = (&raw mut (*stash).bytes).cast::<u8>().add(used as usize);
+        if bpf_skb_load_bytes(skb.cast(), at, into.cast(), count) != 0 {
+            return false;
+        }
+        let kept = (&raw mut (*stash).kept).cast::<Kept>().add(entry as usize);
+        kept.write(Kept { seq, at: used as u16, length: count as u16 });
+        (*stash).used = used + count;
+        (*stash).count = entry + 1;
+    }
+    true
+}
+
+impl<const FROM: u8> Repeat for Surroundings<FROM> {
+    #[inline(always)]
+    fn repeat<T: Turn>(turns: u32, turn: &mut T) {
+        // SAFETY: the callback gets back the pointer it is given, while this frame lives.
+        unsafe { bpf_loop(turns, step::<T> as *mut c_void, (&raw mut *turn).cast(), 0) };
+    }
+}
+
+#[inline(never)]
+unsafe extern "C" fn step<T: Turn>(_index: u32, turn: *mut T) -> i64 {
+    // SAFETY: see `repeat`.
+    if unsafe { (*turn).turn() } { 0 } else { 1 }
+}
+
+/// The sides are plain data of a fixed size.
+const _: () = assert!(size_of::<Connection>() == 8 * words::COUNT + 2 * size_of::<Side>() + 8);

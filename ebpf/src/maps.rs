@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0
+//! The maps; their names stand in [`abi::names`], their sizes are set by the loader.
+
+use abi::{
+    Backend, BackendKey, Config, Origin, PeerKey, PodCounts, PodKey, PodShared, PodSlot, Redirects, RevisionShared, TargetKey,
+};
+use aya_ebpf::btf_maps::SkStorage;
+use aya_ebpf::macros::{btf_map, map};
+use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
+
+use crate::connection::{Connection, Handshake, Stash, Streams};
+
+/// `BPF_F_NO_PREALLOC`: memory only for what is there.
+const NO_PREALLOC: u32 = 1;
+
+#[btf_map]
+pub static CONNECTIONS: SkStorage<Connection> = SkStorage::new();
+#[btf_map]
+pub static STREAMS: SkStorage<Streams> = SkStorage::new();
+#[btf_map]
+pub static STASH: SkStorage<Stash> = SkStorage::new();
+#[btf_map]
+pub static ORIGINS: SkStorage<Origin> = SkStorage::new();
+
+#[map]
+pub static COUNTS: PerCpuArray<PodCounts> = PerCpuArray::with_max_entries(1024, 0);
+#[map]
+pub static SHARED: Array<PodShared> = Array::with_max_entries(1024, 0);
+#[map]
+pub static REVISIONS: Array<RevisionShared> = Array::with_max_entries(1024, 0);
+#[map]
+pub static PODS: HashMap<PodKey, PodSlot> = HashMap::with_max_entries(1024, NO_PREALLOC);
+#[map]
+pub static CONFIG: Array<Config> = Array::with_max_entries(1, 0);
+#[map]
+pub static HEARTBEAT: Array<u64> = Array::with_max_entries(1, 0);
+#[map]
+pub static GENERATION: Array<u64> = Array::with_max_entries(1, 0);
+#[map]
+pub static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 18, 0);
+#[map]
+pub static TARGETS: HashMap<TargetKey, u32> = HashMap::with_max_entries(16_384, NO_PREALLOC);
+#[map]
+pub static SWITCHES: Array<u64> = Array::with_max_entries(16_384, 0);
+#[map]
+pub static BACKENDS: HashMap<BackendKey, Backend> = HashMap::with_max_entries(65_536, NO_PREALLOC);
+#[map]
+pub static PEERS: LruHashMap<PeerKey, Origin> = LruHashMap::with_max_entries(65_536, 0);
+#[map]
+pub static REDIRECTS: PerCpuArray<Redirects> = PerCpuArray::with_max_entries(1, 0);
+#[map]
+pub static HANDSHAKE: PerCpuArray<Handshake> = PerCpuArray::with_max_entries(1, 0);

@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0
+//! connect() and getpeername(): a target's connections go to a pod or to this node's gateway.
+//!
+//! Nothing here can fail a call: whatever is missing or too old leaves the address alone, so that the cluster's own
+//! path takes it (design section 3.3).
+
+use core::ptr::null_mut;
+
+use abi::{
+    BACKEND_REMOTE, Backend, BackendKey, Config, MODE_BUFFERED, MODE_DIRECT, ORIGIN_PROBE, ORIGIN_REDIRECTED, Origin, Redirects,
+    Switch, TargetKey, V4_MAPPED,
+};
+use aya_ebpf::bindings::{BPF_SK_STORAGE_GET_F_CREATE, bpf_sock_addr};
+use aya_ebpf::helpers::generated::{bpf_get_current_cgroup_id, bpf_get_prandom_u32, bpf_sk_storage_get};
+
+use crate::account::now;
+use crate::atomic::{add, load};
+use crate::maps::{BACKENDS, CONFIG, HEARTBEAT, ORIGINS, REDIRECTS, SHARED, SWITCHES, TARGETS};
+
+const TCP: u32 = 6;
+const STREAM: u32 = 1;
+/// Tries to read a list whose generation changes meanwhile.
+const TRIES: u32 = 3;
+
+/// connect() of an IPv4 socket.
+#[inline(always)]
+pub fn connect4(ctx: *mut bpf_sock_addr) {
+    if !is_tcp(ctx) {
+        return;
+    }
+    // SAFETY: context fields; user_port is in network order.
+    let asked = unsafe { ipv4((*ctx).user_ip4, port((*ctx).user_port)) };
+    let Some(to) = decide(ctx, asked, true) else { return };
+    // SAFETY: as above.
+    unsafe {
+        (*ctx).user_ip4 = to.addr[3];
+        (*ctx).user_port = u32::from(to.port.to_be());
+    }
+}
+
+/// connect() of an IPv6 socket; a v4-mapped address stays one.
+#[inline(always)]
+pub fn connect6(ctx: *mut bpf_sock_addr) {
+    if !is_tcp(ctx) {
+        return;
+    }
+    // SAFETY: context fields, each read by itself.
+    let asked = unsafe {
+        TargetKey {
+            addr: [(*ctx).user_ip6[0], (*ctx).user_ip6[1], (*ctx).user_ip6[2], (*ctx).user_ip6[3]],
+            port: port((*ctx).user_port),
+            _pad: 0,
+        }
+    };
+    let Some(to) = decide(ctx, asked, is_ipv4(&asked)) else { return };
+    // SAFETY: as above.
+    unsafe {
+        (*ctx).user_ip6[0] = to.addr[0];
+        (*ctx).user_ip6[1] = to.addr[1];
+        (*ctx).user_ip6[2] = to.addr[2];
+        (*ctx).user_ip6[3] = to.addr[3];
+        (*ctx).user_port = u32::from(to.port.to_be());
+    }
+}
+
+/// getpeername() of an IPv4 socket.
+#[inline(always)]
+pub fn getpeername4(ctx: *mut bpf_sock_addr) {
+    let Some(origin) = origin(ctx) else { return };
+    // SAFETY: a map value and context fields.
+    unsafe {
+        if (*origin).flags & ORIGIN_REDIRECTED == 0 || ipv4((*ctx).user_ip4, port((*ctx).user_port)) != (*origin).sent_to {
+            return;
+        }
+        (*ctx).user_ip4 = (*origin).target.addr[3];
+        (*ctx).user_port = u32::from((*origin).target.port.to_be());
+    }
+}
+
+/// getpeername() of an IPv6 socket.
+#[inline(always)]
+pub fn getpeername6(ctx: *mut bpf_sock_addr) {
+    let Some(origin) = origin(ctx) else { return };
+    // SAFETY: a map value and context fields.
+    unsafe {
+        let sent_to = &(*origin).sent_to;
+        if (*origin).flags & ORIGIN_REDIRECTED == 0
+            || port((*ctx).user_port) != sent_to.port
+            || (*ctx).user_ip6[3] != sent_to.addr[3]
+            || (*ctx).user_ip6[2] != sent_to.addr[2]
+            || (*ctx).user_ip6[1] != sent_to.addr[1]
+            || (*ctx).user_ip6[0] != sent_to.addr[0]
+        {
+            return;
+        }
+        let target = (*origin).target;
+        (*ctx).user_ip6[0] = target.addr[0];
+        (*ctx).user_ip6[1] = target.addr[1];
+        (*ctx).user_ip6[2] = target.addr[2];
+        (*ctx).user_ip6[3] = target.addr[3];
+        (*ctx).user_port = u32::from(target.port.to_be());
+    }
+}
+
+#[inline(always)]
+fn is_tcp(ctx: *mut bpf_sock_addr) -> bool {
+    // SAFETY: context fields.
+    unsafe { (*ctx).protocol == TCP && (*ctx).type_ == STREAM }
+}
+
+#[inline(always)]
+const fn port(network: u32) -> u16 {
+    u16::from_be(network as u16)
+}
+
+#[inline(always)]
+const fn ipv4(address: u32, port: u16) -> TargetKey {
+    TargetKey { addr: [0, 0, V4_MAPPED, address], port, _pad: 0 }
+}
+
+#[inline(always)]
+const fn is_ipv4(key: &TargetKey) -> bool {
+    key.addr[0] == 0 && key.addr[1] == 0 && key.addr[2] == V4_MAPPED
+}
+
+#[inline(always)]
+fn origin(ctx: *mut bpf_sock_addr) -> Option<*mut Origin> {
+    storage(ctx, 0)
+}
+
+#[inline(always)]
+fn storage(ctx: *mut bpf_sock_addr, flags: u64) -> Option<*mut Origin> {
+    // SAFETY: a context field; null is checked as the verifier demands.
+    unsafe {
+        let sk = (*ctx).__bindgen_anon_1.sk;
+        if sk.is_null() {
+            return None;
+        }
+        let value = bpf_sk_storage_get((&raw const ORIGINS).cast_mut().cast(), sk.cast(), null_mut(), flags);
+        if value.is_null() { None } else { Some(value.cast()) }
+    }
+}
+
+#[inline(always)]
+fn count(field: fn(*mut Redirects) -> *mut u64) {
+    if let Some(redirects) = REDIRECTS.get_ptr_mut(0) {
+        add(field(redirects), 1);
+    }
+}
+
+/// Where the socket is to go instead; None = where it asked.
+#[inline(always)]
+fn decide(ctx: *mut bpf_sock_addr, asked: TargetKey, ipv4: bool) -> Option<TargetKey> {
+    let config = CONFIG.get_ptr(0)?;
+    // SAFETY: no argument.
+    let cgroup = unsafe { bpf_get_current_cgroup_id() };
+    // SAFETY: a map value.
+    let (probe_cgroup, exempt_cgroup) = unsafe { ((*config).probe_cgroup, (*config).exempt_cgroup) };
+    if probe_cgroup != 0 && cgroup == probe_cgroup {
+        remember(ctx, Origin { target: asked, flags: ORIGIN_PROBE, sent_to: asked, _pad: 0 });
+        return None;
+    }
+    let target = TARGETS.get_ptr(&asked)?;
+    if (exempt_cgroup != 0 && cgroup == exempt_cgroup) || is_marked(ctx, config) {
+        return None;
+    }
+    // SAFETY: a map value.
+    let target = unsafe { *target };
+    let to = resolve(config, target, ipv4)?;
+    // A socket without its origin could not be told apart by the gateway; getpeername would show the pod.
+    remember(ctx, Origin { target: asked, flags: ORIGIN_REDIRECTED, sent_to: to, _pad: 0 });
+    Some(to)
+}
+
+#[inline(always)]
+fn is_marked(ctx: *mut bpf_sock_addr, config: *const Config) -> bool {
+    // SAFETY: a map value and a context field.
+    unsafe {
+        let mark = (*config).exempt_mark;
+        let sk = (*ctx).__bindgen_anon_1.sk;
+        mark != 0 && !sk.is_null() && (*sk).mark == mark
+    }
+}
+
+#[inline(always)]
+fn remember(ctx: *mut bpf_sock_addr, origin: Origin) {
+    match storage(ctx, u64::from(BPF_SK_STORAGE_GET_F_CREATE)) {
+        // SAFETY: a map value.
+        Some(value) => unsafe { *value = origin },
+        // SAFETY: a map value.
+        None => count(|redirects| unsafe { &raw mut (*redirects).unpublished }),
+    }
+}
+
+/// Follows the target's switch word.
+#[inline(always)]
+fn resolve(config: *const Config, target: u32, ipv4: bool) -> Option<TargetKey> {
+    let age = now().wrapping_sub(load(HEARTBEAT.get_ptr(0)?));
+    // SAFETY: a map value.
+    let (stale_buffered, stale_direct) = unsafe { ((*config).stale_buffered, (*config).stale_direct) };
+    let word = SWITCHES.get_ptr(target)?;
+    let mut tries = 0;
+    while tries < TRIES {
+        tries += 1;
+        let switch = Switch(load(word));
+        if switch.mode() == MODE_BUFFERED {
+            if age > stale_buffered {
+                // SAFETY: a map value.
+                count(|redirects| unsafe { &raw mut (*redirects).stale });
+                return None;
+            }
+            // SAFETY: a map value.
+            let gateway = unsafe { if ipv4 { (*config).gateway4 } else { (*config).gateway6 } };
+            if gateway.port == 0 {
+                break;
+            }
+            // SAFETY: a map value.
+            count(|redirects| unsafe { &raw mut (*redirects).buffered });
+            return Some(gateway);
+        }
+        if switch.mode() != MODE_DIRECT {
+            return None;
+        }
+        if age > stale_direct {
+            // SAFETY: a map value.
+            count(|redirects| unsafe { &raw mut (*redirects).stale });
+            return None;
+        }
+        let Some(backend) = choose(target, switch) else {
+            // The list was replaced meanwhile, or there is none.
+            continue;
+        };
+        // SAFETY: a map value.
+        let to = unsafe { (*backend).to };
+        if is_ipv4(&to) != ipv4 {
+            break;
+        }
+        assign(backend);
+        // SAFETY: a map value.
+        count(|redirects| unsafe { &raw mut (*redirects).direct });
+        return Some(to);
+    }
+    // SAFETY: a map value.
+    count(|redirects| unsafe { &raw mut (*redirects).without_backend });
+    None
+}
+
+/// A pod of this node while one of two has room, else the less loaded of two of all.
+#[inline(always)]
+fn choose(target: u32, switch: Switch) -> Option<*const Backend> {
+    let local = switch.local();
+    if local != 0
+        && let Some((backend, load)) = best_of_two(target, switch.generation(), local)
+    {
+        // SAFETY: a map value.
+        let room = unsafe { (*backend).room };
+        if room == 0 || load < u64::from(room) || local == switch.count() {
+            return Some(backend);
+        }
+    }
+    best_of_two(target, switch.generation(), switch.count()).map(|(backend, _)| backend)
+}
+
+#[inline(always)]
+fn best_of_two(target: u32, generation: u32, count: u32) -> Option<(*const Backend, u64)> {
+    if count == 0 {
+        return None;
+    }
+    let first = pick(target, generation, count);
+    if count == 1 {
+        return first;
+    }
+    let second = pick(target, generation, count);
+    match (first, second) {
+        (Some(a), Some(b)) => Some(if b.1 < a.1 { b } else { a }),
+        (a, None) => a,
+        (None, b) => b,
+    }
+}
+
+/// A random pod of the list that takes connections, and its load. One that drains is passed over for its neighbours.
+#[inline(always)]
+fn pick(target: u32, generation: u32, count: u32) -> Option<(*const Backend, u64)> {
+    // SAFETY: no argument.
+    let start = unsafe { bpf_get_prandom_u32() } % count;
+    let mut step = 0;
+    while step < 4 && step < count {
+        let index = (start + step) % count;
+        step += 1;
+        let key = BackendKey { target, generation, index };
+        let Some(backend) = BACKENDS.get_ptr(&key) else { continue };
+        // SAFETY: a map value.
+        let Some(shared) = SHARED.get_ptr(unsafe { (*backend).pod }) else { continue };
+        // SAFETY: a map value.
+        let (draining, in_flight, assigned) = unsafe { ((*shared).draining, (*shared).in_flight, (*shared).assigned) };
+        if draining == 0 {
+            let load = in_flight.wrapping_add(assigned);
+            return Some((backend, if (load as i64) < 0 { 0 } else { load }));
+        }
+    }
+    None
+}
+
+/// A pod of another node looks busier until that node tells.
+#[inline(always)]
+fn assign(backend: *const Backend) {
+    // SAFETY: map values.
+    unsafe {
+        if (*backend).flags & BACKEND_REMOTE == 0 {
+            return;
+        }
+        if let Some(shared) = SHARED.get_ptr_mut((*backend).pod) {
+            add(&raw mut (*shared).assigned, 1);
+        }
+    }
+}

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0
+//! Life of sockets: establishment gives a counted connection its state, close ends its account, LISTEN is told to
+//! userspace, a redirected client is published for the gateway.
+
+use core::ptr::null_mut;
+
+use abi::{EVENT_LISTEN, Event, ORIGIN_PROBE, POD_CONNECTIONS_ONLY, PeerKey, PodKey, PodSlot, TargetKey, V4_MAPPED};
+use aya_ebpf::bindings::{
+    BPF_SK_STORAGE_GET_F_CREATE, BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB, BPF_SOCK_OPS_STATE_CB, BPF_SOCK_OPS_STATE_CB_FLAG,
+    BPF_SOCK_OPS_TCP_CONNECT_CB, BPF_SOCK_OPS_TCP_LISTEN_CB, bpf_sock, bpf_sock_ops,
+};
+use aya_ebpf::helpers::generated::{bpf_get_netns_cookie, bpf_sk_storage_get, bpf_sock_ops_cb_flags_set};
+use wire::words;
+
+use crate::account::{self, Account};
+use crate::connection::Connection;
+use crate::counting;
+use crate::maps::{CONFIG, CONNECTIONS, GENERATION, ORIGINS, PEERS, PODS, REDIRECTS};
+
+const AF_INET: u32 = 2;
+/// TCP_CLOSE (include/net/tcp_states.h).
+const CLOSE: u32 = 7;
+
+/// One callback. `EXACT`: requests are read; else a connection counts as one.
+#[inline(always)]
+pub fn run<const EXACT: bool>(ops: *mut bpf_sock_ops) {
+    // SAFETY: a context field.
+    let op = unsafe { (*ops).op };
+    if op == BPF_SOCK_OPS_STATE_CB {
+        // SAFETY: STATE_CB has the new state as its second argument.
+        if unsafe { (*ops).__bindgen_anon_1.args[1] } == CLOSE {
+            closed(ops);
+        }
+    } else if op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB {
+        established::<EXACT>(ops);
+    } else if op == BPF_SOCK_OPS_TCP_CONNECT_CB {
+        connecting(ops);
+    } else if op == BPF_SOCK_OPS_TCP_LISTEN_CB {
+        listening(ops);
+    }
+}
+
+#[inline(always)]
+fn socket(ops: *mut bpf_sock_ops) -> Option<*mut bpf_sock> {
+    // SAFETY: a context field; null is checked as the verifier demands.
+    let sk = unsafe { (*ops).__bindgen_anon_2.sk };
+    if sk.is_null() { None } else { Some(sk) }
+}
+
+#[inline(always)]
+fn connection(sk: *mut bpf_sock, flags: u64) -> Option<*mut Connection> {
+    // SAFETY: a map and a socket.
+    let value = unsafe { bpf_sk_storage_get((&raw const CONNECTIONS).cast_mut().cast(), sk.cast(), null_mut(), flags) };
+    if value.is_null() { None } else { Some(value.cast()) }
+}
+
+#[inline(always)]
+fn closed(ops: *mut bpf_sock_ops) {
+    let Some(sk) = socket(ops) else { return };
+    let Some(connection) = connection(sk, 0) else { return };
+    counting::close(connection);
+}
+
+/// A u32 field of the context by one instruction of its own: the compiler merges plain reads of two branches into one
+/// of a moved context pointer, which the verifier refuses.
+macro_rules! field {
+    ($ops:expr, $path:ident) => {{
+        let value: u64;
+        core::arch::asm!(
+            "{0} = *(u32 *)({1} + {2})",
+            out(reg) value,
+            in(reg) $ops,
+            const core::mem::offset_of!(bpf_sock_ops, $path),
+            options(nostack, readonly, preserves_flags)
+        );
+        value as u32
+    }};
+    ($ops:expr, $path:ident, $index:literal) => {{
+        let value: u64;
+        core::arch::asm!(
+            "{0} = *(u32 *)({1} + {2})",
+            out(reg) value,
+            in(reg) $ops,
+            const core::mem::offset_of!(bpf_sock_ops, $path) + 4 * $index,
+            options(nostack, readonly, preserves_flags)
+        );
+        value as u32
+    }};
+}
+
+/// The local end.
+#[inline(always)]
+fn local(ops: *mut bpf_sock_ops) -> TargetKey {
+    // SAFETY: context fields, each read by itself; local_port is in host order.
+    unsafe {
+        let mut key = TargetKey { port: field!(ops, local_port) as u16, ..TargetKey::default() };
+        if field!(ops, family) == AF_INET {
+            key.addr[2] = V4_MAPPED;
+            key.addr[3] = field!(ops, local_ip4);
+        } else {
+            key.addr[0] = field!(ops, local_ip6, 0);
+            key.addr[1] = field!(ops, local_ip6, 1);
+            key.addr[2] = field!(ops, local_ip6, 2);
+            key.addr[3] = field!(ops, local_ip6, 3);
+        }
+        key
+    }
+}
+
+/// The remote end.
+#[inline(always)]
+fn remote(ops: *mut bpf_sock_ops) -> TargetKey {
+    // SAFETY: context fields; remote_port is in network order, in the upper half.
+    unsafe {
+        let mut key = TargetKey { port: u32::from_be(field!(ops, remote_port)) as u16, ..TargetKey::default() };
+        if field!(ops, family) == AF_INET {
+            key.addr[2] = V4_MAPPED;
+            key.addr[3] = field!(ops, remote_ip4);
+        } else {
+            key.addr[0] = field!(ops, remote_ip6, 0);
+            key.addr[1] = field!(ops, remote_ip6, 1);
+            key.addr[2] = field!(ops, remote_ip6, 2);
+            key.addr[3] = field!(ops, remote_ip6, 3);
+        }
+        key
+    }
+}
+
+/// Whether pods are known by network namespace; a constant for the verifier once the object is loaded.
+#[inline(always)]
+fn by_netns() -> bool {
+    // SAFETY: a read-only global.
+    unsafe { core::ptr::read_volatile(&raw const crate::SLUICE_BY_NETNS) != 0 }
+}
+
+#[inline(always)]
+fn netns(ops: *mut bpf_sock_ops) -> u64 {
+    // SAFETY: the context.
+    if by_netns() { unsafe { bpf_get_netns_cookie(ops.cast()) } } else { 0 }
+}
+
+/// The pod that owns the local end.
+#[inline(always)]
+fn pod(ops: *mut bpf_sock_ops) -> Option<PodSlot> {
+    let local = local(ops);
+    let mut key = PodKey { port: local.port, ..PodKey::default() };
+    if by_netns() {
+        key.netns = netns(ops);
+    } else {
+        key.addr = local.addr;
+    }
+    let slot = PODS.get_ptr(&key)?;
+    // SAFETY: a map value.
+    Some(unsafe { *slot })
+}
+
+#[inline(always)]
+fn established<const EXACT: bool>(ops: *mut bpf_sock_ops) {
+    let Some(slot) = pod(ops) else { return };
+    // Another generation of the programs takes new connections.
+    let Some(generation) = GENERATION.get_ptr(0) else { return };
+    // SAFETY: a map value.
+    if unsafe { core::ptr::read_volatile(generation) } != abi::ABI {
+        return;
+    }
+    let Some(account) = Account::of(slot.pod) else { return };
+    if is_probe(ops) {
+        account.probe();
+        return;
+    }
+    let Some(sk) = socket(ops) else { return };
+    let Some(connection) = connection(sk, u64::from(BPF_SK_STORAGE_GET_F_CREATE)) else {
+        account.storage_failed();
+        return;
+    };
+    // SAFETY: a map value that no other program can use yet; context fields.
+    let (flags, port) = unsafe {
+        (*connection).pod = slot.pod;
+        (*connection).words[words::CLAIM] = u64::from((*ops).rcv_nxt);
+        (*connection).response.seq = (*ops).snd_nxt;
+        ((*ops).bpf_sock_ops_cb_flags, field!(ops, remote_port) >> 16)
+    };
+    account.connected();
+    // SAFETY: the context.
+    unsafe { bpf_sock_ops_cb_flags_set(ops, (flags | BPF_SOCK_OPS_STATE_CB_FLAG) as i32) };
+    if !EXACT || slot.flags & POD_CONNECTIONS_ONLY != 0 {
+        counting::count_connection(connection);
+    } else {
+        counting::replay_handshake(sk, connection, port);
+    }
+}
+
+/// Whether the other end is a socket of kubelet's cgroup on this machine.
+#[inline(always)]
+fn is_probe(ops: *mut bpf_sock_ops) -> bool {
+    let key = PeerKey { client: remote(ops), server: local(ops) };
+    let Some(origin) = PEERS.get_ptr(&key) else { return false };
+    // SAFETY: a map value.
+    unsafe { (*origin).flags & ORIGIN_PROBE != 0 }
+}
+
+/// A client socket has its port now: tells the accepting side what it asked for.
+#[inline(always)]
+fn connecting(ops: *mut bpf_sock_ops) {
+    let Some(sk) = socket(ops) else { return };
+    // SAFETY: a map and a socket.
+    let origin = unsafe { bpf_sk_storage_get((&raw const ORIGINS).cast_mut().cast(), sk.cast(), null_mut(), 0) };
+    if origin.is_null() {
+        return;
+    }
+    let key = PeerKey { client: local(ops), server: remote(ops) };
+    // SAFETY: a map value.
+    let origin = unsafe { *origin.cast::<abi::Origin>() };
+    if PEERS.insert(&key, &origin, 0).is_err()
+        && let Some(redirects) = REDIRECTS.get_ptr_mut(0)
+    {
+        // SAFETY: a map value.
+        crate::atomic::add(unsafe { &raw mut (*redirects).unpublished }, 1);
+    }
+}
+
+#[inline(always)]
+fn listening(ops: *mut bpf_sock_ops) {
+    let Some(config) = CONFIG.get_ptr(0) else { return };
+    // SAFETY: a map value.
+    if unsafe { (*config).listen_events } == 0 {
+        return;
+    }
+    let local = local(ops);
+    account::raise(&Event {
+        kind: EVENT_LISTEN,
+        time: account::now(),
+        netns: netns(ops),
+        addr: local.addr,
+        port: local.port,
+        ..Event::default()
+    });
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0
+//! The claim of the request side: one CPU at a time reads segments of a flow.
+//!
+//! Problem: cgroup ingress runs before the socket's lock, so two CPUs can hold segments of one flow at once.
+//! Mechanism: one word, IDLE(sequence number, hints) or BUSY, taken by compare-and-swap and released by a store;
+//! a segment that finds BUSY tries a bounded number of turns and is then dealt with as out of order.
+//! Invariants: who holds BUSY is the only one to touch the request [`crate::Side`]; the sequence number only grows.
+//! The hints let the response side see, without a claim, whether a head is half read or bytes are missing.
+
+use crate::env::{Repeat, Turn, Words};
+use crate::words::CLAIM;
+
+const BUSY: u64 = 1 << 32;
+/// A head is half read.
+pub const IN_HEAD: u64 = 1 << 33;
+/// Bytes are missing: requests may have gone unseen.
+pub const LOST: u64 = 1 << 34;
+
+/// Turns before a busy claim is given up.
+pub const PATIENCE: u32 = 1024;
+
+/// The word as it was when the claim was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C, align(8))]
+pub struct Claim {
+    /// Next sequence number wanted.
+    pub seq: u32,
+}
+
+struct Attempt<'a, W> {
+    words: &'a W,
+    /// First and one past the last sequence number of the segment.
+    seq: u32,
+    end: u32,
+    outcome: Outcome,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Busy,
+    Old,
+    Taken(u32),
+}
+
+impl<W: Words> Turn for Attempt<'_, W> {
+    #[inline(always)]
+    fn turn(&mut self) -> bool {
+        let word = self.words.load(CLAIM);
+        if word & BUSY != 0 {
+            return true;
+        }
+        let next = word as u32;
+        // Nothing in it is new: a retransmission needs no claim.
+        if self.end.wrapping_sub(next) as i32 <= 0 {
+            self.outcome = Outcome::Old;
+            return false;
+        }
+        if self.words.compare_exchange(CLAIM, word, word | BUSY) {
+            self.outcome = Outcome::Taken(next);
+            return false;
+        }
+        true
+    }
+}
+
+/// How a claim ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// Ours until [`release`].
+    Yes(Claim),
+    /// The segment holds nothing new.
+    Old,
+    /// Another CPU held on.
+    Busy,
+}
+
+/// Tries to claim the request side for a segment of sequence numbers `seq..end`.
+#[inline(always)]
+pub fn take<W: Words, R: Repeat>(words: &W, seq: u32, end: u32) -> Taken {
+    let mut attempt = Attempt { words, seq, end, outcome: Outcome::Busy };
+    // The common case without a loop.
+    if attempt.turn() {
+        R::repeat(PATIENCE, &mut attempt);
+    }
+    let _ = attempt.seq;
+    match attempt.outcome {
+        Outcome::Busy => Taken::Busy,
+        Outcome::Old => Taken::Old,
+        Outcome::Taken(seq) => Taken::Yes(Claim { seq }),
+    }
+}
+
+/// Gives the claim back with the next sequence number wanted and hints.
+#[inline(always)]
+pub fn release<W: Words>(words: &W, seq: u32, hints: u64) {
+    words.store(CLAIM, u64::from(seq) | hints);
+}
+
+/// What the response side may know: next sequence number wanted and hints.
+#[inline(always)]
+pub fn look<W: Words>(words: &W) -> (u32, u64) {
+    let word = words.load(CLAIM);
+    (word as u32, word & (IN_HEAD | LOST))
+}

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Host tests of `wire`: the same bytes through the machine and through hyper, httparse and h2.
+//!
+//! No privilege is needed. The rig is [`machine`] (surroundings), [`network`] (segments, loss, order) and [`oracle`];
+//! the rest are tests by topic.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "this is how a test fails")]
+#![allow(missing_docs, unreachable_pub, reason = "nobody reads the documentation of a test binary")]
+
+mod machine;
+mod oracle;
+mod pipe;
