@@ -1,0 +1,482 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The kernel half as userspace sees it: load, attach, pin, adopt, count, redirect, clean up.
+//!
+//! Problem: programs and counters must outlive the daemon, be adopted after kill -9, be swapped without a gap, and two
+//! layouts must work side by side while connections of the older one live.
+//! Mechanism: everything is pinned under `<pin_dir>/v<ABI>/`, which is also the record (see `pins`); one word,
+//! `<pin_dir>/generation`, says which generation takes new connections. aya loads; links, elements and mapped words are
+//! plain system calls (`sys`).
+//! Invariants: nothing is attached by a call that failed; one process at a time has a pin folder; the only crate with
+//! aya and, beside the layouts, with `unsafe`.
+//! Depends on: `abi`, aya.
+
+mod attach;
+mod cleanup;
+mod counts;
+mod events;
+pub mod features;
+mod generation;
+mod hooks;
+pub mod host;
+pub mod netns;
+mod object;
+mod open;
+mod pins;
+mod settings;
+mod shared;
+pub mod sockets;
+pub mod sys;
+mod targets;
+mod verify;
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    io,
+    net::SocketAddr,
+    os::fd::{BorrowedFd, OwnedFd},
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError, atomic::Ordering},
+};
+
+use abi::{Origin, PeerKey, names};
+pub use abi::{POD_CONNECTIONS_ONLY, PodKey, PodSlot};
+
+pub use crate::{
+    attach::AttachError,
+    cleanup::{Cleaned, CleanupError, cleanup},
+    counts::{Counts, ReadError, quantile},
+    events::{Event, Events},
+    features::{Features, Support, Tier},
+    hooks::{Hook, Hooks},
+    netns::{Netns, NetnsError},
+    object::{ObjectError, is_available},
+    open::OpenError,
+    settings::{Refuse, Settings},
+    shared::{Pod, PodId, Pods, Revision, RevisionId, Revisions},
+    sockets::Accounted,
+    targets::{Backend, Mode, TargetError, words},
+    verify::{Attached, Attachment},
+};
+use crate::{
+    attach::Cgroup,
+    counts::Reader,
+    generation::Older,
+    object::Loaded,
+    pins::Folder,
+    sys::{
+        map::{Map, PerCpu},
+        mapped::Mapped,
+        program::ProgramInfo,
+    },
+    targets::Targets,
+};
+
+/// Loaded, pinned, ready to attach. Dropping it leaves everything attached and counting.
+#[derive(Debug)]
+pub struct Kernel {
+    settings: Settings,
+    cgroup_root: PathBuf,
+    features: Features,
+    tier: Tier,
+    folder: Folder,
+    programs: HashMap<Hook, Loaded>,
+    counts: Reader,
+    pods: Pods,
+    revisions: Revisions,
+    heartbeat: Mapped,
+    generation: Mapped,
+    keys: Map<PodKey, PodSlot>,
+    config: Map<u32, abi::Config>,
+    connections: OwnedFd,
+    peers: Map<PeerKey, Origin>,
+    redirects: PerCpu,
+    targets: Targets,
+    sources: Mutex<Sources>,
+    attaching: Mutex<()>,
+    _lock: File,
+}
+
+/// Where other generations counted our pods.
+#[derive(Debug)]
+struct Sources {
+    older: Vec<Older>,
+    /// Pod → (place in `older`, index there).
+    by_pod: HashMap<u32, Vec<(usize, u32)>>,
+}
+
+/// What the programs are told while they run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Configuration {
+    /// Id of the cgroup whose processes are never redirected (the daemon's); 0 = none.
+    pub exempt_cgroup: u64,
+    /// Id of the cgroup whose processes probe (kubelet's); 0 = none.
+    pub probe_cgroup: u64,
+    /// Sockets with this mark are never redirected; 0 = none.
+    pub exempt_mark: u32,
+    /// Whether listening sockets raise events.
+    pub listen_events: bool,
+    /// Gateway for IPv4 clients.
+    pub gateway4: Option<SocketAddr>,
+    /// Gateway for IPv6 clients.
+    pub gateway6: Option<SocketAddr>,
+    /// A heartbeat older than this leaves buffered targets alone.
+    pub stale_buffered: std::time::Duration,
+    /// A heartbeat older than this leaves all targets alone.
+    pub stale_direct: std::time::Duration,
+}
+
+/// What a client asked for before its address was rewritten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The address it meant.
+    pub target: SocketAddr,
+    /// Whether it belongs to the probing cgroup.
+    pub is_probe: bool,
+    /// Whether the address was rewritten.
+    pub is_redirected: bool,
+}
+
+/// A pod cannot be tracked.
+#[derive(Debug, thiserror::Error)]
+pub enum TrackError {
+    /// No room.
+    #[error("pod {pod} is outside of the room of {room}")]
+    Full {
+        /// Asked for.
+        pod: u32,
+        /// Room.
+        room: u32,
+    },
+    /// The key does not say what this kernel needs: the namespace's cookie, or the address.
+    #[error("the pod's key must name its {needed}")]
+    Key {
+        /// What.
+        needed: &'static str,
+    },
+    /// The kernel refused.
+    #[error("the pod could not be written")]
+    Kernel(#[from] io::Error),
+}
+
+impl TrackError {
+    /// What to do about it.
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::Full { .. } => "start with room for more pods",
+            Self::Key { .. } => "see `sluice check`: where the kernel tells no cookie, pods are known by address",
+            Self::Kernel(_) => "run as root or with CAP_BPF",
+        }
+    }
+}
+
+/// ns of CLOCK_MONOTONIC: the programs' clock.
+#[expect(unsafe_code, reason = "std hides the number")]
+pub fn monotonic() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: room for one timespec; this clock always exists.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+impl Kernel {
+    /// Loads and pins, or adopts what is pinned and swaps its programs.
+    pub fn open(settings: Settings) -> Result<Self, OpenError> {
+        open::open(settings)
+    }
+
+    /// How exactly we count.
+    pub fn tier(&self) -> &Tier {
+        &self.tier
+    }
+
+    /// What the kernel offers.
+    pub fn features(&self) -> &Features {
+        &self.features
+    }
+
+    /// Where cgroup v2 is.
+    pub fn cgroup_root(&self) -> &Path {
+        &self.cgroup_root
+    }
+
+    /// Whether pods are known by their namespace's cookie (else by address).
+    pub fn is_by_netns(&self) -> bool {
+        self.features.netns_cookie.is_there()
+    }
+
+    /// The loaded programs.
+    pub fn programs(&self) -> impl Iterator<Item = (Hook, ProgramInfo)> {
+        let info = |loaded: &Loaded| sys::program::info(std::os::fd::AsFd::as_fd(&loaded.fd)).unwrap_or(loaded.info);
+        self.programs.iter().map(move |(hook, loaded)| (*hook, info(loaded)))
+    }
+
+    /// Attaches to a cgroup (a path below the cgroup root, or absolute). Again is the same as once.
+    pub fn attach(&self, cgroup: &Path, hooks: Hooks) -> Result<(), AttachError> {
+        if hooks.redirect
+            && let Support::No { why } = self.features.redirect()
+        {
+            return Err(AttachError::Unsupported {
+                what: "redirect connections",
+                why,
+            });
+        }
+        let path = self.cgroup_root.join(cgroup);
+        if self.settings.cgroup_root.is_some() && !path.starts_with(&self.cgroup_root) {
+            return Err(AttachError::Outside {
+                cgroup: path,
+                root: self.cgroup_root.clone(),
+            });
+        }
+        let _one_at_a_time = self.attaching.lock().unwrap_or_else(PoisonError::into_inner);
+        attach::attach(&self.folder, &self.programs, &Cgroup::open(&path)?, hooks)
+    }
+
+    /// Detaches everything of ours from a cgroup.
+    pub fn detach(&self, cgroup: &Path) -> Result<(), AttachError> {
+        let _one_at_a_time = self.attaching.lock().unwrap_or_else(PoisonError::into_inner);
+        attach::detach(&self.folder, &self.cgroup_root.join(cgroup))
+    }
+
+    /// Asks the kernel what is really attached.
+    pub fn verify(&self) -> io::Result<Attachment> {
+        verify::verify(&self.folder, &self.programs)
+    }
+
+    /// Counts connections to `key` under `pod` from now on. A pod index that no other key has starts at 0.
+    pub fn track(&self, key: PodKey, pod: PodId, flags: u32) -> Result<(), TrackError> {
+        let room = self.counts.room();
+        if pod.0 >= room {
+            return Err(TrackError::Full { pod: pod.0, room });
+        }
+        self.check_key(&key)?;
+        if !self.pods_in_map()?.iter().any(|(_, slot)| slot.pod == pod.0) {
+            self.counts.clear(pod.0)?;
+            let revision = self.pods.get(pod).revision;
+            self.pods.clear(pod);
+            self.pods.set_revision(pod, RevisionId(revision));
+        }
+        self.folder.set_pod(&key, pod.0, flags)?;
+        self.keys.set(&key, &PodSlot { pod: pod.0, flags })?;
+        Ok(self.refresh_sources()?)
+    }
+
+    /// Counts no new connections to `key`; open ones go on.
+    pub fn untrack(&self, key: &PodKey) -> Result<(), TrackError> {
+        self.keys.remove(key)?;
+        self.folder.forget_pod(key)?;
+        Ok(self.refresh_sources()?)
+    }
+
+    /// What is tracked: after a restart, what was.
+    pub fn tracked(&self) -> Result<Vec<(PodKey, PodId, u32)>, TrackError> {
+        let pods = self.pods_in_map()?;
+        Ok(pods
+            .into_iter()
+            .map(|(key, slot)| (key, PodId(slot.pod), slot.flags))
+            .collect())
+    }
+
+    /// What was counted, over CPUs and generations. Never torn.
+    pub fn counts(&self, pod: PodId) -> Result<Counts, ReadError> {
+        let mut counts = Counts::default();
+        self.counts.add(pod.0, true, &mut counts)?;
+        let sources = self.sources();
+        if let Some(places) = sources.by_pod.get(&pod.0) {
+            for (place, index) in places {
+                sources.older[*place].add(*index, &mut counts)?;
+            }
+        }
+        Ok(counts)
+    }
+
+    /// The shared words of pods.
+    pub fn pods(&self) -> &Pods {
+        &self.pods
+    }
+
+    /// The shared words of revisions.
+    pub fn revisions(&self) -> &Revisions {
+        &self.revisions
+    }
+
+    /// Open connections to a port in a namespace, and how many of them nobody counts.
+    pub fn accounted(&self, netns: &Netns, port: u16) -> Result<Accounted, NetnsError> {
+        let sources = self.sources();
+        let mut maps: Vec<BorrowedFd<'_>> = vec![self.connections_fd()];
+        maps.extend(sources.older.iter().map(Older::connections));
+        let sockets = sockets::connections(netns, port, &maps)?;
+        let unaccounted = sockets.iter().filter(|socket| !socket.has_storage).count() as u64;
+        Ok(Accounted {
+            open: sockets.len() as u64,
+            unaccounted,
+        })
+    }
+
+    /// Sockets with state of ours, over all namespaces (needs the iterator of Linux 5.9).
+    pub fn sockets_with_state(&self) -> io::Result<usize> {
+        sys::storage::count(self.connections_fd())
+    }
+
+    /// The events. One reader at a time.
+    pub fn events(&self) -> io::Result<Events> {
+        Events::open(&self.folder.map(names::EVENTS)).map_err(io::Error::other)
+    }
+
+    /// Tells the programs what they need to know.
+    pub fn configure(&self, configuration: &Configuration) -> io::Result<()> {
+        let gateway = |address: Option<SocketAddr>| address.map_or_else(Default::default, targets::target_key);
+        let config = abi::Config {
+            fingerprint: abi::FINGERPRINT,
+            exempt_cgroup: configuration.exempt_cgroup,
+            probe_cgroup: configuration.probe_cgroup,
+            exempt_mark: configuration.exempt_mark,
+            listen_events: configuration.listen_events.into(),
+            gateway4: gateway(configuration.gateway4),
+            gateway6: gateway(configuration.gateway6),
+            stale_buffered: configuration.stale_buffered.as_nanos() as u64,
+            stale_direct: configuration.stale_direct.as_nanos() as u64,
+        };
+        self.config.set(&0, &config)
+    }
+
+    /// The main loop has made progress at `now` (ns of CLOCK_MONOTONIC).
+    pub fn beat(&self, now: u64) {
+        if let Some(word) = self.heartbeat.word(0, 0) {
+            word.store(now, Ordering::Relaxed);
+        }
+    }
+
+    /// Sets a target's pods and mode.
+    pub fn set_backends(&self, target: SocketAddr, mode: Mode, backends: &[Backend]) -> Result<(), TargetError> {
+        self.targets.set(target, mode, backends)
+    }
+
+    /// Flips a target: one store.
+    pub fn set_mode(&self, target: SocketAddr, mode: Mode) -> Result<(), TargetError> {
+        self.targets.set_mode(target, mode)
+    }
+
+    /// Leaves connections to an address alone again.
+    pub fn remove_target(&self, target: SocketAddr) -> Result<(), TargetError> {
+        self.targets.remove(target)
+    }
+
+    /// All targets: address, mode, number of pods.
+    pub fn targets(&self) -> Vec<(SocketAddr, Mode, u32)> {
+        self.targets.all()
+    }
+
+    /// What the client behind an accepted connection asked for; `None` = it was not published.
+    pub fn asked(&self, peer: SocketAddr, local: SocketAddr) -> io::Result<Option<Asked>> {
+        let key = PeerKey {
+            client: targets::target_key(peer),
+            server: targets::target_key(local),
+        };
+        let asked = |origin: Origin| Asked {
+            target: targets::socket_address(&origin.target),
+            is_probe: origin.flags & abi::ORIGIN_PROBE != 0,
+            is_redirected: origin.flags & abi::ORIGIN_REDIRECTED != 0,
+        };
+        Ok(self.peers.get(&key)?.map(asked))
+    }
+
+    /// The target that a redirected client asked for.
+    pub fn target_of(&self, peer: SocketAddr, local: SocketAddr) -> io::Result<Option<SocketAddr>> {
+        Ok(self
+            .asked(peer, local)?
+            .filter(|asked| asked.is_redirected)
+            .map(|asked| asked.target))
+    }
+
+    /// What the connect hooks did, summed over CPUs.
+    pub fn redirects(&self) -> io::Result<abi::Redirects> {
+        let mut words = vec![0; self.redirects.words()];
+        self.redirects.read(0, &mut words)?;
+        let sum = |field: usize| {
+            words
+                .chunks(self.redirects.words_per_cpu())
+                .map(|cpu| cpu[field])
+                .fold(0_u64, u64::wrapping_add)
+        };
+        Ok(abi::Redirects {
+            direct: sum(0),
+            buffered: sum(1),
+            stale: sum(2),
+            without_backend: sum(3),
+            unpublished: sum(4),
+        })
+    }
+
+    /// Other generations that still have a folder.
+    pub fn generations(&self) -> Vec<u64> {
+        self.sources().older.iter().map(|older| older.abi).collect()
+    }
+
+    /// Removes the folders of generations without connections; returns their numbers. Call it now and then.
+    pub fn retire_generations(&self) -> Result<Vec<u64>, ReadError> {
+        let mut retired = Vec::new();
+        let mut sources = self.sources();
+        for older in &sources.older {
+            if older.retire()? {
+                retired.push(older.abi);
+            }
+        }
+        sources.older.retain(|older| !retired.contains(&older.abi));
+        drop(sources);
+        self.refresh_sources()?;
+        Ok(retired)
+    }
+
+    /// Detaches the connect hooks of other generations. Call it when this one's targets are set.
+    pub fn retire_redirection(&self) -> io::Result<Vec<PathBuf>> {
+        let mut gone = Vec::new();
+        for older in &self.sources().older {
+            gone.extend(attach::detach_where(&older.folder, |_, hook| hook.redirects())?);
+        }
+        Ok(gone)
+    }
+
+    fn sources(&self) -> MutexGuard<'_, Sources> {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn refresh_sources(&self) -> io::Result<()> {
+        let mut sources = self.sources();
+        let mut by_pod: HashMap<u32, Vec<(usize, u32)>> = HashMap::new();
+        if !sources.older.is_empty() {
+            for (key, slot) in self.pods_in_map()? {
+                let places = by_pod.entry(slot.pod).or_default();
+                for (place, older) in sources.older.iter().enumerate() {
+                    // Two keys of one pod count into one index there: add it once.
+                    if let Some(index) = older.index(&key).filter(|index| !places.contains(&(place, *index))) {
+                        places.push((place, index));
+                    }
+                }
+            }
+        }
+        sources.by_pod = by_pod;
+        Ok(())
+    }
+
+    fn pods_in_map(&self) -> io::Result<Vec<(PodKey, PodSlot)>> {
+        let slot = |key: PodKey| Ok(self.keys.get(&key)?.map(|slot| (key, slot)));
+        self.keys
+            .keys()?
+            .into_iter()
+            .filter_map(|key| slot(key).transpose())
+            .collect()
+    }
+
+    fn check_key(&self, key: &PodKey) -> Result<(), TrackError> {
+        match (self.is_by_netns(), key.netns) {
+            (true, 0) => Err(TrackError::Key {
+                needed: "network namespace",
+            }),
+            (false, cookie) if cookie != 0 => Err(TrackError::Key {
+                needed: "address, and no network namespace",
+            }),
+            _ => Ok(()),
+        }
+    }
+}
