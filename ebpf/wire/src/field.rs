@@ -145,14 +145,20 @@ fn coding<E: Env>(env: &E, side: &mut Side, line: Line) {
     let before = byte(&side.buffer, last.wrapping_sub(1));
     let chunked = line.end >= at + 7
         && spells(&side.buffer, last, little(b"chunked\0"), 0x00ff_ffff_ffff_ffff)
-        && (last == at || before == b',' || before == b' ' || before == b'\t');
-    if side.marks & HAS_CODING != 0 || !line.whole {
+        && (last == at || before == b',' || (is_space(before) && byte(&side.buffer, last.wrapping_sub(2)) == b','));
+    let trimmed = line.end > at && !is_space(byte(&side.buffer, line.end.wrapping_sub(1)));
+    if side.marks & HAS_CODING != 0 || !line.whole || !trimmed {
         side.marks |= DOUBT;
     }
     side.marks |= HAS_CODING;
     if chunked {
         side.marks |= CHUNKED;
     }
+}
+
+#[inline(always)]
+const fn is_space(byte: u8) -> bool {
+    byte == b' ' || byte == b'\t'
 }
 
 #[inline(always)]

@@ -82,7 +82,7 @@ pub(crate) fn start<E: Env>(env: &mut E, kind: u8, since: u64) {
             }
             continue;
         }
-        remember(env, flow, kind, since);
+        let kind = remember(env, flow, kind, since);
         if env.compare_exchange(FLOW, flow, with_started(flow, started(flow).wrapping_add(1))) {
             if kind == IGNORED {
                 env.note(Note::Probe);
@@ -95,23 +95,28 @@ pub(crate) fn start<E: Env>(env: &mut E, kind: u8, since: u64) {
     doubt(env);
 }
 
-/// Notes kind and start time of the request that will be number `started(flow)`.
+/// Notes kind and start time of the request that will be number `started(flow)`. The kind it is taken for: with 32
+/// pending, the slot still belongs to an older request and its kind stays.
 #[inline(always)]
-fn remember<E: Env>(env: &mut E, flow: u64, kind: u8, since: u64) {
+fn remember<E: Env>(env: &mut E, flow: u64, kind: u8, since: u64) -> u8 {
     let index = started(flow);
     let shift = index % KINDS_KEPT * 2;
     let kinds = env.load(KINDS);
     let new = kinds & !(3 << shift) | u64::from(kind) << shift;
+    let mut taken_for = kind;
     if new != kinds {
         if open(flow) >= KINDS_KEPT {
             doubt(env);
+            taken_for = (kinds >> shift) as u8 & 3;
+        } else {
+            env.store(KINDS, new);
         }
-        env.store(KINDS, new);
     }
     if open(flow) < TIMES_KEPT {
         // The lowest three bits say which round of the eight slots this is.
         env.store(TIMES + (index % TIMES_KEPT) as usize, since & !7 | u64::from(index / TIMES_KEPT & 7));
     }
+    taken_for
 }
 
 /// Kind of the request that is to be answered next, None when none is pending.
@@ -231,7 +236,10 @@ pub(crate) fn end_all_but_newest<E: Env>(env: &mut E) {
     let flow = env.load(FLOW);
     let count = open(flow);
     if flow & CLOSED == 0 && count > 1 && env.compare_exchange(FLOW, flow, with_ended(flow, started(flow).wrapping_sub(1))) {
-        env.ended(count - 1);
+        let counted = count - 1 - ignored(env.load(KINDS), flow, count - 1);
+        if counted != 0 {
+            env.ended(counted);
+        }
     }
 }
 
@@ -263,8 +271,20 @@ pub(crate) fn close<E: Env>(env: &mut E, finished: bool) {
     doubt(env);
 }
 
-/// Of the `count` pending requests, those that are probes. Probes are not pipelined: only the oldest is looked at.
+/// Of the `count` oldest pending requests, those that are probes. Beyond 32, kinds repeat.
 #[inline(always)]
 const fn ignored(kinds: u64, flow: u64, count: u32) -> u32 {
-    if count != 0 && (kinds >> (ended(flow) % KINDS_KEPT * 2)) as u8 & 3 == IGNORED { 1 } else { 0 }
+    let oldest_first = kinds.rotate_right(ended(flow) % KINDS_KEPT * 2);
+    let both_bits = oldest_first & oldest_first >> 1 & 0x5555_5555_5555_5555;
+    let whole_rounds = count / KINDS_KEPT * ones(both_bits);
+    let rest = count % KINDS_KEPT;
+    whole_rounds + ones(both_bits & ((1 << (2 * rest)) - 1))
+}
+
+/// Bits set among the even ones.
+#[inline(always)]
+const fn ones(even: u64) -> u32 {
+    let fours = (even & 0x1111_1111_1111_1111) + (even >> 2 & 0x1111_1111_1111_1111);
+    let bytes = (fours & 0x0f0f_0f0f_0f0f_0f0f) + (fours >> 4 & 0x0f0f_0f0f_0f0f_0f0f);
+    (bytes.wrapping_mul(0x0101_0101_0101_0101) >> 56) as u32
 }

@@ -5,7 +5,7 @@ use crate::claim;
 use crate::env::{Env, Note};
 use crate::field::{self, Line};
 use crate::flow;
-use crate::line::{byte, word};
+use crate::line::{KEEP, byte, word};
 use crate::side::{CHUNKED, DOUBT, HAS_CODING, HAS_LENGTH, ORPHAN, PROBE, Phase, Side};
 use crate::words::{HIGHEST, MODE, MODE_HTTP2, MODE_OPAQUE, MODE_TUNNEL};
 
@@ -97,7 +97,7 @@ fn first_request_line<E: Env>(env: &mut E, side: &mut Side, line: Line) {
     }
     // The version ends the line; when the end of a long line came in another segment it cannot be seen.
     let tail = line.end.wrapping_sub(8);
-    let seen = line.end >= line.start + 8;
+    let seen = line.end >= line.start + if line.whole { 8 } else { KEEP + 8 };
     let version = word(&side.buffer, tail);
     let good = version == little(b"HTTP/1.1") || version == little(b"HTTP/1.0");
     if (seen && !good) || (!seen && line.whole) {
@@ -228,7 +228,7 @@ fn response_head<E: Env>(env: &mut E, side: &mut Side) {
         tunnel(env, side);
     } else if kind == flow::HEAD || status == 204 || status == 304 {
         message_end::<E, false>(env, side);
-    } else if marks & (DOUBT | CHUNKED) == DOUBT || marks & HAS_CODING != 0 && marks & HAS_LENGTH != 0 {
+    } else if marks & DOUBT != 0 || marks & HAS_CODING != 0 && marks & HAS_LENGTH != 0 {
         lose(env, side);
     } else {
         begin_body(side, Phase::UNTIL_CLOSE);

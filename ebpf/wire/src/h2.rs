@@ -33,19 +33,30 @@ const END_STREAM: u8 = 1;
 const PADDED: u8 = 8;
 const PRIORITY: u8 = 0x20;
 
-/// A frame header stands in the buffer, and `extra` bytes of its payload.
 #[inline(always)]
-pub(crate) fn frame<E: Env, const REQUEST: bool>(env: &mut E, side: &mut Side, extra: u32) {
-    let length = u32::from(byte(&side.buffer, 0)) << 16 | u32::from(byte(&side.buffer, 1)) << 8 | u32::from(byte(&side.buffer, 2));
+fn payload_length(buffer: &[u8; BUFFER]) -> u32 {
+    u32::from(byte(buffer, 0)) << 16 | u32::from(byte(buffer, 1)) << 8 | u32::from(byte(buffer, 2))
+}
+
+/// Whether the frame header in the buffer is one whose first payload bytes are needed.
+#[inline(always)]
+pub(crate) fn is_goaway(buffer: &[u8; BUFFER]) -> bool {
+    byte(buffer, 3) == FRAME_GOAWAY && payload_length(buffer) >= 8
+}
+
+/// A frame header stands in the buffer, and `extra` bytes of its payload, `taken` of which have passed.
+#[inline(always)]
+pub(crate) fn frame<E: Env, const REQUEST: bool>(env: &mut E, side: &mut Side, extra: u32, taken: u32) {
+    let length = payload_length(&side.buffer);
     let kind = byte(&side.buffer, 3);
     let flags = byte(&side.buffer, 4);
     let id = number(&side.buffer, 5);
-    if length != 0 {
-        side.rest = u64::from(length);
+    if length > taken {
+        side.rest = u64::from(length - taken);
         side.phase = Phase::PAYLOAD;
     }
     if id == 0 {
-        if !REQUEST && kind == FRAME_GOAWAY && extra >= 4 && length >= 8 {
+        if !REQUEST && kind == FRAME_GOAWAY && taken != 0 {
             let last = number(&side.buffer, HEADER);
             goaway(env, side, last);
         }
@@ -270,7 +281,7 @@ pub(crate) fn lose_client_half<E: Env>(env: &mut E, side: &mut Side) {
 /// that exist, a stream that fits the type.
 #[inline(always)]
 pub(crate) fn is_plausible(buffer: &[u8; BUFFER]) -> bool {
-    let length = u32::from(byte(buffer, 0)) << 16 | u32::from(byte(buffer, 1)) << 8 | u32::from(byte(buffer, 2));
+    let length = payload_length(buffer);
     let kind = byte(buffer, 3);
     let reserved = byte(buffer, 5) & 0x80 != 0;
     let id = number(buffer, 5);

@@ -162,25 +162,26 @@ impl<E: Env, const REQUEST: bool> Walk<'_, E, REQUEST> {
     fn frame(&mut self) -> bool {
         let left = self.side.end - self.side.at;
         let kept = u32::from(self.side.kept);
-        if kept > h2::HEADER {
+        if kept >= h2::HEADER + h2::PEEK {
             return self.unreadable();
         }
         // A whole header in one piece also shows the first bytes of its payload.
-        let want = if kept == 0 { h2::HEADER + h2::PEEK } else { h2::HEADER - kept };
+        let want = if kept == 0 || kept >= h2::HEADER { h2::HEADER + h2::PEEK - kept } else { h2::HEADER - kept };
         let count = if left < want { left } else { want };
         if !self.env.read(self.side.at, count, &mut self.side.buffer, kept) {
             return self.unreadable();
         }
         self.side.length_of_block = 0;
         let have = kept + count;
-        if have < h2::HEADER {
+        let whole = if !REQUEST && have >= h2::HEADER && h2::is_goaway(&self.side.buffer) { h2::HEADER + h2::PEEK } else { h2::HEADER };
+        if have < whole {
             self.side.kept = have as u8;
-            self.side.at = self.side.end;
+            self.side.at += count;
             return true;
         }
-        self.side.at += h2::HEADER - kept;
+        self.side.at += whole - kept;
         self.side.kept = 0;
-        h2::frame::<E, REQUEST>(self.env, self.side, have - h2::HEADER);
+        h2::frame::<E, REQUEST>(self.env, self.side, have - h2::HEADER, whole - h2::HEADER);
         self.env.leave_slots();
         true
     }

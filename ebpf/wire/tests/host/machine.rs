@@ -11,8 +11,9 @@ use wire::words::{CLAIM, COUNT};
 use wire::{BUFFER, Bytes, Note, Repeat, SLOTS, SPAN, Segment, Side, Slots, Tally, Turn, Words};
 
 /// Kept segments and bytes, as in the kernel's storage.
-const STASH_ENTRIES: usize = 16;
-const STASH_BYTES: usize = 8192;
+const STASH_ENTRIES: usize = 8;
+const STASH_BYTES: usize = 7936;
+const STASH_SEGMENT: usize = 4096;
 
 /// What the machine told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +38,8 @@ struct Kept {
 pub struct Host {
     words: [Cell<u64>; COUNT],
     slots: Option<Vec<Cell<u64>>>,
+    /// The slots were looked up, as the kernel's storage must be before use.
+    at_slots: bool,
     times: Vec<Cell<u64>>,
     packet: Vec<u8>,
     hand: Hand,
@@ -58,6 +61,7 @@ impl Host {
         Self {
             words: [const { Cell::new(0) }; COUNT],
             slots: None,
+            at_slots: false,
             times: vec![Cell::new(0); SLOTS as usize],
             packet: Vec::new(),
             hand: Hand::Packet,
@@ -71,6 +75,13 @@ impl Host {
             measured: 0,
             reads: 0,
         }
+    }
+
+    fn slot_cell(&self, i: u32) -> Option<&Cell<u64>> {
+        if !self.at_slots {
+            return None;
+        }
+        self.slots.as_ref().map(|slots| &slots[(i % SLOTS) as usize])
     }
 
     fn put(&mut self, packet: &[u8]) {
@@ -98,6 +109,9 @@ impl Words for Host {
     fn or(&self, w: usize, bits: u64) -> u64 {
         self.words[w].replace(self.words[w].get() | bits)
     }
+    fn unknown(&self, number: u32) -> u32 {
+        number
+    }
 }
 
 impl Slots for Host {
@@ -105,17 +119,20 @@ impl Slots for Host {
         if self.has_memory && self.slots.is_none() {
             self.slots = Some(vec![Cell::new(0); SLOTS as usize]);
         }
-        self.slots.is_some()
+        self.find_slots()
     }
     fn find_slots(&mut self) -> bool {
-        self.slots.is_some()
+        self.at_slots = self.slots.is_some();
+        self.at_slots
+    }
+    fn leave_slots(&mut self) {
+        self.at_slots = false;
     }
     fn slot(&self, i: u32) -> u64 {
-        self.slots.as_ref().map_or(0, |slots| slots[(i % SLOTS) as usize].get())
+        self.slot_cell(i).map_or(0, Cell::get)
     }
     fn change_slot(&self, i: u32, old: u64, new: u64) -> bool {
-        let Some(slots) = &self.slots else { return false };
-        let slot = &slots[(i % SLOTS) as usize];
+        let Some(slot) = self.slot_cell(i) else { return false };
         let same = slot.get() == old;
         if same {
             slot.set(new);
@@ -172,7 +189,7 @@ impl Bytes for Host {
     }
     fn keep(&mut self, seq: u32, at: u32, count: u32) -> bool {
         let used: usize = self.stash.iter().map(|kept| kept.bytes.len()).sum();
-        if self.stash.len() >= STASH_ENTRIES || used + count as usize > STASH_BYTES {
+        if count as usize > STASH_SEGMENT || self.stash.len() >= STASH_ENTRIES || used + count as usize > STASH_BYTES {
             return false;
         }
         let bytes = self.packet[at as usize..(at + count) as usize].to_vec();
@@ -252,7 +269,7 @@ impl Connection {
 
     /// The socket closes.
     pub fn close(&mut self) {
-        wire::close_connection(&mut self.host, &self.response);
+        wire::close_connection(&mut self.host, &mut self.response);
     }
 
     pub fn in_flight(&self) -> u64 {

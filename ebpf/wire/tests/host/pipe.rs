@@ -3,12 +3,10 @@
 //!
 //! No clock, no runtime: after every byte it is known exactly what the oracle has understood.
 
-use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
-use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -23,34 +21,37 @@ struct Inner {
 
 /// One end of a connection.
 #[derive(Clone, Default)]
-pub struct Pipe(Rc<RefCell<Inner>>);
+pub struct Pipe(Arc<Mutex<Inner>>);
 
 impl Pipe {
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap()
+    }
     pub fn feed(&self, bytes: &[u8]) {
-        self.0.borrow_mut().input.extend(bytes);
+        self.inner().input.extend(bytes);
     }
     pub fn end(&self) {
-        self.0.borrow_mut().ended = true;
+        self.inner().ended = true;
     }
     /// What was written since.
     pub fn take(&self) -> Vec<u8> {
-        std::mem::take(&mut self.0.borrow_mut().output)
+        std::mem::take(&mut self.inner().output)
     }
     pub fn is_shut(&self) -> bool {
-        self.0.borrow().shut
+        self.inner().shut
     }
 
     fn pull(&self, room: usize) -> Option<Vec<u8>> {
-        let mut inner = self.0.borrow_mut();
+        let mut inner = self.inner();
         let count = room.min(inner.input.len());
         if count == 0 && !inner.ended { None } else { Some(inner.input.drain(..count).collect()) }
     }
     fn push(&self, bytes: &[u8]) -> usize {
-        self.0.borrow_mut().output.extend_from_slice(bytes);
+        self.inner().output.extend_from_slice(bytes);
         bytes.len()
     }
     fn shut(&self) {
-        self.0.borrow_mut().shut = true;
+        self.inner().shut = true;
     }
 }
 
