@@ -123,7 +123,11 @@ fn first_request_line<E: Env>(env: &mut E, side: &mut Side, line: Line) {
 #[inline(always)]
 fn request_head<E: Env>(env: &mut E, side: &mut Side) {
     let marks = side.marks;
-    let kind = if marks & PROBE != 0 && side.kind == flow::PLAIN { flow::IGNORED } else { side.kind };
+    let kind = if marks & PROBE != 0 && side.kind == flow::PLAIN {
+        flow::IGNORED
+    } else {
+        side.kind
+    };
     flow::start(env, kind, side.since);
     side.kept = 0;
     if marks & DOUBT != 0 || (marks & HAS_CODING != 0 && (marks & CHUNKED == 0 || marks & HAS_LENGTH != 0)) {
@@ -176,10 +180,10 @@ fn status_line<E: Env>(env: &mut E, side: &mut Side, line: Line) {
 /// ` NNN` at the end of the protocol: whether it is one, and the number.
 #[inline(always)]
 const fn digits3(word: u64) -> (bool, u16) {
-    let a = ((word >> 16) as u8).wrapping_sub(b'0');
-    let b = ((word >> 24) as u8).wrapping_sub(b'0');
-    let c = ((word >> 32) as u8).wrapping_sub(b'0');
-    let good = (word >> 8) as u8 == b' ' && a < 10 && b < 10 && c < 10;
+    let a = ((word >> 8) as u8).wrapping_sub(b'0');
+    let b = ((word >> 16) as u8).wrapping_sub(b'0');
+    let c = ((word >> 24) as u8).wrapping_sub(b'0');
+    let good = word as u8 == b' ' && a < 10 && b < 10 && c < 10;
     (good, a as u16 * 100 + b as u16 * 10 + c as u16)
 }
 
@@ -300,5 +304,9 @@ fn chunk_size<E: Env>(env: &E, side: &Side, line: Line) -> Option<u64> {
     let after = line.start + i;
     let next = byte(&side.buffer, after);
     let good = after == line.end || next == b';' || next == b' ' || next == b'\t';
-    if i == 0 || i == 16 || !good || after > line.end { None } else { Some(size) }
+    if i == 0 || i == 16 || !good || after > line.end {
+        None
+    } else {
+        Some(size)
+    }
 }
