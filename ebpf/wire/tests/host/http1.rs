@@ -46,23 +46,47 @@ fn a_pipeline_is_as_deep_as_its_requests() {
 #[test]
 fn request_bodies_of_known_length_are_skipped() {
     let post = "POST / HTTP/1.1\r\nContent-Length: 40\r\n\r\n0123456789GET / HTTP/1.1\r\n\r\n\r\n\r\n0123456789";
-    exact(3, &Dialogue::new().client(post).server(OK).client(post).eager(get("/")).server(OK).server(OK));
+    exact(
+        3,
+        &Dialogue::new()
+            .client(post)
+            .server(OK)
+            .client(post)
+            .eager(get("/"))
+            .server(OK)
+            .server(OK),
+    );
 }
 
 #[test]
 fn chunks_extensions_and_trailers_are_read_through() {
     let post = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b;c=\"d\"\r\nhello\r\n1A\r\nGET / HTTP/1.1\r\n\r\n01234567\r\n0005\r\nhello\r\n\
                 0;x\r\nA: b\r\nTransfer-Encoding: gzip\r\nContent-Length: 77\r\n\r\n";
-    let ok = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: A\r\n\r\n10;a=b\r\nHTTP/1.1 200 OK\r\n\r\n3\r\nabc\r\n0\r\nA: b\r\n\r\n";
-    exact(4, &Dialogue::new().client(post.repeat(2)).server(ok.repeat(2)).client(post).server(ok).client(get("/")).server(ok));
+    let ok = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: A\r\n\r\n11;a=b\r\nHTTP/1.1 200 OK\r\n\r\n3\r\nabc\r\n0\r\nA: b\r\n\r\n";
+    exact(
+        4,
+        &Dialogue::new()
+            .client(post.repeat(2))
+            .server(ok.repeat(2))
+            .client(post)
+            .server(ok)
+            .client(get("/"))
+            .server(ok),
+    );
 }
 
 #[test]
 fn interim_responses_end_nothing() {
     let post = "POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
     let hints = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
-    let dialogue =
-        Dialogue::new().client(post).server("HTTP/1.1 100 Continue\r\n\r\n").client("hello").server(OK).client(get("/")).server(hints.repeat(3)).server(OK);
+    let dialogue = Dialogue::new()
+        .client(post)
+        .server("HTTP/1.1 100 Continue\r\n\r\n")
+        .client("hello")
+        .server(OK)
+        .client(get("/"))
+        .server(hints.repeat(3))
+        .server(OK);
     exact(2, &dialogue);
 }
 
@@ -81,15 +105,30 @@ fn responses_without_a_body_end_with_their_head() {
         .client(get("/"))
         .server("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
         .client(head.to_owned() + &get("/") + head)
-        .server("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n".to_owned() + OK + "HTTP/1.1 404 Not Found\r\nContent-Length: 5\r\n\r\n");
+        .server(
+            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n".to_owned()
+                + OK
+                + "HTTP/1.1 404 Not Found\r\nContent-Length: 5\r\n\r\n",
+        );
     exact(8, &dialogue);
 }
 
 #[test]
 fn a_body_until_close_is_open_until_fin() {
-    for head in ["HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.0 200 OK\r\nConnection: close\r\n\r\n"] {
+    for head in [
+        "HTTP/1.1 200 OK\r\n\r\n",
+        "HTTP/1.0 200 OK\r\nConnection: close\r\n\r\n",
+    ] {
         let body = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
-        exact(2, &Dialogue::new().client(get("/")).server(OK).client(get("/")).server(head.to_owned() + body).fin());
+        exact(
+            2,
+            &Dialogue::new()
+                .client(get("/"))
+                .server(OK)
+                .client(get("/"))
+                .server(head.to_owned() + body)
+                .fin(),
+        );
     }
 }
 
@@ -97,7 +136,15 @@ fn a_body_until_close_is_open_until_fin() {
 fn an_upgrade_is_one_request_until_close() {
     let upgrade = "GET /chat HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: test\r\n\r\n";
     let switching = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: test\r\n\r\n";
-    let dialogue = Dialogue::new().client(get("/")).server(OK).client(upgrade).server(switching).client(get("/")).server(OK).client("\0\x01").fin();
+    let dialogue = Dialogue::new()
+        .client(get("/"))
+        .server(OK)
+        .client(upgrade)
+        .server(switching)
+        .client(get("/"))
+        .server(OK)
+        .client("\0\x01")
+        .fin();
     exact(2, &dialogue);
     let truth = Truth::of(&dialogue);
     let connection = check(&dialogue, &truth, Network::clean(Cut::Whole), 1);
@@ -110,7 +157,13 @@ fn an_upgrade_that_is_refused_goes_on_as_http() {
     let dialogue = Dialogue::new().client(upgrade).server(OK).client(get("/")).server(OK);
     let (first, second) = (upgrade.len(), upgrade.len() + get("/").len());
     // hyper's own server would switch here: the offsets are plain.
-    exact_by(&dialogue, &Truth { heads: vec![first, second], ends: vec![OK.len(), 2 * OK.len()] });
+    exact_by(
+        &dialogue,
+        &Truth {
+            heads: vec![first, second],
+            ends: vec![OK.len(), 2 * OK.len()],
+        },
+    );
 }
 
 #[test]
@@ -118,23 +171,56 @@ fn connect_is_a_tunnel_once_it_succeeds() {
     let connect = "CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n";
     let refused = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n";
     let open = "HTTP/1.1 200 Connection established\r\n\r\n";
-    let dialogue = Dialogue::new().client(connect).server(open).client(get("/")).server(OK).fin();
-    exact_by(&dialogue, &Truth { heads: vec![connect.len()], ends: vec![] });
-    let dialogue = Dialogue::new().client(connect).server(refused).client(get("/")).server(OK);
+    let dialogue = Dialogue::new()
+        .client(connect)
+        .server(open)
+        .client(get("/"))
+        .server(OK)
+        .fin();
+    exact_by(
+        &dialogue,
+        &Truth {
+            heads: vec![connect.len()],
+            ends: vec![],
+        },
+    );
+    let dialogue = Dialogue::new()
+        .client(connect)
+        .server(refused)
+        .client(get("/"))
+        .server(OK);
     let heads = vec![connect.len(), connect.len() + get("/").len()];
-    exact_by(&dialogue, &Truth { heads, ends: vec![refused.len(), refused.len() + OK.len()] });
+    exact_by(
+        &dialogue,
+        &Truth {
+            heads,
+            ends: vec![refused.len(), refused.len() + OK.len()],
+        },
+    );
 }
 
 #[test]
 fn lines_of_any_length_are_read() {
     for length in (0..300).chain([1000, 4096, 16_000]) {
-        let request = format!("GET /{} HTTP/1.1\r\nA: {}\r\nContent-Length: 3\r\n\r\nabc", "x".repeat(length), "y".repeat(length));
-        let response = format!("HTTP/1.1 200 {}\r\nA: {}\r\nContent-Length: 5\r\n\r\nhello", "x".repeat(length), "y".repeat(length));
+        let request = format!(
+            "GET /{} HTTP/1.1\r\nA: {}\r\nContent-Length: 3\r\n\r\nabc",
+            "x".repeat(length),
+            "y".repeat(length)
+        );
+        let response = format!(
+            "HTTP/1.1 200 {}\r\nA: {}\r\nContent-Length: 5\r\n\r\nhello",
+            "x".repeat(length),
+            "y".repeat(length)
+        );
         let truth = Truth {
             heads: vec![request.len() - 3, 2 * request.len() - 3],
             ends: vec![response.len(), 2 * response.len()],
         };
-        let dialogue = Dialogue::new().client(&request).server(&response).client(&request).server(&response);
+        let dialogue = Dialogue::new()
+            .client(&request)
+            .server(&response)
+            .client(&request)
+            .server(&response);
         check(&dialogue, &truth, Network::clean(Cut::Whole), 0);
         check(&dialogue, &truth, Network::clean(Cut::Every(1)), 0);
         for seed in 0..8 {

@@ -24,17 +24,20 @@ pub enum Event {
     Note(Note),
 }
 
+#[derive(Debug)]
 enum Hand {
     Packet,
     Kept(usize),
 }
 
+#[derive(Debug)]
 struct Kept {
     seq: u32,
     bytes: Vec<u8>,
 }
 
 /// Everything a connection's programs would find in the kernel.
+#[derive(Debug)]
 pub struct Host {
     words: [Cell<u64>; COUNT],
     slots: Option<Vec<Cell<u64>>>,
@@ -158,10 +161,18 @@ impl Tally for Host {
     fn ended(&mut self, count: u32) {
         self.ended += u64::from(count);
         self.events.push(Event::Ended(count));
-        assert!(self.ended <= self.started, "ended {} of {} started", self.ended, self.started);
+        assert!(
+            self.ended <= self.started,
+            "ended {} of {} started",
+            self.ended,
+            self.started
+        );
     }
     fn measured(&mut self, since: u64) {
-        assert!(since <= self.clock && since + 8 > 1_000_000, "a start time out of nowhere: {since}");
+        assert!(
+            since <= self.clock && since + 8 > 1_000_000,
+            "a start time out of nowhere: {since}"
+        );
         self.measured += 1;
     }
     fn status(&mut self, class: u32) {
@@ -174,13 +185,18 @@ impl Tally for Host {
 
 impl Bytes for Host {
     fn read(&mut self, at: u32, count: u32, buffer: &mut [u8; BUFFER], to: u32) -> bool {
-        assert!((1..=SPAN).contains(&count) && to <= 64, "a read the kernel's verifier forbids: {count} to {to}");
+        assert!(
+            (1..=SPAN).contains(&count) && to <= 64,
+            "a read the kernel's verifier forbids: {count} to {to}"
+        );
         self.reads += 1;
         let bytes = match self.hand {
             Hand::Packet => &self.packet,
             Hand::Kept(i) => &self.stash[i].bytes,
         };
-        let Some(from) = bytes.get(at as usize..(at + count) as usize) else { return false };
+        let Some(from) = bytes.get(at as usize..(at + count) as usize) else {
+            return false;
+        };
         buffer[to as usize..(to + count) as usize].copy_from_slice(from);
         true
     }
@@ -198,8 +214,12 @@ impl Bytes for Host {
     }
     fn continue_from(&mut self, seq: u32) -> Option<(u32, u32)> {
         // What is wholly old is given up first, but never the one at hand's index: it is found again below.
-        self.stash.retain(|kept| kept.seq.wrapping_add(kept.bytes.len() as u32).wrapping_sub(seq) as i32 > 0);
-        let i = self.stash.iter().position(|kept| kept.seq.wrapping_sub(seq) as i32 <= 0)?;
+        self.stash
+            .retain(|kept| kept.seq.wrapping_add(kept.bytes.len() as u32).wrapping_sub(seq) as i32 > 0);
+        let i = self
+            .stash
+            .iter()
+            .position(|kept| kept.seq.wrapping_sub(seq) as i32 <= 0)?;
         let kept = &self.stash[i];
         self.hand = Hand::Kept(i);
         Some((seq.wrapping_sub(kept.seq), kept.bytes.len() as u32))
@@ -217,6 +237,7 @@ impl Repeat for Host {
 }
 
 /// A connection as the hooks see it. Offsets are bytes of each direction's stream.
+#[derive(Debug)]
 pub struct Connection {
     pub host: Host,
     request: Side,
@@ -230,8 +251,17 @@ impl Connection {
     pub fn new(client_isn: u32, server_isn: u32) -> Self {
         let host = Host::new();
         host.store(CLAIM, u64::from(client_isn));
-        let response = Side { seq: server_isn, ..Side::default() };
-        Self { host, request: Side::default(), response, client_isn, server_isn }
+        let response = Side {
+            seq: server_isn,
+            ..Side::default()
+        };
+        Self {
+            host,
+            request: Side::default(),
+            response,
+            client_isn,
+            server_isn,
+        }
     }
 
     /// A connection whose sequence numbers wrap early.
@@ -253,7 +283,11 @@ impl Connection {
         packet.extend_from_slice(bytes);
         self.host.put(&packet);
         let seq = self.client_isn.wrapping_add(offset as u32);
-        let segment = Segment { seq, at: 52, end: packet.len() as u32 };
+        let segment = Segment {
+            seq,
+            at: 52,
+            end: packet.len() as u32,
+        };
         wire::request(&mut self.host, &mut self.request, segment);
     }
 
@@ -263,7 +297,11 @@ impl Connection {
         packet.extend_from_slice(bytes);
         self.host.put(&packet);
         let seq = self.server_isn.wrapping_add(offset as u32);
-        let segment = Segment { seq, at: 52, end: packet.len() as u32 };
+        let segment = Segment {
+            seq,
+            at: 52,
+            end: packet.len() as u32,
+        };
         wire::response(&mut self.host, &mut self.response, segment, fin);
     }
 

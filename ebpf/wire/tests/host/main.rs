@@ -3,8 +3,17 @@
 //!
 //! No privilege is needed. The rig is [`machine`] (surroundings), [`network`] (segments, loss, order) and [`oracle`];
 //! the rest are tests by topic.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "this is how a test fails")]
-#![allow(missing_docs, unreachable_pub, reason = "nobody reads the documentation of a test binary")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "this is how a test fails"
+)]
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    reason = "nobody reads the documentation of a test binary"
+)]
 
 mod http1;
 mod machine;

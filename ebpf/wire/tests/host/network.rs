@@ -37,7 +37,11 @@ fn stream(parts: &[Part]) -> Vec<u8> {
 
 /// Bytes that may be sent when `arrived` bytes of the other side have come.
 fn allowed(parts: &[Part], arrived: usize) -> usize {
-    parts.iter().take_while(|part| part.after <= arrived).map(|part| part.bytes.len()).sum()
+    parts
+        .iter()
+        .take_while(|part| part.after <= arrived)
+        .map(|part| part.bytes.len())
+        .sum()
 }
 
 impl Dialogue {
@@ -47,19 +51,28 @@ impl Dialogue {
     /// The client sends this once it has all that the server sent.
     pub fn client(mut self, bytes: impl AsRef<[u8]>) -> Self {
         let after = total(&self.server);
-        self.client.push(Part { after, bytes: bytes.as_ref().to_vec() });
+        self.client.push(Part {
+            after,
+            bytes: bytes.as_ref().to_vec(),
+        });
         self
     }
     /// The client sends this without waiting.
     pub fn eager(mut self, bytes: impl AsRef<[u8]>) -> Self {
         let after = self.client.last().map_or(0, |part| part.after);
-        self.client.push(Part { after, bytes: bytes.as_ref().to_vec() });
+        self.client.push(Part {
+            after,
+            bytes: bytes.as_ref().to_vec(),
+        });
         self
     }
     /// The server sends this once it has all that the client sent.
     pub fn server(mut self, bytes: impl AsRef<[u8]>) -> Self {
         let after = total(&self.client);
-        self.server.push(Part { after, bytes: bytes.as_ref().to_vec() });
+        self.server.push(Part {
+            after,
+            bytes: bytes.as_ref().to_vec(),
+        });
         self
     }
     pub fn fin(mut self) -> Self {
@@ -134,11 +147,25 @@ pub struct Network {
 
 impl Network {
     pub const fn clean(cut: Cut) -> Self {
-        Self { cut, loss: 0.0, twice: 0.0, reorder: 0.0, unseen: 0.0, egress_loss: 0.0 }
+        Self {
+            cut,
+            loss: 0.0,
+            twice: 0.0,
+            reorder: 0.0,
+            unseen: 0.0,
+            egress_loss: 0.0,
+        }
     }
     /// Loses, repeats and reorders with this probability.
     pub const fn bad(cut: Cut, p: f64) -> Self {
-        Self { cut, loss: p, twice: p, reorder: p, unseen: 0.0, egress_loss: 0.0 }
+        Self {
+            cut,
+            loss: p,
+            twice: p,
+            reorder: p,
+            unseen: 0.0,
+            egress_loss: 0.0,
+        }
     }
     fn is_clean(&self) -> bool {
         self.loss + self.twice + self.reorder + self.unseen + self.egress_loss == 0.0
@@ -208,7 +235,11 @@ impl Player<'_> {
 
     fn deliver(&mut self) {
         let overtaken = self.flying.len() > 1 && self.rng.f64() < self.network.reorder;
-        let i = if overtaken { self.rng.usize(1..self.flying.len()) } else { 0 };
+        let i = if overtaken {
+            self.rng.usize(1..self.flying.len())
+        } else {
+            0
+        };
         let (from, to) = self.flying.remove(i);
         if self.rng.f64() >= self.network.unseen {
             self.connection.client(from, &self.client[from..to]);
@@ -219,7 +250,11 @@ impl Player<'_> {
     }
 
     fn answer(&mut self, from: usize, to: usize) {
-        let fin = self.dialogue.fin && to == self.server.len() && self.arrived.next == from && self.rng.bool();
+        let fin = self.dialogue.fin
+            && to == self.server.len()
+            && self.arrived.next == from
+            && self.stack.next == self.client.len()
+            && self.rng.bool();
         self.connection.server(from, &self.server[from..to], fin);
         self.arrived.take(from, to);
         if !fin {
@@ -235,8 +270,18 @@ impl Player<'_> {
         let started = self.truth.started(self.stack.next);
         let ended = self.truth.ended(self.arrived.next);
         let host = &self.connection.host;
-        assert_eq!((host.started, host.ended), (started, ended), "after {} and {} bytes", self.stack.next, self.arrived.next);
-        assert!(!self.connection.is_uncertain(), "uncertain without loss: {:?}", host.events);
+        assert_eq!(
+            (host.started, host.ended),
+            (started, ended),
+            "after {} and {} bytes",
+            self.stack.next,
+            self.arrived.next
+        );
+        assert!(
+            !self.connection.is_uncertain(),
+            "uncertain without loss: {:?}",
+            host.events
+        );
     }
 
     fn step(&mut self) -> bool {
@@ -258,7 +303,9 @@ impl Player<'_> {
         if !self.unanswered.is_empty() {
             choices.push(4);
         }
-        let Some(choice) = self.rng.choice(choices) else { return false };
+        let Some(choice) = self.rng.choice(choices) else {
+            return false;
+        };
         match choice {
             0 => {
                 let to = self.sent + size(self.network.cut, &mut self.rng, may - self.sent);
@@ -312,7 +359,11 @@ pub fn play(dialogue: &Dialogue, truth: &Truth, network: Network, seed: u64) -> 
         unanswered: Vec::new(),
     };
     while player.step() {}
-    assert_eq!((player.stack.next, player.arrived.next), (player.client.len(), player.server.len()), "the dialogue stands still");
+    assert_eq!(
+        (player.stack.next, player.arrived.next),
+        (player.client.len(), player.server.len()),
+        "the dialogue stands still"
+    );
     let mut connection = player.connection;
     if dialogue.fin {
         connection.server(player.server.len(), &[], true);
@@ -327,7 +378,12 @@ pub fn check(dialogue: &Dialogue, truth: &Truth, network: Network, seed: u64) ->
     let heads = truth.heads.len() as u64;
     let ends = if dialogue.fin { heads } else { truth.ends.len() as u64 };
     if !connection.is_uncertain() {
-        assert_eq!((host.started, host.ended), (heads, ends), "silently different, seed {seed}, {network:?}: {:?}", host.events);
+        assert_eq!(
+            (host.started, host.ended),
+            (heads, ends),
+            "silently different, seed {seed}, {network:?}: {:?}",
+            host.events
+        );
     }
     connection.assert_closed();
     if !connection.is_uncertain() {

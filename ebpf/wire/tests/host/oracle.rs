@@ -129,7 +129,11 @@ struct Exchange {
 fn send(sender: &mut SendRequest<Empty<Bytes>>, method: &Method) -> Exchange {
     let mut request = Request::new(Empty::new());
     *request.method_mut() = method.clone();
-    *request.uri_mut() = if *method == Method::CONNECT { "a:80".parse().unwrap() } else { "/".parse().unwrap() };
+    *request.uri_mut() = if *method == Method::CONNECT {
+        "a:80".parse().unwrap()
+    } else {
+        "/".parse().unwrap()
+    };
     let connect = *method == Method::CONNECT;
     let response = sender.send_request(request);
     let task = Task::new(async move {
@@ -150,7 +154,9 @@ fn send(sender: &mut SendRequest<Empty<Bytes>>, method: &Method) -> Exchange {
 /// How hyper's client sees `server` answer requests of these methods.
 pub fn ends(server: &[u8], methods: &[Method]) -> Vec<End> {
     let pipe = Pipe::default();
-    let shake = hyper::client::conn::http1::Builder::new().max_buf_size(4 << 20).handshake::<_, Empty<Bytes>>(pipe.clone());
+    let shake = hyper::client::conn::http1::Builder::new()
+        .max_buf_size(4 << 20)
+        .handshake::<_, Empty<Bytes>>(pipe.clone());
     let mut shake = Task::new(shake);
     assert!(shake.run());
     let (mut sender, connection) = shake.output().unwrap().unwrap();

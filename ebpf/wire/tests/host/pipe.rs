@@ -6,8 +6,8 @@
 use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Wake, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -44,7 +44,11 @@ impl Pipe {
     fn pull(&self, room: usize) -> Option<Vec<u8>> {
         let mut inner = self.inner();
         let count = room.min(inner.input.len());
-        if count == 0 && !inner.ended { None } else { Some(inner.input.drain(..count).collect()) }
+        if count == 0 && !inner.ended {
+            None
+        } else {
+            Some(inner.input.drain(..count).collect())
+        }
     }
     fn push(&self, bytes: &[u8]) -> usize {
         self.inner().output.extend_from_slice(bytes);
@@ -56,7 +60,11 @@ impl Pipe {
 }
 
 impl hyper::rt::Read for Pipe {
-    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, mut buf: hyper::rt::ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        mut buf: hyper::rt::ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
         match self.pull(buf.remaining()) {
             Some(bytes) => {
                 buf.put_slice(&bytes);
