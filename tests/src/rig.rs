@@ -32,6 +32,7 @@ pub struct Rig {
     register: Arc<Register>,
     mount: PathBuf,
     root: Cgroup,
+    bpffs: (PathBuf, Kept),
     serial: AtomicU32,
 }
 
@@ -48,10 +49,12 @@ impl Rig {
         register::undo_on_signals(&register)?;
         let path = mount.join(format!("{}{}", register::CGROUP_PREFIX, std::process::id()));
         let root = Cgroup::create(&register, path).context("own cgroup")?;
+        let bpffs = register::mount_bpffs(&register)?;
         Ok(Arc::new(Self {
             register,
             mount,
             root,
+            bpffs,
             serial: AtomicU32::new(0),
         }))
     }
@@ -78,12 +81,7 @@ impl Rig {
 
     /// A pin folder's path, not yet made; it is removed with the guard.
     pub fn pins(&self) -> (PathBuf, Kept) {
-        let path = PathBuf::from(format!(
-            "{}{}-{}",
-            register::PIN_PREFIX,
-            std::process::id(),
-            self.serial()
-        ));
+        let path = self.bpffs.0.join(format!("pins-{}", self.serial()));
         let kept = self.register.keep(Undo::Folder(path.clone()));
         (path, kept)
     }

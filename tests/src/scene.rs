@@ -28,7 +28,7 @@ const REST_LIMIT: Duration = Duration::from_secs(40);
 /// A case's surroundings; taken down in this order.
 pub struct Scene<'r> {
     servers: Vec<Role>,
-    counter: Option<Counter>,
+    counter: Counter,
     /// Client, router, pod.
     pub field: Field,
     /// The run's ground.
@@ -42,8 +42,8 @@ pub struct Scene<'r> {
 pub struct Rest {
     /// What the application saw.
     pub truth: Truth,
-    /// What the kernel counted, where it counts.
-    pub counted: Option<Snapshot>,
+    /// What the kernel counted.
+    pub counted: Snapshot,
 }
 
 impl<'r> Scene<'r> {
@@ -74,9 +74,9 @@ impl<'r> Scene<'r> {
         Ok(())
     }
 
-    /// The kernel side, where this build has it.
-    pub fn counter(&self) -> Option<&Counter> {
-        self.counter.as_ref()
+    /// The kernel side.
+    pub fn counter(&self) -> &Counter {
+        &self.counter
     }
 
     /// The process of the first server.
@@ -93,10 +93,8 @@ impl<'r> Scene<'r> {
     pub fn kernel_rests_after(&self, requests: u64) -> Result<()> {
         let rest = self.rest()?;
         let mut verdict = Verdict::default();
-        if let Some(counted) = &rest.counted {
-            judge_balance(&mut verdict, counted);
-            verdict.equal("started", counted.started, requests);
-        }
+        judge_balance(&mut verdict, &rest.counted);
+        verdict.equal("started", rest.counted.started, requests);
         verdict.speak(&rest)
     }
 
@@ -164,17 +162,11 @@ impl<'r> Scene<'r> {
             .context("the application is not at rest")?;
         let truth = self.truth()?;
         let deadline = Instant::now() + REST_LIMIT;
-        let Some(counter) = &self.counter else {
-            return Ok(Rest { truth, counted: None });
-        };
         loop {
-            let counted = counter.snapshot()?;
+            let counted = self.counter.snapshot()?;
             let is_at_rest = counted.started == counted.ended && counted.connections == counted.closed;
             if is_at_rest || Instant::now() > deadline {
-                return Ok(Rest {
-                    truth,
-                    counted: Some(counted),
-                });
+                return Ok(Rest { truth, counted });
             }
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -189,10 +181,8 @@ impl<'r> Scene<'r> {
             rest.truth.started,
             requests,
         );
-        if let Some(counted) = &rest.counted {
-            self.judge_counts(&mut verdict, &rest.truth, counted);
-            self.judge_integral(&mut verdict, &rest.truth, counted);
-        }
+        self.judge_counts(&mut verdict, &rest.truth, &rest.counted);
+        self.judge_integral(&mut verdict, &rest.truth, &rest.counted);
         verdict.speak(&rest)
     }
 
@@ -200,9 +190,7 @@ impl<'r> Scene<'r> {
     pub fn balanced(&self) -> Result<Rest> {
         let rest = self.rest()?;
         let mut verdict = Verdict::default();
-        if let Some(counted) = &rest.counted {
-            judge_balance(&mut verdict, counted);
-        }
+        judge_balance(&mut verdict, &rest.counted);
         verdict.speak(&rest)?;
         Ok(rest)
     }

@@ -193,10 +193,7 @@ fn idle_408(scene: &mut Scene<'_>) -> Result<()> {
         Ok(())
     })?;
     let rest = scene.rest()?;
-    ensure!(
-        rest.counted.is_none_or(|counted| counted.started == 1),
-        "the unasked 408 was counted"
-    );
+    ensure!(rest.counted.started == 1, "the unasked 408 was counted");
     scene.balanced()?;
     Ok(())
 }

@@ -114,12 +114,8 @@ fn smuggle(scene: &mut Scene<'_>, bytes: &str) -> Result<()> {
     })?;
     let rest = scene.balanced()?;
     let refused = rest.truth.status[4] > 0;
-    if let Some(counted) = &rest.counted {
-        let differs = counted.started != rest.truth.started;
-        ensure!(
-            !differs || refused || counted.uncertain + counted.opaque > 0,
-            "silently different: {rest:?}"
-        );
-    }
+    let differs = rest.counted.started != rest.truth.started;
+    let is_flagged = rest.counted.uncertain + rest.counted.opaque > 0;
+    ensure!(!differs || refused || is_flagged, "silently different: {rest:?}");
     Ok(())
 }

@@ -7,13 +7,14 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use nix::mount::{MsFlags, umount};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
 
 pub(super) const CGROUP_PREFIX: &str = "sluice-test-";
 pub(super) const NETNS_PREFIX: &str = "slt-";
-pub(super) const PIN_PREFIX: &str = "/sys/fs/bpf/sluice-test-";
+const MOUNT_PREFIX: &str = "/run/sluice-test-";
 
 /// One way back.
 #[derive(Clone, Debug)]
@@ -26,6 +27,8 @@ pub enum Undo {
     Child(i32),
     /// Remove a folder of pins.
     Folder(PathBuf),
+    /// Unmount a file system and remove its folder.
+    Mount(PathBuf),
 }
 
 /// All that is still to be undone, in the order of making.
@@ -97,8 +100,22 @@ impl Undo {
             Self::Folder(path) => {
                 let _ = std::fs::remove_dir_all(path);
             }
+            Self::Mount(path) => {
+                let _ = umount(path);
+                let _ = std::fs::remove_dir(path);
+            }
         }
     }
+}
+
+/// A bpffs of our own: machines without one in its usual place can run the suite, and pins end with the mount.
+pub(super) fn mount_bpffs(register: &Arc<Register>) -> Result<(PathBuf, Kept)> {
+    let path = PathBuf::from(format!("{MOUNT_PREFIX}{}", std::process::id()));
+    std::fs::create_dir_all(&path)?;
+    let kept = register.keep(Undo::Mount(path.clone()));
+    let nothing: Option<&Path> = None;
+    nix::mount::mount(Some("bpf"), &path, Some("bpf"), MsFlags::empty(), nothing).context("mounting a bpffs")?;
+    Ok((path, kept))
 }
 
 /// Removes a cgroup bottom up; processes that are being killed may hold it for a moment.
@@ -124,11 +141,11 @@ pub(super) fn sweep(mount: &Path) {
             Undo::Netns(name).execute();
         }
     }
-    let pins = Path::new(PIN_PREFIX);
-    if let (Some(folder), Some(prefix)) = (pins.parent(), pins.file_name().and_then(|name| name.to_str())) {
+    let mounts = Path::new(MOUNT_PREFIX);
+    if let (Some(folder), Some(prefix)) = (mounts.parent(), mounts.file_name().and_then(|name| name.to_str())) {
         for name in names(folder) {
             if name.strip_prefix(prefix).is_some_and(owner_is_gone) {
-                Undo::Folder(folder.join(name)).execute();
+                Undo::Mount(folder.join(name)).execute();
             }
         }
     }
