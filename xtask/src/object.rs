@@ -129,7 +129,7 @@ fn command(toolchain: Toolchain, variant: Variant) -> Command {
     cargo
 }
 
-fn flags() -> [String; 6] {
+fn flags() -> [String; 5] {
     [
         // aya-ebpf's names for the registers of the machine the object will run on.
         format!("--cfg=bpf_target_arch=\"{}\"", std::env::consts::ARCH),
@@ -138,10 +138,6 @@ fn flags() -> [String; 6] {
         "-Clink-arg=--btf".to_owned(),
         // 32-bit registers and atomics; in every kernel since 5.12. rustc passes it to the linker too.
         "-Ctarget-cpu=v3".to_owned(),
-        // Eight bytes at any address of a packet or map value by one load instead of eight. The kernels we run on have
-        // efficient unaligned access; the verifier still wants *stack* accesses aligned. rustc warns that the feature
-        // is unstable: it is known to LLVM 22's BPF backend.
-        "-Ctarget-feature=+allows-misaligned-mem-access".to_owned(),
     ]
 }
 

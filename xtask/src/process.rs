@@ -9,6 +9,9 @@
 use anyhow::{Context, Result, bail};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// Runs a command to its end; an error if it cannot be started or ends with another code than 0.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
@@ -45,22 +48,54 @@ pub(crate) fn succeeds(command: &mut Command) -> bool {
 }
 
 /// Runs a command, prints its output as it comes and hands each line to `each`.
-pub(crate) fn follow(command: &mut Command, mut each: impl FnMut(&str)) -> Result<ExitStatus> {
+pub(crate) fn follow(command: &mut Command, each: impl FnMut(&str)) -> Result<ExitStatus> {
+    follow_until(None, command, each)
+}
+
+/// As [`follow`], but kills a command that takes longer than `limit`.
+pub(crate) fn follow_for(limit: Duration, command: &mut Command, each: impl FnMut(&str)) -> Result<ExitStatus> {
+    follow_until(Some(Instant::now() + limit), command, each)
+}
+
+fn follow_until(end: Option<Instant>, command: &mut Command, mut each: impl FnMut(&str)) -> Result<ExitStatus> {
     announce(command);
     let child = command
+        .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
         .with_context(|| format!("{} does not start", name(command)))?;
     let mut running = Running(child);
-    let output = running.0.stdout.take().context("invariant: standard output is piped")?;
-    for line in BufReader::new(output).split(b'\n') {
-        let line = line.context("reading a child's output")?;
-        let line = String::from_utf8_lossy(&line);
-        let line = line.trim_end_matches('\r');
+    let lines = lines_of(&mut running)?;
+    while let Some(line) = next(&lines, end).with_context(|| format!("{} takes too long", name(command)))? {
         writeln!(std::io::stdout(), "{line}").context("writing to standard output")?;
-        each(line);
+        each(&line);
     }
     running.0.wait().context("waiting for a child")
+}
+
+/// The lines of a child's output, read by a thread that ends with the output.
+fn lines_of(running: &mut Running) -> Result<Receiver<String>> {
+    let output = running.0.stdout.take().context("invariant: standard output is piped")?;
+    let (sender, receiver) = sync_channel(64);
+    thread::spawn(move || {
+        for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
+            let line = String::from_utf8_lossy(&line).trim_end_matches('\r').to_owned();
+            if sender.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    Ok(receiver)
+}
+
+/// The next line; none at the end of the output; an error at `end`.
+fn next(lines: &Receiver<String>, end: Option<Instant>) -> Result<Option<String>, RecvTimeoutError> {
+    let Some(end) = end else { return Ok(lines.recv().ok()) };
+    match lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+        Ok(line) => Ok(Some(line)),
+        Err(RecvTimeoutError::Disconnected) => Ok(None),
+        Err(RecvTimeoutError::Timeout) => Err(RecvTimeoutError::Timeout),
+    }
 }
 
 /// A child that dies with its owner.
@@ -105,4 +140,34 @@ fn announce(command: &Command) {
 
 fn name(command: &Command) -> String {
     command.get_program().to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sh(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[test]
+    fn every_line_is_handed_on_and_the_status_is_told() {
+        let mut lines = Vec::new();
+        let status = follow(&mut sh("echo one; printf two; exit 3"), |line| {
+            lines.push(line.to_owned())
+        })
+        .unwrap();
+        assert_eq!(
+            (lines, status.code()),
+            (vec!["one".to_owned(), "two".to_owned()], Some(3))
+        );
+    }
+
+    #[test]
+    fn a_command_that_takes_too_long_is_ended() {
+        let error = follow_for(Duration::from_millis(50), Command::new("sleep").arg("60"), |_| ()).unwrap_err();
+        assert!(format!("{error:#}").contains("takes too long"), "{error:#}");
+    }
 }

@@ -108,7 +108,7 @@ fn netns() -> Result<Tally> {
         process::cargo()
             .args(arguments)
             .env("CI", "true")
-            .env("SLUICE_SOAK", "1"),
+            .env("SLUICE_LONG", "1"),
     )
 }
 
