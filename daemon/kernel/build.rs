@@ -6,7 +6,10 @@
 //! makes the loader ask for a path at run time.
 //! Depends on: nothing.
 
-#![expect(clippy::disallowed_methods, reason = "cargo speaks to build scripts through the environment")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "cargo speaks to build scripts through the environment"
+)]
 
 use std::{env, path::PathBuf};
 

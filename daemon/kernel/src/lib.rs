@@ -103,6 +103,24 @@ struct Sources {
     older: Vec<Older>,
     /// Pod → (place in `older`, index there).
     by_pod: HashMap<u32, Vec<(usize, u32)>>,
+    /// What stands in PODS: nobody else writes it.
+    keys: HashMap<PodKey, PodSlot>,
+}
+
+impl Sources {
+    fn refresh(&mut self) {
+        let mut by_pod: HashMap<u32, Vec<(usize, u32)>> = HashMap::new();
+        for (place, older) in self.older.iter().enumerate() {
+            for (key, slot) in &self.keys {
+                let places = by_pod.entry(slot.pod).or_default();
+                // Two keys of one pod count into one index there: add it once.
+                if let Some(index) = older.index(key).filter(|index| !places.contains(&(place, *index))) {
+                    places.push((place, index));
+                }
+            }
+        }
+        self.by_pod = by_pod;
+    }
 }
 
 /// What the programs are told while they run.
@@ -250,31 +268,35 @@ impl Kernel {
             return Err(TrackError::Full { pod: pod.0, room });
         }
         self.check_key(&key)?;
-        if !self.pods_in_map()?.iter().any(|(_, slot)| slot.pod == pod.0) {
+        let mut sources = self.sources();
+        if !sources.keys.values().any(|slot| slot.pod == pod.0) {
             self.counts.clear(pod.0)?;
             let revision = self.pods.get(pod).revision;
             self.pods.clear(pod);
             self.pods.set_revision(pod, RevisionId(revision));
         }
+        let slot = PodSlot { pod: pod.0, flags };
         self.folder.set_pod(&key, pod.0, flags)?;
-        self.keys.set(&key, &PodSlot { pod: pod.0, flags })?;
-        Ok(self.refresh_sources()?)
+        self.keys.set(&key, &slot)?;
+        sources.keys.insert(key, slot);
+        sources.refresh();
+        Ok(())
     }
 
     /// Counts no new connections to `key`; open ones go on.
     pub fn untrack(&self, key: &PodKey) -> Result<(), TrackError> {
+        let mut sources = self.sources();
         self.keys.remove(key)?;
         self.folder.forget_pod(key)?;
-        Ok(self.refresh_sources()?)
+        sources.keys.remove(key);
+        sources.refresh();
+        Ok(())
     }
 
     /// What is tracked: after a restart, what was.
-    pub fn tracked(&self) -> Result<Vec<(PodKey, PodId, u32)>, TrackError> {
-        let pods = self.pods_in_map()?;
-        Ok(pods
-            .into_iter()
-            .map(|(key, slot)| (key, PodId(slot.pod), slot.flags))
-            .collect())
+    pub fn tracked(&self) -> Vec<(PodKey, PodId, u32)> {
+        let row = |(key, slot): (&PodKey, &PodSlot)| (*key, PodId(slot.pod), slot.flags);
+        self.sources().keys.iter().map(row).collect()
     }
 
     /// What was counted, over CPUs and generations. Never torn.
@@ -300,12 +322,19 @@ impl Kernel {
         &self.revisions
     }
 
-    /// Open connections to a port in a namespace, and how many of them nobody counts.
+    /// Open connections to a port in a namespace, and how many of them nobody counts. Probes that have no state are left
+    /// out of both.
     pub fn accounted(&self, netns: &Netns, port: u16) -> Result<Accounted, NetnsError> {
         let sources = self.sources();
         let mut maps: Vec<BorrowedFd<'_>> = vec![self.connections_fd()];
         maps.extend(sources.older.iter().map(Older::connections));
-        let sockets = sockets::connections(netns, port, &maps)?;
+        let mut sockets = sockets::connections(netns, port, &maps)?;
+        drop(sources);
+        let is_probe = |socket: &sockets::Socket| {
+            let asked = self.asked(socket.peer, socket.local);
+            asked.is_ok_and(|asked| asked.is_some_and(|asked| asked.is_probe))
+        };
+        sockets.retain(|socket| socket.has_storage || !is_probe(socket));
         let unaccounted = sockets.iter().filter(|socket| !socket.has_storage).count() as u64;
         Ok(Accounted {
             open: sockets.len() as u64,
@@ -316,6 +345,19 @@ impl Kernel {
     /// Sockets with state of ours, over all namespaces (needs the iterator of Linux 5.9).
     pub fn sockets_with_state(&self) -> io::Result<usize> {
         sys::storage::count(self.connections_fd())
+    }
+
+    /// Bytes of kernel memory that each map takes, by the kernel's own account. Socket storage is a few bytes here and
+    /// grows with the sockets.
+    pub fn memory(&self) -> io::Result<Vec<(&'static str, u64)>> {
+        let bytes = |name: &&'static str| {
+            let map = sys::object::get(&self.folder.map(name))?;
+            Ok((
+                *name,
+                sys::map::memory(std::os::fd::AsFd::as_fd(&map), &self.settings.proc_root)?,
+            ))
+        };
+        names::PINNED.iter().map(bytes).collect()
     }
 
     /// The events. One reader at a time.
@@ -423,8 +465,7 @@ impl Kernel {
             }
         }
         sources.older.retain(|older| !retired.contains(&older.abi));
-        drop(sources);
-        self.refresh_sources()?;
+        sources.refresh();
         Ok(retired)
     }
 
@@ -439,24 +480,6 @@ impl Kernel {
 
     fn sources(&self) -> MutexGuard<'_, Sources> {
         self.sources.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn refresh_sources(&self) -> io::Result<()> {
-        let mut sources = self.sources();
-        let mut by_pod: HashMap<u32, Vec<(usize, u32)>> = HashMap::new();
-        if !sources.older.is_empty() {
-            for (key, slot) in self.pods_in_map()? {
-                let places = by_pod.entry(slot.pod).or_default();
-                for (place, older) in sources.older.iter().enumerate() {
-                    // Two keys of one pod count into one index there: add it once.
-                    if let Some(index) = older.index(&key).filter(|index| !places.contains(&(place, *index))) {
-                        places.push((place, index));
-                    }
-                }
-            }
-        }
-        sources.by_pod = by_pod;
-        Ok(())
     }
 
     fn pods_in_map(&self) -> io::Result<Vec<(PodKey, PodSlot)>> {

@@ -138,15 +138,11 @@ fn pin(what: &'static str) -> impl FnOnce(io::Error) -> OpenError {
 
 pub(crate) fn open(settings: Settings) -> Result<Kernel, OpenError> {
     let cgroup_root = look(&settings)?;
-    fs::create_dir_all(&settings.pin_dir).map_err(pin("creating the pin folder"))?;
-    let lock = cleanup::lock(&settings.pin_dir).map_err(pin("locking the pin folder"))?;
-    let lock = lock.ok_or_else(|| OpenError::Busy {
-        pin_dir: settings.pin_dir.clone(),
-    })?;
     let bytes = object::find(&settings)?;
     object::check(&bytes)?;
+    fs::create_dir_all(&settings.pin_dir).map_err(pin("creating the pin folder"))?;
+    let (lock, features) = (take_lock(&settings)?, features::probe(&settings));
     host::lift_memory_limit();
-    let features = features::probe(&settings);
     let folder = Folder::new(&settings.pin_dir, abi::ABI);
     let mut fresh = Fresh::begin(&folder, &settings)?;
     let (tier, programs) = load(&bytes, &folder, &settings, &features, fresh.is_some())?;
@@ -159,6 +155,13 @@ pub(crate) fn open(settings: Settings) -> Result<Kernel, OpenError> {
         fresh.keep();
     }
     Ok(kernel)
+}
+
+fn take_lock(settings: &Settings) -> Result<File, OpenError> {
+    let lock = cleanup::lock(&settings.pin_dir).map_err(pin("locking the pin folder"))?;
+    lock.ok_or_else(|| OpenError::Busy {
+        pin_dir: settings.pin_dir.clone(),
+    })
 }
 
 /// The things that no loading helps against.
@@ -362,6 +365,7 @@ fn assemble(
         sources: Mutex::new(Sources {
             older,
             by_pod: HashMap::new(),
+            keys: HashMap::new(),
         }),
         attaching: Mutex::new(()),
         settings,
@@ -411,7 +415,11 @@ impl Kernel {
             self.inherit(active)?;
             word.store(abi::ABI, Ordering::Release);
         }
-        self.refresh_sources().map_err(pin("reading pods back"))
+        let keys = self.pods_in_map().map_err(pin("reading pods back"))?;
+        let mut sources = self.sources();
+        sources.keys = keys.into_iter().collect();
+        sources.refresh();
+        Ok(())
     }
 
     /// Takes pods and cgroups over from the generation that was active.

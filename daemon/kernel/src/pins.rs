@@ -157,6 +157,7 @@ impl Folder {
             remove_folder(&place)?;
         }
         if foreign.is_empty() {
+            remove(&self.root.join(UNFINISHED))?;
             remove(&self.root.join("meta"))?;
         }
         if remove_folder(&self.root)? {
@@ -176,8 +177,8 @@ fn is_ours(part: &str, name: &str) -> bool {
                     .all(|byte| byte.is_ascii_uppercase() || byte == b'_' || byte.is_ascii_digit())
         }
         "links" => parse_link(name).is_some(),
-        "cgroups" => name.parse::<u64>().is_ok(),
-        _ => parse_pod(name, "0 0").is_some(),
+        "cgroups" => name == UNFINISHED || name.parse::<u64>().is_ok(),
+        _ => name == UNFINISHED || parse_pod(name, "0 0").is_some(),
     }
 }
 
@@ -219,9 +220,12 @@ fn write_text(path: &Path, text: &str) -> io::Result<()> {
     replace_link(path, Path::new(text))
 }
 
+/// A text about to be renamed.
+const UNFINISHED: &str = "new";
+
 /// Atomic: the new text is renamed over the old.
 fn replace_link(path: &Path, text: &Path) -> io::Result<()> {
-    let fresh = path.with_file_name("new");
+    let fresh = path.with_file_name(UNFINISHED);
     remove(&fresh)?;
     symlink(text, &fresh)?;
     fs::rename(&fresh, path)

@@ -3,9 +3,9 @@
 //!
 //! Problem: a connect() that reads while we write must find a whole list, old or new; a restart must go on where the
 //! last daemon stopped.
-//! Mechanism: as `abi/redirect.rs` says: backends of generation g+1 first, then the target's word by one store, then the
-//! entries of g−1 go; those of g stay until the next call for readers that still hold the old word. Indices are read back
-//! from TARGETS; a freed one is the last to be used again.
+//! Mechanism: as `abi/redirect.rs` says: backends of generation g+1 first, then the target's word by one store. The
+//! entries of g stay until the next call, for readers that still hold the old word. Indices are read back from TARGETS; a
+//! freed one is the last to be used again.
 //! Invariants: a word never names a generation whose list is not complete.
 //! Depends on: `abi`, `sys`.
 
@@ -175,73 +175,79 @@ impl Targets {
         }
         let key = target_key(target);
         let mut known = self.lock();
-        let (entry, is_new) = match known.targets.get(&key) {
-            Some(entry) => (*entry, false),
-            None => (
-                Target {
-                    index: self.allocate(&mut known)?,
-                    before: 0,
-                },
-                true,
-            ),
+        let Some(entry) = known.targets.get(&key).copied() else {
+            return self.add(&mut known, key, mode, list);
         };
-        let result = self.write(&mut known, key, entry, is_new, mode, list);
-        if result.is_err() && is_new {
-            known.free.push_back(entry.index);
-        }
-        result
-    }
-
-    fn write(
-        &self,
-        known: &mut Known,
-        key: TargetKey,
-        entry: Target,
-        is_new: bool,
-        mode: Mode,
-        list: &[Backend],
-    ) -> Result<(), TargetError> {
-        let room = self.backends.info().max_entries;
-        if known.backends.saturating_add(list.len() as u32) > room {
-            return Err(TargetError::Full { what: "backends", room });
-        }
+        self.forget_before(&mut known, key, entry)?;
         let old = self.word(entry.index);
-        let generation = old.generation().wrapping_add(1);
-        let (values, local) = sorted(list);
-        let keys = keys(entry.index, generation, values.len() as u32);
-        if let Err(error) = self.backends.set_all(&keys, &values) {
-            self.backends.remove_all(&keys)?;
-            return Err(if is_full(&error) {
-                TargetError::Full { what: "backends", room }
-            } else {
-                error.into()
-            });
-        }
-        self.store(
-            entry.index,
-            Switch::new(mode.bits(), values.len() as u32, local, generation),
-        );
-        if is_new && let Err(error) = self.index.set(&key, &entry.index) {
-            self.store(entry.index, Switch::new(MODE_OFF, 0, 0, generation));
-            self.backends.remove_all(&keys)?;
-            let room = self.index.info().max_entries;
-            return Err(if is_full(&error) {
-                TargetError::Full { what: "targets", room }
-            } else {
-                error.into()
-            });
-        }
-        self.backends
-            .remove_all(&self::keys(entry.index, old.generation().wrapping_sub(1), entry.before))?;
-        known.backends = known.backends + list.len() as u32 - entry.before.min(known.backends);
-        let before = if is_new { 0 } else { old.count() };
+        self.write(&mut known, entry.index, mode, list)?;
         known.targets.insert(
             key,
             Target {
                 index: entry.index,
-                before,
+                before: old.count(),
             },
         );
+        Ok(())
+    }
+
+    /// A new target: nobody finds its word before it stands in the index.
+    fn add(&self, known: &mut Known, key: TargetKey, mode: Mode, list: &[Backend]) -> Result<(), TargetError> {
+        let index = self.allocate(known)?;
+        let result = self
+            .write(known, index, mode, list)
+            .and_then(|()| self.publish(key, index));
+        match &result {
+            Ok(()) => drop(known.targets.insert(key, Target { index, before: 0 })),
+            Err(_) => {
+                self.clear(known, index)?;
+                known.free.push_back(index);
+            }
+        }
+        result
+    }
+
+    fn publish(&self, key: TargetKey, index: u32) -> Result<(), TargetError> {
+        let room = self.index.info().max_entries;
+        self.index
+            .set(&key, &index)
+            .map_err(|error| full_or("targets", room, error))
+    }
+
+    /// Writes the next generation's list, then the word.
+    fn write(&self, known: &mut Known, index: u32, mode: Mode, list: &[Backend]) -> Result<(), TargetError> {
+        let room = self.backends.info().max_entries;
+        if known.backends.saturating_add(list.len() as u32) > room {
+            return Err(TargetError::Full { what: "backends", room });
+        }
+        let generation = self.word(index).generation().wrapping_add(1);
+        let (values, local) = sorted(list);
+        let keys = keys(index, generation, values.len() as u32);
+        if let Err(error) = self.backends.set_all(&keys, &values) {
+            self.backends.remove_all(&keys)?;
+            return Err(full_or("backends", room, error));
+        }
+        known.backends += values.len() as u32;
+        self.store(index, Switch::new(mode.bits(), values.len() as u32, local, generation));
+        Ok(())
+    }
+
+    /// Removes the list before the current one: whoever held its word has had the time between two calls.
+    fn forget_before(&self, known: &mut Known, key: TargetKey, entry: Target) -> Result<(), TargetError> {
+        let generation = self.word(entry.index).generation().wrapping_sub(1);
+        self.backends.remove_all(&keys(entry.index, generation, entry.before))?;
+        known.backends = known.backends.saturating_sub(entry.before);
+        known.targets.insert(key, Target { before: 0, ..entry });
+        Ok(())
+    }
+
+    /// Empties a word. The generation goes on so that a later owner of the index never meets this one's entries.
+    fn clear(&self, known: &mut Known, index: u32) -> Result<(), TargetError> {
+        let word = self.word(index);
+        self.store(index, Switch::new(MODE_OFF, 0, 0, word.generation().wrapping_add(1)));
+        self.backends
+            .remove_all(&keys(index, word.generation(), word.count()))?;
+        known.backends = known.backends.saturating_sub(word.count());
         Ok(())
     }
 
@@ -265,20 +271,11 @@ impl Targets {
         let key = target_key(target);
         let mut known = self.lock();
         let entry = *known.targets.get(&key).ok_or(TargetError::Unknown { target })?;
-        let word = self.word(entry.index);
-        // The generation goes on so that a later owner of the index never meets this one's entries.
-        self.store(
-            entry.index,
-            Switch::new(MODE_OFF, 0, 0, word.generation().wrapping_add(1)),
-        );
+        self.forget_before(&mut known, key, entry)?;
         self.index.remove(&key)?;
-        self.backends
-            .remove_all(&keys(entry.index, word.generation(), word.count()))?;
-        self.backends
-            .remove_all(&keys(entry.index, word.generation().wrapping_sub(1), entry.before))?;
+        self.clear(&mut known, entry.index)?;
         known.targets.remove(&key);
         known.free.push_back(entry.index);
-        known.backends = known.backends.saturating_sub(word.count() + entry.before);
         Ok(())
     }
 
@@ -323,9 +320,12 @@ impl Targets {
     }
 }
 
-/// E2BIG: a hash is full; ENOSPC: an array index beyond the room.
-fn is_full(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::E2BIG | libc::ENOSPC | libc::ENOMEM))
+/// E2BIG: a hash is full; ENOSPC, ENOMEM: the same of other maps.
+fn full_or(what: &'static str, room: u32, error: io::Error) -> TargetError {
+    match error.raw_os_error() {
+        Some(libc::E2BIG | libc::ENOSPC | libc::ENOMEM) => TargetError::Full { what, room },
+        _ => error.into(),
+    }
 }
 
 /// Values in the order the programs want, pods of this node first; how many these are.

@@ -141,6 +141,16 @@ pub fn info(map: BorrowedFd<'_>) -> io::Result<MapInfo> {
     })
 }
 
+/// Bytes that a map takes, as the kernel accounts for them.
+pub fn memory(map: BorrowedFd<'_>, proc_root: &Path) -> io::Result<u64> {
+    let text = std::fs::read_to_string(proc_root.join(format!("self/fdinfo/{}", map.as_raw_fd())))?;
+    let bytes = text
+        .lines()
+        .find_map(|line| line.strip_prefix("memlock:"))
+        .and_then(|number| number.trim().parse().ok());
+    bytes.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
+}
+
 /// A map of plain keys and values (array or hash).
 #[derive(Debug)]
 pub struct Map<K, V> {

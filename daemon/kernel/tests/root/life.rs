@@ -1,2 +1,270 @@
 // SPDX-License-Identifier: Apache-2.0
-//! (being written)
+//! kill -9, restart, swaps under traffic, another generation beside ours, cleanup.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
+
+use kernel::{Hooks, Kernel, OpenError, PodId, Settings, cleanup};
+
+use crate::rig::{Rig, Server, eventually};
+
+const BOTH: Hooks = Hooks {
+    account: true,
+    redirect: true,
+};
+const POD: PodId = PodId(9);
+
+/// Not a test: the process that [`loader`] starts and kills.
+#[test]
+#[ignore = "started by other tests"]
+#[expect(clippy::disallowed_methods, reason = "told by the parent")]
+fn loading_process() {
+    let Ok(told) = std::env::var("SLUICE_TEST_LOADER") else {
+        return;
+    };
+    let mut told = told.split('\n');
+    let mut next = || told.next().unwrap();
+    let settings = Settings {
+        pods: 64,
+        revisions: 16,
+        ..Settings::at(next())
+    };
+    let cgroup = PathBuf::from(next());
+    let key = kernel::PodKey {
+        netns: next().parse().unwrap(),
+        port: next().parse().unwrap(),
+        ..Default::default()
+    };
+    let kernel = Kernel::open(settings).unwrap();
+    kernel.attach(&cgroup, BOTH).unwrap();
+    kernel.track(key, POD, 0).unwrap();
+    println!("\nready");
+    thread::park();
+}
+
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+/// A process that loads, attaches, tracks and waits; killed with SIGKILL when dropped.
+fn loader(rig: &Rig, server: &Server) -> Killed {
+    let key = server.key();
+    let told = format!(
+        "{}\n{}\n{}\n{}",
+        rig.settings().pin_dir.display(),
+        rig.cgroup.display(),
+        key.netns,
+        key.port
+    );
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "life::loading_process", "--ignored", "--nocapture"])
+        .env("SLUICE_TEST_LOADER", told)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let output = BufReader::new(child.stdout.take().unwrap());
+    let child = Killed(child);
+    assert!(
+        output.lines().map_while(Result::ok).any(|line| line == "ready"),
+        "the loader gave up"
+    );
+    child
+}
+
+#[test]
+fn a_killed_daemon_is_adopted_without_losing_a_request() {
+    let Some(mut rig) = Rig::with_object() else { return };
+    let server = rig.server();
+    let daemon = loader(&rig, &server);
+    let mut client = server.connect();
+    (0..5).for_each(|_| client.get());
+    drop(daemon);
+    (0..5).for_each(|_| client.get());
+    let kernel = rig.open();
+    assert_eq!(kernel.tracked(), [(server.key(), POD, 0)]);
+    let attachment = kernel.verify().unwrap();
+    assert_eq!(attachment.links.len(), 7);
+    assert!(attachment.is_complete(), "{attachment:?}");
+    (0..5).for_each(|_| client.get());
+    let counts = kernel.counts(POD).unwrap();
+    assert_eq!(
+        (counts.core.started, counts.core.ended, counts.connections),
+        (15, 15, 1)
+    );
+}
+
+#[test]
+fn programs_are_swapped_under_traffic_and_every_request_is_counted() {
+    let Some(mut rig) = Rig::with_object() else { return };
+    let server = rig.server();
+    let first = rig.open();
+    first.attach(&rig.cgroup, BOTH).unwrap();
+    first.track(server.key(), POD, 0).unwrap();
+    drop(first);
+    let stop = Arc::new(AtomicBool::new(false));
+    let is_over = Arc::clone(&stop);
+    let (mut kept, mut fresh) = (server.connect(), Vec::new());
+    let traffic = thread::spawn(move || {
+        let mut asked = 0;
+        while !is_over.load(Ordering::Relaxed) {
+            kept.get();
+            server.connect().get();
+            asked += 2;
+        }
+        (asked, server)
+    });
+    for _ in 0..5 {
+        let kernel = rig.open();
+        assert!(kernel.verify().unwrap().is_complete());
+        fresh.push(kernel.programs().map(|(_, info)| info.id).min());
+    }
+    stop.store(true, Ordering::Relaxed);
+    let (asked, _server) = traffic.join().unwrap();
+    fresh.dedup();
+    assert_eq!(fresh.len(), 5, "each time other programs");
+    let kernel = rig.open();
+    let is_settled = || kernel.counts(POD).unwrap().core.started == asked;
+    assert!(
+        eventually(is_settled),
+        "{asked} requests, counted {:?}",
+        kernel.counts(POD).unwrap().core
+    );
+    let counts = kernel.counts(POD).unwrap();
+    assert_eq!((counts.core.ended, counts.uncertain, counts.late), (asked, 0, 0));
+}
+
+#[test]
+fn another_generation_counts_its_connections_until_they_close() {
+    let Some(mut rig) = Rig::with_object() else { return };
+    let mut server = rig.server();
+    let old = rig.open();
+    old.attach(&rig.cgroup, BOTH).unwrap();
+    old.track(server.key(), POD, 0).unwrap();
+    let mut client = server.connect();
+    client.get();
+    client.ask("/slow");
+    assert!(eventually(|| old.counts(POD).unwrap().in_flight() == 1));
+    drop(old);
+    // To us a folder with another number is another generation, whatever is in it.
+    let folder = |number| rig.settings().pin_dir.join(format!("v{number}"));
+    std::fs::rename(folder(abi::ABI), folder(77)).unwrap();
+    set_generation(&rig, 77);
+
+    let new = rig.open();
+    assert_eq!(new.generations(), [77]);
+    assert_eq!(new.tracked(), [(server.key(), POD, 0)], "pods are taken over");
+    assert_eq!(new.verify().unwrap().links.len(), 7, "cgroups are taken over");
+    let counts = new.counts(POD).unwrap();
+    assert_eq!(
+        (counts.core.started, counts.core.ended, counts.in_flight()),
+        (2, 1, 1),
+        "of the other generation"
+    );
+    assert_eq!(new.retire_redirection().unwrap().len(), 2);
+    assert!(
+        new.retire_generations().unwrap().is_empty(),
+        "it has a request in flight"
+    );
+    server.process.say();
+    client.answer();
+    assert!(eventually(|| new.counts(POD).unwrap().in_flight() == 0));
+    assert!(new.retire_generations().unwrap().is_empty(), "it has a connection");
+    drop(client);
+    assert!(eventually(|| new.retire_generations().unwrap() == [77]));
+    assert!(!folder(77).exists());
+    assert!(new.generations().is_empty());
+    server.connect().get();
+    assert!(
+        eventually(|| new.counts(POD).unwrap().core.ended == 1),
+        "and ours counts alone"
+    );
+}
+
+fn set_generation(rig: &Rig, number: u64) {
+    let path = rig.settings().pin_dir.join("generation");
+    let word = kernel::sys::mapped::Mapped::open(&path).unwrap();
+    word.word(0, 0).unwrap().store(number, Ordering::SeqCst);
+}
+
+#[test]
+fn a_second_daemon_is_turned_away() {
+    let Some(rig) = Rig::with_object() else { return };
+    let _first = rig.open();
+    let error = Kernel::open(rig.settings()).unwrap_err();
+    assert!(matches!(error, OpenError::Busy { .. }), "{error:?}");
+    assert!(cleanup(&rig.settings()).is_err());
+}
+
+#[test]
+fn detaching_leaves_nothing_and_reopening_finds_nothing() {
+    let Some(rig) = Rig::with_object() else { return };
+    let kernel = rig.open();
+    kernel.attach(&rig.cgroup, BOTH).unwrap();
+    kernel.detach(&rig.cgroup).unwrap();
+    assert_eq!(kernel.verify().unwrap().links, []);
+    assert_eq!(attached(&rig), 0);
+    drop(kernel);
+    assert_eq!(rig.open().verify().unwrap().links, []);
+}
+
+#[test]
+fn cleanup_removes_what_was_recorded_and_leaves_strangers() {
+    let Some(rig) = Rig::with_object() else { return };
+    let kernel = rig.open();
+    kernel.attach(&rig.cgroup, BOTH).unwrap();
+    kernel
+        .track(
+            kernel::PodKey {
+                netns: 1,
+                port: 80,
+                ..Default::default()
+            },
+            POD,
+            0,
+        )
+        .unwrap();
+    drop(kernel);
+    assert_eq!(attached(&rig), 7);
+    let strange = rig.settings().pin_dir.join("v1/maps/stranger");
+    std::os::unix::fs::symlink("nowhere", &strange).unwrap();
+    let cleaned = cleanup(&rig.settings()).unwrap();
+    assert_eq!(attached(&rig), 0);
+    assert_eq!(cleaned.left, std::slice::from_ref(&strange));
+    assert!(
+        cleaned.removed.iter().any(|path| path.ends_with("v1/maps/COUNTS")),
+        "{cleaned:?}"
+    );
+    std::fs::remove_file(&strange).unwrap();
+    cleanup(&rig.settings()).unwrap();
+    assert!(!rig.settings().pin_dir.exists());
+    assert_eq!(
+        cleanup(&rig.settings()).unwrap().removed,
+        Vec::<PathBuf>::new(),
+        "again is nothing"
+    );
+}
+
+/// Programs that the kernel says are attached to the rig's cgroup.
+fn attached(rig: &Rig) -> usize {
+    use std::os::fd::AsFd as _;
+    let cgroup = std::fs::File::open(&rig.cgroup).unwrap();
+    let count = |hook: kernel::Hook| {
+        kernel::sys::program::attached(cgroup.as_fd(), hook.point())
+            .unwrap()
+            .len()
+    };
+    kernel::Hook::ALL.into_iter().map(count).sum()
+}

@@ -87,7 +87,13 @@ fn getpeername6_is_replaced_without_missing_a_call() {
 
 fn replaced_under_traffic(kind: Kind, at: AttachPoint, traffic: &str, family: &str) {
     let Some(mut rig) = Rig::new() else { return };
-    let shape = Shape { kind: TYPE_ARRAY, key_size: 4, value_size: 8, max_entries: 1, flags: MMAPABLE };
+    let shape = Shape {
+        kind: TYPE_ARRAY,
+        key_size: 4,
+        value_size: 8,
+        max_entries: 1,
+        flags: MMAPABLE,
+    };
     let counter = map::create("counter", shape).unwrap();
     let seen = Mapped::new(counter.try_clone().unwrap()).unwrap();
     let pin = rig.pins.join("link");
@@ -104,7 +110,11 @@ fn replaced_under_traffic(kind: Kind, at: AttachPoint, traffic: &str, family: &s
     }
     assert_eq!(done.join().unwrap(), "done");
     assert!(swaps > 10, "only {swaps} swaps under traffic");
-    assert_eq!(word.load(std::sync::atomic::Ordering::SeqCst), EVENTS, "after {swaps} swaps");
+    assert_eq!(
+        word.load(std::sync::atomic::Ordering::SeqCst),
+        EVENTS,
+        "after {swaps} swaps"
+    );
     detach_for_good(&rig, at, &pin);
 }
 
@@ -123,10 +133,18 @@ fn adopt_and_replace(kind: Kind, at: AttachPoint, counter: BorrowedFd<'_>, pin: 
     let new = counting(kind, at, counter);
     link::replace(link.as_fd(), new.as_fd(), old.as_fd()).unwrap();
     let after = link::info(link.as_fd()).unwrap();
-    assert_eq!((after.id, after.cgroup), (before.id, before.cgroup), "it is the same link");
+    assert_eq!(
+        (after.id, after.cgroup),
+        (before.id, before.cgroup),
+        "it is the same link"
+    );
     assert_eq!(after.program, program::info(new.as_fd()).unwrap().id);
     let wrong = link::replace(link.as_fd(), old.as_fd(), old.as_fd()).unwrap_err();
-    assert_eq!(wrong.raw_os_error(), Some(1), "EPERM: the program is no longer the expected one");
+    assert_eq!(
+        wrong.raw_os_error(),
+        Some(1),
+        "EPERM: the program is no longer the expected one"
+    );
 }
 
 fn detach_for_good(rig: &Rig, at: AttachPoint, pin: &Path) {

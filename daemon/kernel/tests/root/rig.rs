@@ -57,18 +57,30 @@ impl Rig {
             return Err(format!("needs root ({missing:?} missing)"));
         }
         let cgroups = host::find_cgroup2(proc_root).ok_or("cgroup v2 is not mounted")?;
-        let name = format!("sluice-test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let name = format!(
+            "sluice-test-{}-{}",
+            std::process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        );
         let pins = std::env::temp_dir().join(&name);
         let cgroup = cgroups.join(&name);
         fs::create_dir(&pins).map_err(|error| error.to_string())?;
-        let rig = Self { pins, cgroup, children: Vec::new() };
+        let rig = Self {
+            pins,
+            cgroup,
+            children: Vec::new(),
+        };
         fs::create_dir(&rig.cgroup).map_err(|error| error.to_string())?;
         run("mount", &["-t", "bpf", "bpf", &rig.pins.display().to_string()])?;
         Ok(rig)
     }
 
     pub(crate) fn settings(&self) -> Settings {
-        Settings { pods: 64, revisions: 16, ..Settings::at(self.pins.join("sluice")) }
+        Settings {
+            pods: 64,
+            revisions: 16,
+            ..Settings::at(self.pins.join("sluice"))
+        }
     }
 
     pub(crate) fn open(&self) -> Kernel {
@@ -77,13 +89,19 @@ impl Rig {
 
     /// Runs Python inside the cgroup.
     pub(crate) fn python(&mut self, code: &str, arguments: &[&str]) -> Process {
-        let enter = format!("echo $$ > {}/cgroup.procs && exec python3 -u -c \"$0\" \"$@\"", self.cgroup.display());
+        let enter = format!(
+            "echo $$ > {}/cgroup.procs && exec python3 -u -c \"$0\" \"$@\"",
+            self.cgroup.display()
+        );
         let mut command = Command::new("sh");
         command.args(["-c", &enter, code]).args(arguments);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
         self.children.push(child);
-        Process { input, output: BufReader::new(output) }
+        Process {
+            input,
+            output: BufReader::new(output),
+        }
     }
 
     /// An HTTP/1.1 server inside the cgroup. `/slow` answers when a line is written to it.
@@ -109,8 +127,15 @@ impl Drop for Rig {
 }
 
 fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
-    let output = Command::new(program).args(arguments).output().map_err(|error| format!("{program}: {error}"))?;
-    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
+    let output = Command::new(program)
+        .args(arguments)
+        .output()
+        .map_err(|error| format!("{program}: {error}"))?;
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
 }
 
 /// Whether it becomes true within some seconds.
@@ -160,7 +185,11 @@ impl Server {
 
     pub(crate) fn key(&self) -> PodKey {
         let netns = Netns::current(Path::new("/proc")).unwrap().cookie().unwrap();
-        PodKey { netns, port: self.port, ..PodKey::default() }
+        PodKey {
+            netns,
+            port: self.port,
+            ..PodKey::default()
+        }
     }
 }
 
