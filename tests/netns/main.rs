@@ -3,7 +3,9 @@
 //!
 //! `cargo test -p tests --test netns -- NAME`; `SLUICE_LONG=1` for all seeds, `SLUICE_DEBUG=1` for a way in.
 
+mod connect;
 mod http1;
+mod http2;
 
 use std::process::ExitCode;
 
@@ -16,5 +18,7 @@ fn main() -> ExitCode {
     role::play_if_asked(JOBS);
     let mut cases = Vec::new();
     cases.extend(http1::cases());
+    cases.extend(http2::cases());
+    cases.extend(connect::cases());
     suite::main(cases)
 }

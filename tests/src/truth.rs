@@ -36,7 +36,9 @@ pub struct Truth {
     pub aborted: u64,
     /// Requests neither answered nor aborted.
     pub in_flight: u64,
-    /// Most requests in flight at one moment.
+    /// Requests whose interval (see `inner`) is open.
+    pub inside: u64,
+    /// Most of these at one moment: the kernel must have seen as many at once.
     pub maximum: u64,
     /// Σ over closed requests of the time that the kernel's interval must contain, ns.
     pub inner: u64,
@@ -103,7 +105,8 @@ impl Ledger {
         let mut truth = self.lock();
         truth.started += 1;
         truth.in_flight += 1;
-        truth.maximum = truth.maximum.max(truth.in_flight);
+        truth.inside += 1;
+        truth.maximum = truth.maximum.max(truth.inside);
         Request {
             ledger: self.clone(),
             began: Instant::now(),
@@ -137,7 +140,10 @@ impl Request {
 
     /// The last write is about to happen: the interval that the kernel's must contain ends here (the first call counts).
     pub fn last_write(&mut self) {
-        self.last_write.get_or_insert_with(Instant::now);
+        if self.last_write.is_none() {
+            self.last_write = Some(Instant::now());
+            self.ledger.lock().inside -= 1;
+        }
     }
 
     /// The last byte was written.
@@ -155,6 +161,7 @@ impl Drop for Request {
         };
         let mut truth = self.ledger.lock();
         truth.in_flight -= 1;
+        truth.inside -= u64::from(self.last_write.is_none());
         truth.inner += u64::try_from(inner.as_nanos()).unwrap_or(u64::MAX);
         *(if self.ended {
             &mut truth.ended

@@ -96,11 +96,11 @@ impl Output<'_> {
 
 async fn refuse(output: &mut Output<'_>, status: u16, work: Option<Request>) -> Result<()> {
     let head = format!("HTTP/1.1 {status} refused\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
-    let Some(mut work) = work else {
+    let Some(work) = work else {
         return output.write(head.as_bytes()).await;
     };
+    // No time is certain: a head that never was complete starts with its refusal.
     work.answer(status);
-    work.last_write();
     output.write(head.as_bytes()).await?;
     work.end();
     Ok(())
