@@ -26,8 +26,8 @@ const LIMIT: Duration = Duration::from_secs(40 * 60);
 /// Kernels worth a run that no package of Debian 12 offers: named, so that nobody takes them for tested.
 const UNTESTED: &[&str] = &["5.10", "5.15", "5.17", "6.6", "6.12"];
 
-/// Runs the suite on every kernel that is there.
-pub(crate) fn run() -> Result<Outcome> {
+/// Runs the suite, or its cases with `case` in their name, on every kernel that is there.
+pub(crate) fn run(case: Option<&str>) -> Result<Outcome> {
     setup::need(setup::Purpose::Kernels)?;
     object::build(Variant::Plain)?;
     object::build(Variant::Abi(2))?;
@@ -35,7 +35,7 @@ pub(crate) fn run() -> Result<Outcome> {
     let suite = suite_binary()?;
     let mut tally = Tally::default();
     for kernel in setup::unpacked_kernels() {
-        tally = tally + on(&kernel, &suite)?;
+        tally = tally + on(&kernel, &suite, case)?;
     }
     eprintln!(
         "kernels: untested, because they cannot be had here: {}",
@@ -44,15 +44,15 @@ pub(crate) fn run() -> Result<Outcome> {
     Ok(Outcome::Ran(tally))
 }
 
-fn on(kernel: &Kernel, suite: &Path) -> Result<Tally> {
+fn on(kernel: &Kernel, suite: &Path, case: Option<&str>) -> Result<Tally> {
     eprintln!("kernels: {} under QEMU", kernel.release);
-    let archive = pack(kernel, suite)?;
+    let archive = pack(kernel, suite, case)?;
     let mut verdict = Verdict::default();
     process::follow_for(LIMIT, &mut qemu(kernel, &archive), |line| verdict.read(line))?;
     verdict.tally().with_context(|| format!("kernel {}", kernel.release))
 }
 
-fn pack(kernel: &Kernel, suite: &Path) -> Result<PathBuf> {
+fn pack(kernel: &Kernel, suite: &Path, case: Option<&str>) -> Result<PathBuf> {
     let initramfs = Initramfs::empty(
         place::target()
             .join("kernels")
@@ -69,7 +69,9 @@ fn pack(kernel: &Kernel, suite: &Path) -> Result<PathBuf> {
     }
     initramfs.folder(&place::root().join("tests"))?;
     initramfs.modules(&kernel.modules)?;
-    initramfs.init(&place::root().join("tests"))?;
+    // The no-loss suite: emulation is too slow for the statistics of the rest.
+    let arguments = case.map_or_else(|| "--skip loss".to_owned(), |case| format!("--nocapture '{case}'"));
+    initramfs.init(&place::root().join("tests"), case.is_some(), &arguments)?;
     initramfs.pack()
 }
 
@@ -100,12 +102,12 @@ fn suite_binary() -> Result<PathBuf> {
         "json-render-diagnostics",
     ]);
     let messages = process::output(&mut cargo)?;
-    let executables = messages.lines().filter_map(|line| {
+    let mut executables = messages.lines().filter_map(|line| {
         let message: serde_json::Value = serde_json::from_str(line).ok()?;
         let is_suite = message.pointer("/target/name")?.as_str()? == "netns";
         is_suite.then(|| message.get("executable")?.as_str().map(PathBuf::from))?
     });
-    executables.last().context("cargo built no test binary called netns")
+    executables.next_back().context("cargo built no test binary called netns")
 }
 
 /// What the guest's console said.

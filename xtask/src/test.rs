@@ -12,7 +12,7 @@ mod suite;
 use crate::tally::{Outcome, Tally};
 use anyhow::{Result, bail};
 use std::time::{Duration, Instant};
-use suite::Suite;
+use suite::{Manner, Suite};
 
 /// Options of `test`.
 #[derive(clap::Args)]
@@ -23,6 +23,9 @@ pub(crate) struct Options {
     /// Also the suites that take long (kernels)
     #[arg(long)]
     all: bool,
+    /// Only the network cases with this in their name, with all they say (netns, kernels)
+    #[arg(long, value_name = "NAME")]
+    case: Option<String>,
     /// What cannot run here fails
     #[arg(long)]
     require: bool,
@@ -30,11 +33,14 @@ pub(crate) struct Options {
 
 /// Runs the suites and prints the verdict; `ci`: nothing may be skipped.
 pub(crate) fn run(options: &Options, ci: bool) -> Result<()> {
-    let strict = ci || options.require;
+    let manner = Manner {
+        strict: ci || options.require,
+        case: options.case.clone(),
+    };
     let rows: Vec<_> = options
         .chosen()
         .into_iter()
-        .map(|suite| measured(suite, strict))
+        .map(|suite| measured(suite, &manner))
         .collect();
     let total: Tally = rows.iter().map(|row| row.tally).sum();
     print_table(&rows);
@@ -62,12 +68,12 @@ struct Row {
     remark: String,
 }
 
-fn measured(suite: Suite, strict: bool) -> Row {
+fn measured(suite: Suite, manner: &Manner) -> Row {
     eprintln!("\n=== {suite} ===");
     let begun = Instant::now();
-    let (tally, remark) = match suite.run(strict) {
+    let (tally, remark) = match suite.run(manner) {
         Ok(Outcome::Ran(tally)) => (tally, String::new()),
-        Ok(Outcome::Skipped(why)) if strict => (Tally::FAILED, format!("must not be skipped: {why}")),
+        Ok(Outcome::Skipped(why)) if manner.strict => (Tally::FAILED, format!("must not be skipped: {why}")),
         Ok(Outcome::Skipped(why)) => (Tally::SKIPPED, format!("skipped: {why}")),
         Err(error) => (Tally::FAILED, format!("{error:#}")),
     };

@@ -34,7 +34,7 @@ export CI=true HOME=/root
 /suite/sluice check
 echo "guest: check ended with $?"
 cd "@FOLDER@"
-# The no-loss suite: emulation is too slow for the statistics of the rest.
-/suite/netns --skip loss
+[ -n "@DEBUG@" ] && export SLUICE_DEBUG=1
+/suite/netns @ARGUMENTS@ 2>&1
 echo "guest: suite ended with $?"
 poweroff -f

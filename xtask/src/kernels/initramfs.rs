@@ -108,9 +108,12 @@ impl Initramfs {
     }
 
     /// The first program of the guest; the suite runs in `folder`, as under cargo.
-    pub(super) fn init(&self, folder: &Path) -> Result<()> {
+    pub(super) fn init(&self, folder: &Path, debug: bool, arguments: &str) -> Result<()> {
         let file = self.at(Path::new("/init"));
-        let text = include_str!("init.sh").replace("@FOLDER@", &folder.display().to_string());
+        let text = include_str!("init.sh")
+            .replace("@FOLDER@", &folder.display().to_string())
+            .replace("@DEBUG@", if debug { "1" } else { "" })
+            .replace("@ARGUMENTS@", arguments);
         fs::write(&file, text).context("writing /init")?;
         fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).context("making /init executable")
     }

@@ -34,6 +34,14 @@ pub(crate) enum Suite {
     Kernels,
 }
 
+/// How suites are run.
+pub(crate) struct Manner {
+    /// Nothing may be skipped, by the tests themselves neither.
+    pub(crate) strict: bool,
+    /// Only the network cases with this in their name.
+    pub(crate) case: Option<String>,
+}
+
 impl Suite {
     /// In the order they run: cheap verdicts first.
     pub(crate) const ALL: [Self; 8] = [
@@ -52,17 +60,17 @@ impl Suite {
         self == Self::Kernels
     }
 
-    /// Runs it. `strict`: the tests themselves must not skip either.
-    pub(crate) fn run(self, strict: bool) -> Result<Outcome> {
+    /// Runs it.
+    pub(crate) fn run(self, manner: &Manner) -> Result<Outcome> {
         match self {
             Self::Fmt => fmt(),
             Self::Layers => layers::run().map(|()| Outcome::Ran(Tally::PASSED)),
             Self::Deny => deny(),
             Self::Clippy => clippy(),
-            Self::Plain => plain(strict),
-            Self::Netns => netns(strict),
+            Self::Plain => plain(manner.strict),
+            Self::Netns => netns(manner),
             Self::FuzzShort => fuzz_short(),
-            Self::Kernels => kernels::run(),
+            Self::Kernels => kernels::run(manner.case.as_deref()),
         }
     }
 }
@@ -122,7 +130,7 @@ fn plain(strict: bool) -> Result<Outcome> {
     Ok(Outcome::Ran(everything + rig))
 }
 
-fn netns(strict: bool) -> Result<Outcome> {
+fn netns(manner: &Manner) -> Result<Outcome> {
     if !place::is_root() {
         return Ok(Outcome::Skipped(
             "needs root to load programs and make network namespaces".to_owned(),
@@ -130,11 +138,11 @@ fn netns(strict: bool) -> Result<Outcome> {
     }
     setup::need(setup::Purpose::Test)?;
     object_for_tests()?;
-    tests(
-        strict,
-        &["test", "--package", "tests", "--test", "netns", "--no-fail-fast"],
-    )
-    .map(Outcome::Ran)
+    let mut arguments = vec!["test", "--package", "tests", "--test", "netns", "--no-fail-fast"];
+    if let Some(case) = &manner.case {
+        arguments.extend(["--", "--nocapture", case]);
+    }
+    tests(manner.strict, &arguments).map(Outcome::Ran)
 }
 
 fn fuzz_short() -> Result<Outcome> {
