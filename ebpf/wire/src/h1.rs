@@ -86,7 +86,10 @@ fn first_request_line<E: Env>(env: &mut E, side: &mut Side, line: Line) {
         return;
     }
     let head = word(&side.buffer, line.start);
-    if head == little(b"PRI * HT") && flow::is_fresh(env) {
+    let preface = head == little(b"PRI * HT")
+        && word(&side.buffer, line.start + 8) & 0xffff_ffff_ffff == little(b"TP/2.0\0\0")
+        && line.end == line.start + 14;
+    if preface && flow::is_fresh(env) {
         side.phase = Phase::PREFACE;
         side.rest = 8;
         env.store(HIGHEST, 0);
@@ -266,6 +269,11 @@ pub(crate) fn message_end<E: Env, const REQUEST: bool>(env: &mut E, side: &mut S
 /// A chunk-size or trailer line.
 #[inline(always)]
 fn body_line<E: Env, const REQUEST: bool>(env: &mut E, side: &mut Side, line: Line) {
+    if byte(&side.buffer, line.end) != b'\r' {
+        // Servers differ in what a bare line feed ends here.
+        lose(env, side);
+        return;
+    }
     if side.phase == Phase::TRAILER {
         if line.end == line.start && line.whole {
             message_end::<E, REQUEST>(env, side);

@@ -35,7 +35,7 @@ fn aligned(buffer: &[u8; BUFFER], at: u32) -> u64 {
 pub(crate) fn word(buffer: &[u8; BUFFER], at: u32) -> u64 {
     let shift = (at & 7) * 8;
     let low = aligned(buffer, at) >> shift;
-    let high = aligned(buffer, at + 8) << 1 << (63 - shift);
+    let high = aligned(buffer, at.wrapping_add(8)) << 1 << (63 - shift);
     low | high
 }
 
@@ -109,11 +109,16 @@ mod tests {
 
     #[test]
     fn digits_equal_the_standard_parser() {
-        for text in ["0", "7", "13", "007", "99999999", "12345678", "1024\r\n", "5, 5", "", "x1", "1x", "42 ", "9/", "9:"] {
+        for text in [
+            "0", "7", "13", "007", "99999999", "12345678", "1024\r\n", "5, 5", "", "x1", "1x", "42 ", "9/", "9:",
+        ] {
             let mut bytes = [0xffu8; 8];
             bytes[..text.len().min(8)].copy_from_slice(&text.as_bytes()[..text.len().min(8)]);
             let count = bytes.iter().take_while(|b| b.is_ascii_digit()).count();
-            let value = core::str::from_utf8(&bytes[..count]).ok().and_then(|t| t.parse().ok()).unwrap_or(0);
+            let value = core::str::from_utf8(&bytes[..count])
+                .ok()
+                .and_then(|t| t.parse().ok())
+                .unwrap_or(0);
             assert_eq!(digits(u64::from_le_bytes(bytes)), (count as u32, value), "{text}");
         }
     }
