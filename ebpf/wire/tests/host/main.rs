@@ -16,7 +16,10 @@
 )]
 
 mod http1;
+mod loss;
 mod machine;
 mod network;
 mod oracle;
 mod pipe;
+mod smuggling;
+mod special;

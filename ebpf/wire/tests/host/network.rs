@@ -25,6 +25,8 @@ pub struct Dialogue {
     server: Vec<Part>,
     /// The server ends the connection by FIN.
     pub fin: bool,
+    /// The truth is known only when all has arrived.
+    pub only_at_rest: bool,
 }
 
 fn total(parts: &[Part]) -> usize {
@@ -264,7 +266,7 @@ impl Player<'_> {
 
     /// Without loss every moment is exact.
     fn check(&self) {
-        if !self.network.is_clean() {
+        if !self.network.is_clean() || self.dialogue.only_at_rest {
             return;
         }
         let started = self.truth.started(self.stack.next);
