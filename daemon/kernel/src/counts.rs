@@ -133,6 +133,11 @@ impl Counts {
         quantile(&self.latency, q)
     }
 
+    /// Adds another snapshot.
+    pub fn merge(&mut self, other: &Self) {
+        self.add(&other.words);
+    }
+
     fn add(&mut self, words: &[u64]) {
         for (sum, word) in self.words.iter_mut().zip(words) {
             *sum = sum.wrapping_add(*word);

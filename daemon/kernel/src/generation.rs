@@ -64,7 +64,8 @@ impl Older {
         self.connections.as_fd()
     }
 
-    fn is_empty(&self) -> Result<bool, ReadError> {
+    /// Whether nothing is in flight and no socket has state there.
+    pub(crate) fn is_empty(&self) -> Result<bool, ReadError> {
         for index in self.pods.values() {
             let mut counts = Counts::default();
             self.add(*index, &mut counts)?;
@@ -75,13 +76,9 @@ impl Older {
         Ok(storage::count(self.connections())? == 0)
     }
 
-    /// Removes the folder when no connection is left; whether it did.
-    pub(crate) fn retire(&self) -> Result<bool, ReadError> {
-        if !self.is_empty()? {
-            return Ok(false);
-        }
-        dismantle(&self.folder, &mut Vec::new())?;
-        Ok(true)
+    /// Removes the folder.
+    pub(crate) fn retire(self) -> io::Result<()> {
+        dismantle(&self.folder, &mut Vec::new()).map(drop)
     }
 }
 

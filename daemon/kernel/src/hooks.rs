@@ -85,6 +85,11 @@ impl Hook {
         matches!(self, Self::Connect4 | Self::Connect6)
     }
 
+    /// Whether it stands in calls of clients.
+    pub(crate) const fn is_for_clients(self) -> bool {
+        !matches!(self, Self::Ingress | Self::Egress | Self::SockOps)
+    }
+
     /// Name of the program for it; `None` = this tier has none there.
     pub(crate) const fn program(self, is_exact: bool) -> Option<&'static str> {
         match (self, is_exact) {

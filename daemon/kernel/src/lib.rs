@@ -105,6 +105,8 @@ struct Sources {
     by_pod: HashMap<u32, Vec<(usize, u32)>>,
     /// What stands in PODS: nobody else writes it.
     keys: HashMap<PodKey, PodSlot>,
+    /// What generations counted that have gone since: sums never run backwards.
+    gone: HashMap<u32, Counts>,
 }
 
 impl Sources {
@@ -120,6 +122,27 @@ impl Sources {
             }
         }
         self.by_pod = by_pod;
+    }
+
+    /// Adds what other generations count for a pod.
+    fn add(&self, pod: u32, sum: &mut Counts) -> Result<(), ReadError> {
+        if let Some(gone) = self.gone.get(&pod) {
+            sum.merge(gone);
+        }
+        for (place, index) in self.by_pod.get(&pod).into_iter().flatten() {
+            self.older[*place].add(*index, sum)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps the last sums of the generation at `place`, which is about to go.
+    fn keep(&mut self, place: usize) -> Result<(), ReadError> {
+        for (pod, places) in &self.by_pod {
+            for (_, index) in places.iter().filter(|(at, _)| *at == place) {
+                self.older[place].add(*index, self.gone.entry(*pod).or_default())?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -270,6 +293,7 @@ impl Kernel {
         self.check_key(&key)?;
         let mut sources = self.sources();
         if !sources.keys.values().any(|slot| slot.pod == pod.0) {
+            sources.gone.remove(&pod.0);
             self.counts.clear(pod.0)?;
             let revision = self.pods.get(pod).revision;
             self.pods.clear(pod);
@@ -303,12 +327,7 @@ impl Kernel {
     pub fn counts(&self, pod: PodId) -> Result<Counts, ReadError> {
         let mut counts = Counts::default();
         self.counts.add(pod.0, true, &mut counts)?;
-        let sources = self.sources();
-        if let Some(places) = sources.by_pod.get(&pod.0) {
-            for (place, index) in places {
-                sources.older[*place].add(*index, &mut counts)?;
-            }
-        }
+        self.sources().add(pod.0, &mut counts)?;
         Ok(counts)
     }
 
@@ -459,13 +478,15 @@ impl Kernel {
     pub fn retire_generations(&self) -> Result<Vec<u64>, ReadError> {
         let mut retired = Vec::new();
         let mut sources = self.sources();
-        for older in &sources.older {
-            if older.retire()? {
+        for place in (0..sources.older.len()).rev() {
+            if sources.older[place].is_empty()? {
+                sources.keep(place)?;
+                let older = sources.older.remove(place);
+                sources.refresh();
                 retired.push(older.abi);
+                older.retire()?;
             }
         }
-        sources.older.retain(|older| !retired.contains(&older.abi));
-        sources.refresh();
         Ok(retired)
     }
 

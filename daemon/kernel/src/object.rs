@@ -13,11 +13,12 @@ use std::{
     fs, io,
     os::fd::{AsFd as _, OwnedFd},
     path::{Path, PathBuf},
+    thread,
 };
 
 use abi::names;
 use aya::{
-    EbpfLoader, VerifierLogLevel,
+    Ebpf, EbpfLoader, VerifierLogLevel,
     programs::{Program, ProgramError},
 };
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
@@ -193,17 +194,35 @@ pub(crate) fn load(
     }
     loader.map_pin_path(names::GENERATION, generation_path(settings));
     let mut object = loader.load(bytes).map_err(|error| ObjectError::Maps(Box::new(error)))?;
-    let mut loaded = HashMap::new();
-    for hook in Hook::ALL {
-        let is_wanted = choice.redirect || !matches!(hook.point() as u32, 10 | 11 | 29 | 30);
-        if let Some(name) = hook.program(choice.is_exact).filter(|_| is_wanted) {
-            let program = object.program_mut(name).ok_or_else(|| ObjectError::Unreadable {
-                why: format!("it has no {name}"),
-            })?;
-            loaded.insert(hook, load_program(name, program)?);
-        }
+    load_programs(&mut object, choice)
+}
+
+/// Each program on a thread of its own: the verifier is most of the time that starting takes, and it is not serial.
+fn load_programs(object: &mut Ebpf, choice: Choice) -> Result<HashMap<Hook, Loaded>, ObjectError> {
+    let hooks = Hook::ALL
+        .into_iter()
+        .filter(|hook| choice.redirect || !hook.is_for_clients());
+    let wanted: Vec<(Hook, &'static str)> = hooks
+        .filter_map(|hook| Some((hook, hook.program(choice.is_exact)?)))
+        .collect();
+    if let Some((_, name)) = wanted.iter().find(|(_, name)| object.program(name).is_none()) {
+        return Err(ObjectError::Unreadable {
+            why: format!("it has no {name}"),
+        });
     }
-    Ok(loaded)
+    thread::scope(|scope| {
+        let mut loading = Vec::new();
+        for (found, program) in object.programs_mut() {
+            if let Some((hook, name)) = wanted.iter().find(|(_, name)| *name == found) {
+                loading.push((*hook, scope.spawn(move || load_program(name, program))));
+            }
+        }
+        let join = |(hook, thread): (Hook, thread::ScopedJoinHandle<'_, _>)| match thread.join() {
+            Ok(loaded) => Ok((hook, loaded?)),
+            Err(panic) => std::panic::resume_unwind(panic),
+        };
+        loading.into_iter().map(join).collect()
+    })
 }
 
 fn load_program(name: &'static str, program: &mut Program) -> Result<Loaded, ObjectError> {

@@ -366,6 +366,7 @@ fn assemble(
             older,
             by_pod: HashMap::new(),
             keys: HashMap::new(),
+            gone: HashMap::new(),
         }),
         attaching: Mutex::new(()),
         settings,

@@ -201,3 +201,22 @@ fn listeners_are_found_with_their_process_and_cgroup() {
         Netns::of_process(proc_root, pid).unwrap().cookie().unwrap()
     );
 }
+
+#[test]
+fn sockets_of_another_namespace_are_seen_without_leaving_ours() {
+    let Some(mut rig) = Rig::new() else { return };
+    let (port, pid) = rig.server_elsewhere();
+    let proc_root = Path::new("/proc");
+    let (here, there) = (
+        Netns::current(proc_root).unwrap(),
+        Netns::of_process(proc_root, pid).unwrap(),
+    );
+    let before = here.cookie().unwrap();
+    assert_ne!(there.cookie().unwrap(), before);
+    assert_eq!(sockets::listening(&there, None).unwrap().len(), 1);
+    assert_eq!(sockets::listening(&there, Some(port)).unwrap()[0].local.port(), port);
+    let current = Netns::current(proc_root).unwrap().cookie().unwrap();
+    assert_eq!(current, before, "the caller stays where it was");
+    assert!(Netns::of_process(proc_root, u32::MAX).is_err());
+    assert!(Netns::named("sluice-no-such-namespace").is_err());
+}

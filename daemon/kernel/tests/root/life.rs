@@ -3,8 +3,8 @@
 
 use std::{
     io::{BufRead as _, BufReader},
-    path::PathBuf,
-    process::{Child, Command, Stdio},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdout, Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -47,10 +47,12 @@ fn loading_process() {
     kernel.attach(&cgroup, BOTH).unwrap();
     kernel.track(key, POD, 0).unwrap();
     println!("\nready");
-    thread::park();
+    loop {
+        thread::park();
+    }
 }
 
-struct Killed(Child);
+struct Killed(Child, BufReader<ChildStdout>);
 
 impl Drop for Killed {
     fn drop(&mut self) {
@@ -61,6 +63,11 @@ impl Drop for Killed {
 
 /// A process that loads, attaches, tracks and waits; killed with SIGKILL when dropped.
 fn loader(rig: &Rig, server: &Server) -> Killed {
+    let this = std::env::current_exe().unwrap();
+    loader_of(&this, rig, server)
+}
+
+fn loader_of(program: &Path, rig: &Rig, server: &Server) -> Killed {
     let key = server.key();
     let told = format!(
         "{}\n{}\n{}\n{}",
@@ -69,18 +76,16 @@ fn loader(rig: &Rig, server: &Server) -> Killed {
         key.netns,
         key.port
     );
-    let mut child = Command::new(std::env::current_exe().unwrap())
+    let mut child = Command::new(program)
         .args(["--exact", "life::loading_process", "--ignored", "--nocapture"])
         .env("SLUICE_TEST_LOADER", told)
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let output = BufReader::new(child.stdout.take().unwrap());
-    let child = Killed(child);
-    assert!(
-        output.lines().map_while(Result::ok).any(|line| line == "ready"),
-        "the loader gave up"
-    );
+    let mut child = Killed(child, output);
+    let is_ready = (&mut child.1).lines().map_while(Result::ok).any(|line| line == "ready");
+    assert!(is_ready, "the loader gave up");
     child
 }
 
@@ -188,9 +193,72 @@ fn another_generation_counts_its_connections_until_they_close() {
     assert!(new.generations().is_empty());
     server.connect().get();
     assert!(
-        eventually(|| new.counts(POD).unwrap().core.ended == 1),
-        "and ours counts alone"
+        eventually(|| new.counts(POD).unwrap().core.ended == 3),
+        "ours goes on where it stopped"
     );
+}
+
+const HOW: &str = "needs this test binary with another ABI: SLUICE_ABI=2 SLUICE_BPF_OBJECT=<object of ABI 2> \
+    cargo test -p kernel --test root --no-run --target-dir <another>, then SLUICE_TEST_OTHER=<the binary>";
+
+#[expect(clippy::disallowed_methods, reason = "tests are told by the environment")]
+fn other_generation() -> Option<PathBuf> {
+    let other = std::env::var_os("SLUICE_TEST_OTHER").map(PathBuf::from);
+    if other.is_none() {
+        println!("skipped: {HOW}");
+    }
+    other
+}
+
+#[test]
+fn upgrade_and_downgrade_under_load_lose_no_request() {
+    let (Some(mut rig), Some(other)) = (Rig::with_object(), other_generation()) else {
+        return;
+    };
+    let server = Arc::new(rig.server());
+    drop(loader(&rig, &server));
+    let stop = Arc::new(AtomicBool::new(false));
+    let (is_over, served) = (Arc::clone(&stop), Arc::clone(&server));
+    let mut kept = server.connect();
+    let traffic = thread::spawn(move || {
+        let mut asked = 0;
+        while !is_over.load(Ordering::Relaxed) {
+            kept.get();
+            served.connect().get();
+            asked += 2;
+        }
+        (asked, kept)
+    });
+    drop(loader_of(&other, &rig, &server));
+    let mut second = server.connect();
+    second.get();
+    let kernel = rig.open();
+    assert_eq!(kernel.generations().len(), 1, "the upgraded one still counts");
+    assert!(kernel.verify().unwrap().is_complete());
+    (0..10).for_each(|_| second.get());
+    stop.store(true, Ordering::Relaxed);
+    let (asked, kept) = traffic.join().unwrap();
+    let asked = asked + 11;
+    let ended = || kernel.counts(POD).unwrap().core.ended;
+    assert!(
+        eventually(|| ended() == asked),
+        "{asked} requests, counted {:?}",
+        kernel.counts(POD).unwrap().core
+    );
+    assert_eq!(kernel.counts(POD).unwrap().in_flight_raw(), 0);
+    assert!(
+        kernel.retire_generations().unwrap().is_empty(),
+        "a connection of it is open"
+    );
+    drop(second);
+    assert!(eventually(|| kernel.retire_generations().unwrap().len() == 1));
+    assert_eq!(
+        kernel.counts(POD).unwrap().core.ended,
+        asked,
+        "what it counted stays counted"
+    );
+    drop(kept);
+    assert!(eventually(|| kernel.sockets_with_state().unwrap() == 0));
 }
 
 fn set_generation(rig: &Rig, number: u64) {

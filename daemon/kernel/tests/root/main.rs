@@ -3,6 +3,12 @@
 //!
 //! Everything happens below a cgroup and a bpffs of this process's own, which go when the test ends, also by panic.
 //! Without privilege a test says `skipped: why`; with CI=true or SLUICE_REQUIRE=1 it fails instead.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panic"
+)]
 
 mod counting;
 mod faults;

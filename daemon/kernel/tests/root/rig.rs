@@ -25,6 +25,7 @@ pub(crate) struct Rig {
     pub(crate) pins: PathBuf,
     pub(crate) cgroup: PathBuf,
     children: Vec<Child>,
+    others: Vec<Process>,
 }
 
 impl Rig {
@@ -69,6 +70,7 @@ impl Rig {
             pins,
             cgroup,
             children: Vec::new(),
+            others: Vec::new(),
         };
         fs::create_dir(&rig.cgroup).map_err(|error| error.to_string())?;
         run("mount", &["-t", "bpf", "bpf", &rig.pins.display().to_string()])?;
@@ -89,8 +91,13 @@ impl Rig {
 
     /// Runs Python inside the cgroup.
     pub(crate) fn python(&mut self, code: &str, arguments: &[&str]) -> Process {
+        self.python_by("", code, arguments)
+    }
+
+    /// Runs Python inside the cgroup, started by another program.
+    fn python_by(&mut self, starter: &str, code: &str, arguments: &[&str]) -> Process {
         let enter = format!(
-            "echo $$ > {}/cgroup.procs && exec python3 -u -c \"$0\" \"$@\"",
+            "echo $$ > {}/cgroup.procs && exec {starter} python3 -u -c \"$0\" \"$@\"",
             self.cgroup.display()
         );
         let mut command = Command::new("sh");
@@ -102,6 +109,14 @@ impl Rig {
             input,
             output: BufReader::new(output),
         }
+    }
+
+    /// A server inside the cgroup and in a network namespace of its own (whose loopback is down).
+    pub(crate) fn server_elsewhere(&mut self) -> (u16, u32) {
+        let mut process = self.python_by("unshare --net", SERVER, &[]);
+        let port = process.line().parse().unwrap();
+        self.others.push(process);
+        (port, self.children.last().unwrap().id())
     }
 
     /// An HTTP/1.1 server inside the cgroup. `/slow` answers when a line is written to it.
