@@ -32,7 +32,7 @@ pub const KEPT: usize = 8;
 /// Most bytes of one.
 pub const KEPT_BYTES: usize = 4096;
 /// Bytes of all. Together with the entries below 8 KiB: optmem_max is 20 KiB before Linux 6.7.
-pub const KEPT_ROOM: usize = 7936;
+pub const KEPT_ROOM: usize = 7680;
 
 /// A segment that came too early.
 #[repr(C)]
@@ -56,7 +56,7 @@ pub struct Stash {
     /// The segments.
     pub kept: [Kept; KEPT],
     /// Their bytes.
-    pub bytes: [u8; KEPT_ROOM],
+    pub bytes: [u8; KEPT_ROOM + wire::SPAN as usize],
 }
 
 /// Payload that came with the handshake, before its socket existed: seen with the listener, replayed by the

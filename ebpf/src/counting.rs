@@ -112,14 +112,7 @@ fn keep_handshake(skb: *mut __sk_buff, sk: *mut bpf_sock, packet: &packet::Packe
         return;
     }
     let Some(kept) = HANDSHAKE.get_ptr_mut(0) else { return };
-    let mut count = packet.length();
-    if count > HANDSHAKE_BYTES as u32 {
-        return;
-    }
-    count = visible(count);
-    if count == 0 || count > HANDSHAKE_BYTES as u32 {
-        return;
-    }
+    let Some(count) = size(packet.length(), HANDSHAKE_BYTES as u32) else { return };
     // SAFETY: a map value of this CPU; packets of one CPU are filtered one after another.
     unsafe {
         (*kept).length = 0;
@@ -172,6 +165,13 @@ pub fn count_connection(connection: *mut Connection) {
     let Some(mut around) = Surroundings::<NOTHING>::of(null_mut(), null_mut(), connection, side) else { return };
     // SAFETY: as above.
     wire::count_connection(&mut around, unsafe { &mut *side });
+}
+
+/// A size of 1…`limit`, in the form that every verifier follows: before Linux 6.8 it learns nothing from `!= 0`.
+#[inline(always)]
+fn size(count: u32, limit: u32) -> Option<u32> {
+    let less = visible(count.wrapping_sub(1));
+    if less >= limit { None } else { Some(less + 1) }
 }
 
 /// Hides where a number came from, so that the check after it stays and the verifier sees it. (An empty `asm!` would do
@@ -321,9 +321,9 @@ impl<const FROM: u8> Tally for Surroundings<FROM> {
 impl<const FROM: u8> Bytes for Surroundings<FROM> {
     #[inline(always)]
     fn read(&mut self, at: u32, count: u32, buffer: &mut [u8; BUFFER], to: u32) -> bool {
-        let count = visible(count);
+        let Some(count) = size(count, SPAN) else { return false };
         let to = visible(to);
-        if count == 0 || count > SPAN || to > 64 {
+        if to > 64 {
             return false;
         }
         // SAFETY: to + count ≤ 192 < BUFFER; the sources are checked below.
@@ -341,7 +341,7 @@ impl<const FROM: u8> Bytes for Surroundings<FROM> {
             if (*self.side).reading_kept != 0 {
                 let stash = storage(&STASH, self.sk, 0);
                 let at = visible(at) as usize;
-                if stash.is_null() || at > KEPT_ROOM - SPAN as usize {
+                if stash.is_null() || at > KEPT_ROOM {
                     return false;
                 }
                 let from = (&raw const (*stash).bytes).cast::<u8>().add(at);
@@ -452,10 +452,7 @@ impl Turn for Search {
 /// Copies a segment into the stash.
 #[inline(never)]
 fn keep(skb: *mut __sk_buff, stash: *mut Stash, seq: u32, at: u32, count: u32) -> bool {
-    let count = visible(count);
-    if count == 0 || count > KEPT_BYTES as u32 {
-        return false;
-    }
+    let Some(count) = size(count, KEPT_BYTES as u32) else { return false };
     // SAFETY: a map value under the claim; used + count ≤ KEPT_ROOM is checked in two parts that the verifier can add.
     unsafe {
         let used = visible((*stash).used);

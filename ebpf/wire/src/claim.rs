@@ -77,7 +77,12 @@ pub enum Taken {
 /// Tries to claim the request side for a segment of sequence numbers `seq..end`.
 #[inline(always)]
 pub fn take<W: Words, R: Repeat>(words: &W, seq: u32, end: u32) -> Taken {
-    let mut attempt = Attempt { words, seq, end, outcome: Outcome::Busy };
+    let mut attempt = Attempt {
+        words,
+        seq,
+        end,
+        outcome: Outcome::Busy,
+    };
     // The common case without a loop.
     if attempt.turn() {
         R::repeat(PATIENCE, &mut attempt);

@@ -67,7 +67,9 @@ pub(crate) fn read<E: Env>(env: &E, side: &mut Side, line: Line) {
     }
     side.marks &= !FOLDABLE;
     match first | 0x20 {
-        b'c' if spells(&side.buffer, line.start, LENGTH_1, ALL) && spells(&side.buffer, line.start + 8, LENGTH_2, SIX) => {
+        b'c' if spells(&side.buffer, line.start, LENGTH_1, ALL)
+            && spells(&side.buffer, line.start + 8, LENGTH_2, SIX) =>
+        {
             length(env, side, line);
         }
         b't' if spells(&side.buffer, line.start, CODING_1, ALL)
@@ -76,40 +78,52 @@ pub(crate) fn read<E: Env>(env: &E, side: &mut Side, line: Line) {
         {
             coding(env, side, line);
         }
-        b'u' if spells(&side.buffer, line.start, AGENT_1, ALL) && spells(&side.buffer, line.start + 8, AGENT_2, TWO) => {
+        b'u' if spells(&side.buffer, line.start, AGENT_1, ALL)
+            && spells(&side.buffer, line.start + 8, AGENT_2, TWO) =>
+        {
             agent(env, side, line);
         }
         _ => {}
     }
 }
 
-/// Where the value begins when the name, `name` bytes, is followed by a colon; None for another, longer name.
+/// Most optional whitespace looked at on either side of a value.
+const WHITESPACE: u32 = 16;
+
+/// Where the value begins and ends, whitespace aside, when the name, `name` bytes, is followed by a colon; None for
+/// another, longer name.
 #[inline(always)]
-fn value<E: Env>(env: &E, side: &mut Side, line: Line, name: u32) -> Option<u32> {
+fn value<E: Env>(env: &E, side: &mut Side, line: Line, name: u32) -> Option<(u32, u32)> {
     let mut at = line.start + name;
     let next = byte(&side.buffer, at);
     if next != b':' {
-        if next == b' ' || next == b'\t' {
+        if is_space(next) {
             side.marks |= DOUBT;
         }
         return None;
     }
     at += 1;
     let mut spaces = 0;
-    while spaces < 4 {
-        let b = byte(&side.buffer, at);
-        if b != b' ' && b != b'\t' {
-            break;
-        }
-        at += 1;
+    while spaces < WHITESPACE && is_space(byte(&side.buffer, at + spaces)) {
         spaces += 1;
     }
-    Some(env.unknown(at))
+    let at = at + env.unknown(spaces);
+    Some((at, before_space(env, side, line.end)))
+}
+
+/// The end of what ends at `end`, whitespace aside.
+#[inline(always)]
+fn before_space<E: Env>(env: &E, side: &Side, end: u32) -> u32 {
+    let mut spaces = 0;
+    while spaces < WHITESPACE && is_space(byte(&side.buffer, end.wrapping_sub(spaces + 1))) {
+        spaces += 1;
+    }
+    end.wrapping_sub(env.unknown(spaces))
 }
 
 #[inline(always)]
 fn length<E: Env>(env: &E, side: &mut Side, line: Line) {
-    let Some(at) = value(env, side, line, 14) else { return };
+    let Some((at, end)) = value(env, side, line, 14) else { return };
     side.marks |= FOLDABLE;
     let (count, mut value) = digits(word(&side.buffer, at));
     let mut after = at + count;
@@ -125,12 +139,8 @@ fn length<E: Env>(env: &E, side: &mut Side, line: Line) {
         }
         value += low;
     }
-    after = env.unknown(after);
-    if byte(&side.buffer, after) == b' ' {
-        after += 1;
-    }
     let another = side.marks & HAS_LENGTH != 0 && side.length != value;
-    if count == 0 || after != line.end || !line.whole || another {
+    if count == 0 || after != end || !line.whole || another {
         side.marks |= DOUBT;
     }
     side.marks |= HAS_LENGTH;
@@ -139,15 +149,13 @@ fn length<E: Env>(env: &E, side: &mut Side, line: Line) {
 
 #[inline(always)]
 fn coding<E: Env>(env: &E, side: &mut Side, line: Line) {
-    let Some(at) = value(env, side, line, 17) else { return };
+    let Some((at, end)) = value(env, side, line, 17) else { return };
     side.marks |= FOLDABLE;
-    let last = line.end.wrapping_sub(7);
-    let before = byte(&side.buffer, last.wrapping_sub(1));
-    let chunked = line.end >= at + 7
-        && spells(&side.buffer, last, little(b"chunked\0"), 0x00ff_ffff_ffff_ffff)
-        && (last == at || before == b',' || (is_space(before) && byte(&side.buffer, last.wrapping_sub(2)) == b','));
-    let trimmed = line.end > at && !is_space(byte(&side.buffer, line.end.wrapping_sub(1)));
-    if side.marks & HAS_CODING != 0 || !line.whole || !trimmed {
+    let last = end.wrapping_sub(7);
+    let named = end >= at + 7 && spells(&side.buffer, last, little(b"chunked\0"), 0x00ff_ffff_ffff_ffff);
+    // Alone, or the last of a list.
+    let chunked = named && (last == at || byte(&side.buffer, before_space(env, side, last).wrapping_sub(1)) == b',');
+    if side.marks & HAS_CODING != 0 || !line.whole {
         side.marks |= DOUBT;
     }
     side.marks |= HAS_CODING;
@@ -163,7 +171,7 @@ const fn is_space(byte: u8) -> bool {
 
 #[inline(always)]
 fn agent<E: Env>(env: &E, side: &mut Side, line: Line) {
-    let Some(at) = value(env, side, line, 10) else { return };
+    let Some((at, _)) = value(env, side, line, 10) else { return };
     if spells(&side.buffer, at, PROBE_1, ALL) && spells(&side.buffer, at + 8, PROBE_2, 0xff_ffff) {
         side.marks |= PROBE;
     }

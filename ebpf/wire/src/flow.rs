@@ -114,7 +114,10 @@ fn remember<E: Env>(env: &mut E, flow: u64, kind: u8, since: u64) -> u8 {
     }
     if open(flow) < TIMES_KEPT {
         // The lowest three bits say which round of the eight slots this is.
-        env.store(TIMES + (index % TIMES_KEPT) as usize, since & !7 | u64::from(index / TIMES_KEPT & 7));
+        env.store(
+            TIMES + (index % TIMES_KEPT) as usize,
+            since & !7 | u64::from(index / TIMES_KEPT & 7),
+        );
     }
     taken_for
 }
@@ -145,7 +148,10 @@ pub(crate) fn start_late<E: Env>(env: &mut E, early: bool) {
         let shift = index % KINDS_KEPT * 2;
         let kinds = env.load(KINDS);
         env.store(KINDS, kinds & !(3 << shift));
-        env.store(TIMES + (index % TIMES_KEPT) as usize, u64::from(!(index / TIMES_KEPT) & 7));
+        env.store(
+            TIMES + (index % TIMES_KEPT) as usize,
+            u64::from(!(index / TIMES_KEPT) & 7),
+        );
         let mut new = with_started(flow, index.wrapping_add(1));
         if early {
             new |= EARLY;
@@ -235,7 +241,10 @@ pub(crate) fn end_stream<E: Env>(env: &mut E, since: u64) {
 pub(crate) fn end_all_but_newest<E: Env>(env: &mut E) {
     let flow = env.load(FLOW);
     let count = open(flow);
-    if flow & CLOSED == 0 && count > 1 && env.compare_exchange(FLOW, flow, with_ended(flow, started(flow).wrapping_sub(1))) {
+    if flow & CLOSED == 0
+        && count > 1
+        && env.compare_exchange(FLOW, flow, with_ended(flow, started(flow).wrapping_sub(1)))
+    {
         let counted = count - 1 - ignored(env.load(KINDS), flow, count - 1);
         if counted != 0 {
             env.ended(counted);

@@ -7,7 +7,7 @@ use crate::field::{self, Line};
 use crate::flow;
 use crate::line::{KEEP, byte, word};
 use crate::side::{CHUNKED, DOUBT, HAS_CODING, HAS_LENGTH, ORPHAN, PROBE, Phase, Side};
-use crate::words::{HIGHEST, MODE, MODE_HTTP2, MODE_OPAQUE, MODE_TUNNEL};
+use crate::words::{HIGHEST, MODE, MODE_HTTP2, MODE_BODY_LOST, MODE_OPAQUE, MODE_TUNNEL};
 
 /// Longest line before a connection is not taken for HTTP any more.
 const LONGEST_LINE: u32 = 1 << 20;
@@ -32,6 +32,12 @@ pub(crate) fn go_opaque<E: Env>(env: &mut E, side: &mut Side) {
 #[inline(always)]
 pub(crate) fn lose<E: Env>(env: &mut E, side: &mut Side) {
     flow::doubt(env);
+    listen(side);
+}
+
+/// From now on only a boundary nobody could mistake counts.
+#[inline(always)]
+pub(crate) fn listen(side: &mut Side) {
     side.phase = Phase::LOST;
     side.kept = 0;
     side.line = 0;
@@ -198,7 +204,7 @@ fn answer_without_request<E: Env>(env: &mut E, side: &mut Side) {
         Some(received) => received.wrapping_sub(seq) as i32 > 0,
         None => false,
     };
-    let lost = missed || hints & claim::LOST != 0;
+    let lost = missed || hints & claim::LOST != 0 || env.load(MODE) & MODE_BODY_LOST != 0;
     if lost || (side.status < 400 && hints & claim::IN_HEAD == 0) {
         // Nobody answers 2xx or 3xx unasked: the request was there.
         flow::doubt(env);
@@ -216,6 +222,9 @@ fn response_head<E: Env>(env: &mut E, side: &mut Side) {
     let marks = side.marks;
     side.kept = 0;
     if status == 101 {
+        if marks & ORPHAN == 0 {
+            env.status(1);
+        }
         tunnel(env, side);
         return;
     }

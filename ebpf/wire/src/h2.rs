@@ -85,7 +85,12 @@ pub(crate) fn frame<E: Env, const REQUEST: bool>(env: &mut E, side: &mut Side, e
 
 #[inline(always)]
 fn number(buffer: &[u8; BUFFER], at: u32) -> u32 {
-    u32::from_be_bytes([byte(buffer, at) & 0x7f, byte(buffer, at + 1), byte(buffer, at + 2), byte(buffer, at + 3)])
+    u32::from_be_bytes([
+        byte(buffer, at) & 0x7f,
+        byte(buffer, at + 1),
+        byte(buffer, at + 2),
+        byte(buffer, at + 3),
+    ])
 }
 
 /// Counts the status of a response's header block that begins with an indexed `:status` of the static table
@@ -199,7 +204,11 @@ fn add_unslotted<E: Env>(env: &mut E, change: u64) -> bool {
 /// One half, or both, of a stream ended.
 #[inline(always)]
 fn finish<E: Env>(env: &mut E, id: u32, done: u64) {
-    let done = if env.load(MODE) & MODE_HALF_LOST != 0 { done | CLIENT_DONE } else { done };
+    let done = if env.load(MODE) & MODE_HALF_LOST != 0 {
+        done | CLIENT_DONE
+    } else {
+        done
+    };
     let mut tries = 0;
     while tries < TRIES {
         tries += 1;
@@ -228,7 +237,15 @@ fn finish<E: Env>(env: &mut E, id: u32, done: u64) {
 #[inline(always)]
 fn sweep<E: Env>(env: &mut E, side: &mut Side, last: u32, halves: bool) {
     side.slot = 0;
-    E::repeat(SLOTS + 1, &mut Sweep { env, side, last: u64::from(last), halves });
+    E::repeat(
+        SLOTS + 1,
+        &mut Sweep {
+            env,
+            side,
+            last: u64::from(last),
+            halves,
+        },
+    );
 }
 
 struct Sweep<'a, E> {

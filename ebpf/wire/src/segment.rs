@@ -12,7 +12,7 @@ use crate::flow;
 use crate::line::{byte, word};
 use crate::side::{Phase, Side};
 use crate::walk::{TURNS, Walk, advance};
-use crate::words::{MODE, MODE_HTTP2, MODE_OPAQUE, MODE_TUNNEL};
+use crate::words::{MODE, MODE_BODY_LOST, MODE_HTTP2, MODE_OPAQUE, MODE_TUNNEL};
 use crate::{h1, h2};
 
 /// Where the payload of a segment stands. (Aligned, as everything on the kernel's stack must be read aligned.)
@@ -120,6 +120,9 @@ pub fn response<E: Env>(env: &mut E, side: &mut Side, segment: Segment, fin: boo
 pub fn close_connection<E: Env>(env: &mut E, responses: &mut Side) {
     responses.now = 0;
     let phase = responses.phase;
+    if claim::look(env).1 & claim::LOST != 0 && env.load(MODE) & MODE_BODY_LOST != 0 {
+        flow::doubt(env);
+    }
     let finished = phase == Phase::UNTIL_CLOSE || phase == Phase::TUNNEL || phase == Phase::OPAQUE;
     flow::close(env, finished);
 }
@@ -173,9 +176,17 @@ fn jump<E: Env, const REQUEST: bool>(env: &mut E, side: &mut Side, count: u32) -
 /// `count` bytes will never be seen.
 #[inline(always)]
 fn missing<E: Env, const REQUEST: bool>(env: &mut E, side: &mut Side, count: u32) {
-    if !jump::<E, REQUEST>(env, side, count) {
-        lose::<E, REQUEST>(env, side);
+    if jump::<E, REQUEST>(env, side, count) {
+        return;
     }
+    if REQUEST && side.phase.is_chunked() {
+        // The request is counted; its end matters only for what follows it, and a request that went unseen with it is
+        // known by its response, or doubted at the close.
+        env.or(MODE, MODE_BODY_LOST);
+        h1::listen(side);
+        return;
+    }
+    lose::<E, REQUEST>(env, side);
 }
 
 #[inline(always)]
@@ -226,7 +237,9 @@ fn find_response<E: Env>(env: &mut E, side: &mut Side, at: u32, end: u32) {
         if h2::is_plausible(&side.buffer) {
             found(env, side, Phase::FRAME);
         }
-    } else if word(&side.buffer, 0) & 0x00ff_ffff_ffff_ffff == u64::from_le_bytes(*b"HTTP/1.\0") && byte(&side.buffer, 8) == b' ' {
+    } else if word(&side.buffer, 0) & 0x00ff_ffff_ffff_ffff == u64::from_le_bytes(*b"HTTP/1.\0")
+        && byte(&side.buffer, 8) == b' '
+    {
         flow::end_all_but_newest(env);
         found(env, side, Phase::FIRST);
     }

@@ -46,6 +46,11 @@ impl Phase {
     pub(crate) const fn is_counted(self) -> bool {
         self.0 >= Self::BODY.0 && self.0 <= Self::PAYLOAD.0
     }
+    /// Inside a chunked body.
+    #[inline(always)]
+    pub(crate) const fn is_chunked(self) -> bool {
+        self.0 == Self::CHUNK.0 || self.0 == Self::TRAILER.0 || self.0 == Self::DATA.0
+    }
     /// No byte matters until something outside happens.
     #[inline(always)]
     pub(crate) const fn is_deaf(self) -> bool {

@@ -44,7 +44,9 @@ impl<E: Env, const REQUEST: bool> Turn for Walk<'_, E, REQUEST> {
 impl<E: Env, const REQUEST: bool> Walk<'_, E, REQUEST> {
     #[inline(always)]
     fn continue_kept(&mut self) -> bool {
-        let Some((at, end)) = self.env.continue_from(self.side.end_seq) else { return false };
+        let Some((at, end)) = self.env.continue_from(self.side.end_seq) else {
+            return false;
+        };
         if at >= end {
             return false;
         }
@@ -166,14 +168,22 @@ impl<E: Env, const REQUEST: bool> Walk<'_, E, REQUEST> {
             return self.unreadable();
         }
         // A whole header in one piece also shows the first bytes of its payload.
-        let want = if kept == 0 || kept >= h2::HEADER { h2::HEADER + h2::PEEK - kept } else { h2::HEADER - kept };
+        let want = if kept == 0 || kept >= h2::HEADER {
+            h2::HEADER + h2::PEEK - kept
+        } else {
+            h2::HEADER - kept
+        };
         let count = if left < want { left } else { want };
         if !self.env.read(self.side.at, count, &mut self.side.buffer, kept) {
             return self.unreadable();
         }
         self.side.length_of_block = 0;
         let have = kept + count;
-        let whole = if !REQUEST && have >= h2::HEADER && h2::is_goaway(&self.side.buffer) { h2::HEADER + h2::PEEK } else { h2::HEADER };
+        let whole = if !REQUEST && have >= h2::HEADER && h2::is_goaway(&self.side.buffer) {
+            h2::HEADER + h2::PEEK
+        } else {
+            h2::HEADER
+        };
         if have < whole {
             self.side.kept = have as u8;
             self.side.at += count;

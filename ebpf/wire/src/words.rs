@@ -41,3 +41,5 @@ pub const MODE_OPAQUE: u64 = 4;
 pub const MODE_UNCERTAIN: u64 = 8;
 /// HTTP/2: frames of the client were lost, so ends of its half may be missing.
 pub const MODE_HALF_LOST: u64 = 16;
+/// The end of a request's body went unseen: a request after it may have gone unseen, too, until its response tells.
+pub const MODE_BODY_LOST: u64 = 32;
