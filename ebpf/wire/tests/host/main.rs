@@ -16,10 +16,12 @@
 )]
 
 mod http1;
+mod http2;
 mod loss;
 mod machine;
 mod network;
 mod oracle;
 mod pipe;
+mod session;
 mod smuggling;
 mod special;

@@ -393,3 +393,24 @@ pub fn check(dialogue: &Dialogue, truth: &Truth, network: Network, seed: u64) ->
     }
     connection
 }
+
+/// Gives all of a dialogue in its order, in segments of `size` bytes, and checks nothing.
+pub fn feed_all(connection: &mut Connection, dialogue: &Dialogue, size: usize) {
+    let (client, server) = (dialogue.client_stream(), dialogue.server_stream());
+    let (mut sent, mut answered) = (0, 0);
+    while sent < client.len() || answered < server.len() {
+        let may = allowed(&dialogue.client, answered);
+        while sent < may {
+            let to = may.min(sent + size);
+            connection.client(sent, &client[sent..to]);
+            connection.stack_has(to);
+            sent = to;
+        }
+        let can = allowed(&dialogue.server, sent);
+        while answered < can {
+            let to = can.min(answered + size);
+            connection.server(answered, &server[answered..to], false);
+            answered = to;
+        }
+    }
+}

@@ -18,7 +18,13 @@ struct Live {
 
 impl Live {
     fn new() -> Self {
-        Self { connection: Connection::established(), server: Server::new(), client: 0, answered: Vec::new(), finished: false }
+        Self {
+            connection: Connection::established(),
+            server: Server::new(),
+            client: 0,
+            answered: Vec::new(),
+            finished: false,
+        }
     }
 
     fn feed(&mut self, piece: &[u8]) {
@@ -37,12 +43,26 @@ impl Live {
 
     /// Requests in flight are those hyper reads the body of; all others it has answered.
     fn compare(&self) {
-        let Understood { methods, bodies, broken, .. } = self.server.understood();
+        let Understood {
+            methods,
+            bodies,
+            broken,
+            ..
+        } = self.server.understood();
         // What is no HTTP is one until close; hyper refuses it a little later.
         let opaque = usize::from(self.connection.has(Note::Opaque));
-        let open = if self.finished { 0 } else { (methods.len() - bodies - broken).max(opaque) };
+        let open = if self.finished {
+            0
+        } else {
+            (methods.len() - bodies - broken).max(opaque)
+        };
         if !self.connection.is_uncertain() {
-            assert_eq!(self.connection.in_flight(), open as u64, "silently wrong; answers: {}", String::from_utf8_lossy(&self.answered));
+            assert_eq!(
+                self.connection.in_flight(),
+                open as u64,
+                "silently wrong; answers: {}",
+                String::from_utf8_lossy(&self.answered)
+            );
         }
     }
 }
@@ -63,7 +83,10 @@ fn check(bytes: &[u8], cut: Cut) -> (usize, bool) {
     let started = live.connection.host.started;
     if !live.connection.is_uncertain() {
         // What hyper refuses, and what comes behind it, ends with the connection and without a call.
-        assert!(started == calls || (finished && started > calls), "{started} started, hyper called {calls}");
+        assert!(
+            started == calls || (finished && started > calls),
+            "{started} started, hyper called {calls}"
+        );
     }
     (calls as usize, live.connection.is_uncertain())
 }
@@ -104,9 +127,35 @@ fn two_lengths_are_never_silently_wrong() {
 #[test]
 fn odd_lengths_are_never_silently_wrong() {
     for value in [
-        "+5", "-5", "0x5", "5 5", "5;", "\"5\"", "", " ", "00005", "0000000000000000000000000000005", "18446744073709551615", "18446744073709551616",
-        "99999999999999999999", "1e1", "5.", "\t5", "    5", "       5", "5\t", "5  ", "５", "5\0", "\x0b5", "31", "٣", "5\r", "0000000000000031",
-        "00000000000000031", "000000031",
+        "+5",
+        "-5",
+        "0x5",
+        "5 5",
+        "5;",
+        "\"5\"",
+        "",
+        " ",
+        "00005",
+        "0000000000000000000000000000005",
+        "18446744073709551615",
+        "18446744073709551616",
+        "99999999999999999999",
+        "1e1",
+        "5.",
+        "\t5",
+        "    5",
+        "       5",
+        "5\t",
+        "5  ",
+        "５",
+        "5\0",
+        "\x0b5",
+        "31",
+        "٣",
+        "5\r",
+        "0000000000000031",
+        "00000000000000031",
+        "000000031",
     ] {
         check_all_cuts(&format!("POST / HTTP/1.1\r\nContent-Length: {value}\r\n\r\n{SMUGGLED}"));
         check_all_cuts(&format!("POST / HTTP/1.1\r\nContent-Length:{value}\r\n\r\n{SMUGGLED}"));
@@ -123,33 +172,97 @@ fn a_length_beside_a_coding_is_never_silently_wrong() {
         "Content-Length: 5\r\n Transfer-Encoding: chunked",
         "Content-Length: 5\r\nX: y\r\n Transfer-Encoding: chunked",
     ] {
-        check_all_cuts(&format!("POST / HTTP/1.1\r\n{fields}\r\n\r\n5\r\nhello\r\n0\r\n\r\n{SMUGGLED}"));
+        check_all_cuts(&format!(
+            "POST / HTTP/1.1\r\n{fields}\r\n\r\n5\r\nhello\r\n0\r\n\r\n{SMUGGLED}"
+        ));
     }
 }
 
 #[test]
 fn odd_codings_are_never_silently_wrong() {
     for value in [
-        "chunked\r\nTransfer-Encoding: chunked", "chunked\r\nTransfer-Encoding: gzip", "gzip\r\nTransfer-Encoding: chunked", "gzip, chunked",
-        "chunked, gzip", "chunked, chunked", "xchunked", "x chunked", "chunkedx", "chunked ", "chunked;q=1", "CHUNKED", "gzip,chunked", "identity",
-        "", "\"chunked\"", "\tchunked", "chunked\r\n , gzip", "gzip\r\n , chunked", ",chunked", "chunked,", "chun\r\n ked", "\x0bchunked", "chunked\t",
-        "gzip;chunked", "gzip;a=\"b, chunked", "      chunked",
+        "chunked\r\nTransfer-Encoding: chunked",
+        "chunked\r\nTransfer-Encoding: gzip",
+        "gzip\r\nTransfer-Encoding: chunked",
+        "gzip, chunked",
+        "chunked, gzip",
+        "chunked, chunked",
+        "xchunked",
+        "x chunked",
+        "chunkedx",
+        "chunked ",
+        "chunked;q=1",
+        "CHUNKED",
+        "gzip,chunked",
+        "identity",
+        "",
+        "\"chunked\"",
+        "\tchunked",
+        "chunked\r\n , gzip",
+        "gzip\r\n , chunked",
+        ",chunked",
+        "chunked,",
+        "chun\r\n ked",
+        "\x0bchunked",
+        "chunked\t",
+        "gzip;chunked",
+        "gzip;a=\"b, chunked",
+        "      chunked",
     ] {
-        check_all_cuts(&format!("POST / HTTP/1.1\r\nTransfer-Encoding: {value}\r\n\r\n5\r\nhello\r\n0\r\n\r\n{SMUGGLED}"));
-        check_all_cuts(&format!("POST / HTTP/1.0\r\nTransfer-Encoding: {value}\r\n\r\n5\r\nhello\r\n0\r\n\r\n{SMUGGLED}"));
+        check_all_cuts(&format!(
+            "POST / HTTP/1.1\r\nTransfer-Encoding: {value}\r\n\r\n5\r\nhello\r\n0\r\n\r\n{SMUGGLED}"
+        ));
+        check_all_cuts(&format!(
+            "POST / HTTP/1.0\r\nTransfer-Encoding: {value}\r\n\r\n5\r\nhello\r\n0\r\n\r\n{SMUGGLED}"
+        ));
     }
 }
 
 #[test]
 fn odd_chunk_sizes_are_never_silently_wrong() {
     for line in [
-        "0x5", "-1", "+5", "", " 5", "5 ", "5\t", "5 ;a", "5;", "5;a=\"\r\n0\r\n", "00000000000000005", "000000000000000000005", "10000000000000005",
-        "ffffffffffffffff", "fffffffffffffffff", "8000000000000000", "5g", "5,5", "5\0", "5 5", "5\r", "5\n", "5;\n", "0x0", "05", "5;a\rb",
+        "0x5",
+        "-1",
+        "+5",
+        "",
+        " 5",
+        "5 ",
+        "5\t",
+        "5 ;a",
+        "5;",
+        "5;a=\"\r\n0\r\n",
+        "00000000000000005",
+        "000000000000000000005",
+        "10000000000000005",
+        "ffffffffffffffff",
+        "fffffffffffffffff",
+        "8000000000000000",
+        "5g",
+        "5,5",
+        "5\0",
+        "5 5",
+        "5\r",
+        "5\n",
+        "5;\n",
+        "0x0",
+        "05",
+        "5;a\rb",
     ] {
-        check_all_cuts(&format!("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{line}\r\nhello\r\n0\r\n\r\n{SMUGGLED}"));
+        check_all_cuts(&format!(
+            "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{line}\r\nhello\r\n0\r\n\r\n{SMUGGLED}"
+        ));
     }
-    for body in ["5\nhello\n0\n\n", "5\r\nhello0\r\n\r\n", "5\r\nhelloXX0\r\n\r\n", "5\r\nhello\r\n0\r\n\n", "5\r\nhello\r\n0\r\nA: b\n\r\n", "0\r\n A: b\r\n\r\n"] {
-        check_all_cuts(&format!("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{body}{SMUGGLED}"));
+    for body in [
+        "5\nhello\n0\n\n",
+        "5\r\nhello0\r\n\r\n",
+        "5\r\nhelloXX0\r\n\r\n",
+        "5\r\nhello\r\n0\r\n\n",
+        "5\r\nhello\r\n0\r\nA: b\n\r\n",
+        "0\r\n A: b\r\n\r\n",
+    ] {
+        check_all_cuts(&format!(
+            "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{body}{SMUGGLED}"
+        ));
     }
 }
 
@@ -204,9 +317,16 @@ fn odd_lines_are_never_silently_wrong() {
 fn bodies_that_look_like_requests_at_all_alignments() {
     for pad in 0..130 {
         let field = format!("X: {}\r\n", "p".repeat(pad));
-        for body in [SMUGGLED.to_owned(), "\r\n\r\n".to_owned() + SMUGGLED, SMUGGLED.repeat(3)] {
+        for body in [
+            SMUGGLED.to_owned(),
+            "\r\n\r\n".to_owned() + SMUGGLED,
+            SMUGGLED.repeat(3),
+        ] {
             let sized = format!("POST / HTTP/1.1\r\n{field}Content-Length: {}\r\n\r\n{body}", body.len());
-            let chunked = format!("POST / HTTP/1.1\r\n{field}Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+            let chunked = format!(
+                "POST / HTTP/1.1\r\n{field}Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n",
+                body.len()
+            );
             for cut in [Cut::Whole, Cut::Every(61), Cut::Every(128)] {
                 for request in [&sized, &chunked] {
                     let (calls, uncertain) = check(request.repeat(2).as_bytes(), cut);

@@ -10,20 +10,47 @@ const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const PROBE: &str = "GET /ready HTTP/1.1\r\nHost: a\r\nUser-Agent: kube-probe/1.34\r\n\r\n";
 
 fn statuses(connection: &Connection) -> usize {
-    connection.host.events.iter().filter(|event| matches!(event, Event::Status(_))).count()
+    connection
+        .host
+        .events
+        .iter()
+        .filter(|event| matches!(event, Event::Status(_)))
+        .count()
 }
 
 #[test]
 fn probes_are_noted_and_not_counted() {
-    let dialogue = Dialogue::new().client(PROBE).server(OK).client(GET).server(OK).client(PROBE).server(OK);
-    let truth = Truth { heads: vec![PROBE.len() + GET.len()], ends: vec![2 * OK.len()] };
+    let dialogue = Dialogue::new()
+        .client(PROBE)
+        .server(OK)
+        .client(GET)
+        .server(OK)
+        .client(PROBE)
+        .server(OK);
+    let truth = Truth {
+        heads: vec![PROBE.len() + GET.len()],
+        ends: vec![2 * OK.len()],
+    };
     for seed in 0..50 {
         let connection = check(&dialogue, &truth, Network::clean(Cut::Upto(40)), seed);
-        assert_eq!(connection.host.events.iter().filter(|event| **event == Event::Note(Note::Probe)).count(), 2);
+        assert_eq!(
+            connection
+                .host
+                .events
+                .iter()
+                .filter(|event| **event == Event::Note(Note::Probe))
+                .count(),
+            2
+        );
         assert_eq!(statuses(&connection), 1);
     }
     let lower = PROBE.replace("User-Agent: ", "user-agent:\t");
-    let connection = check(&Dialogue::new().client(&lower).server(OK), &Truth::default(), Network::clean(Cut::Whole), 0);
+    let connection = check(
+        &Dialogue::new().client(&lower).server(OK),
+        &Truth::default(),
+        Network::clean(Cut::Whole),
+        0,
+    );
     assert!(connection.has(Note::Probe));
 }
 
@@ -50,7 +77,11 @@ fn pipelined_probes_leave_no_drift() {
                 connection.server(0, answers.as_bytes(), false);
                 if !connection.is_uncertain() {
                     let plain = |from: usize| (from..depth).filter(|i| !probes(*i)).count() as u64;
-                    assert_eq!(connection.in_flight(), plain(answered), "{depth} requests, {answered} answers, pattern {pattern}");
+                    assert_eq!(
+                        connection.in_flight(),
+                        plain(answered),
+                        "{depth} requests, {answered} answers, pattern {pattern}"
+                    );
                 }
                 connection.assert_closed();
             }
@@ -61,19 +92,37 @@ fn pipelined_probes_leave_no_drift() {
 #[test]
 fn an_answer_before_the_head_is_complete_counts_once() {
     for split in 1..GET.len() {
-        for status in ["400 Bad Request", "408 Request Timeout", "431 Too Large", "200 OK", "503 Busy"] {
+        for status in [
+            "400 Bad Request",
+            "408 Request Timeout",
+            "431 Too Large",
+            "200 OK",
+            "503 Busy",
+        ] {
             let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 2\r\n\r\nno");
             let mut connection = Connection::established();
             connection.client(0, &GET.as_bytes()[..split]);
             connection.stack_has(split);
             connection.server(0, answer.as_bytes(), false);
-            assert_eq!((connection.host.started, connection.host.ended), (1, 1), "answered after {split}");
+            assert_eq!(
+                (connection.host.started, connection.host.ended),
+                (1, 1),
+                "answered after {split}"
+            );
             assert!(connection.has(Note::Late));
             connection.client(split, &GET.as_bytes()[split..]);
             connection.stack_has(GET.len());
-            assert_eq!((connection.host.started, connection.host.ended), (1, 1), "completed after {split}");
+            assert_eq!(
+                (connection.host.started, connection.host.ended),
+                (1, 1),
+                "completed after {split}"
+            );
             connection.client(GET.len(), GET.as_bytes());
-            assert_eq!((connection.host.started, connection.host.ended), (2, 1), "the next request");
+            assert_eq!(
+                (connection.host.started, connection.host.ended),
+                (2, 1),
+                "the next request"
+            );
             connection.server(answer.len(), OK.as_bytes(), false);
             assert_eq!(connection.in_flight(), 0);
             assert!(!connection.is_uncertain());
@@ -86,7 +135,12 @@ fn an_answer_before_the_head_is_complete_counts_once() {
 fn an_early_answer_with_the_body_still_coming_ends_its_request() {
     let head = "POST / HTTP/1.1\r\nContent-Length: 5000\r\n\r\n";
     let large = "HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n";
-    let dialogue = Dialogue::new().client(head).server(large).client(GET.repeat(178) + &"x".repeat(5000 - 178 * GET.len())).client(GET).server(OK);
+    let dialogue = Dialogue::new()
+        .client(head)
+        .server(large)
+        .client(GET.repeat(178) + &"x".repeat(5000 - 178 * GET.len()))
+        .client(GET)
+        .server(OK);
     let truth = Truth::of(&dialogue);
     assert_eq!(truth.heads.len(), 2);
     for seed in 0..30 {
@@ -97,13 +151,32 @@ fn an_early_answer_with_the_body_still_coming_ends_its_request() {
 #[test]
 fn an_answer_nobody_asked_for_is_not_counted() {
     let timeout = "HTTP/1.1 408 Request Timeout\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbye";
-    for dialogue in [Dialogue::new().server(timeout), Dialogue::new().client(GET).server(OK).server(timeout)] {
-        let heads: Vec<usize> = if dialogue.client_stream().is_empty() { vec![] } else { vec![GET.len()] };
+    for dialogue in [
+        Dialogue::new().server(timeout),
+        Dialogue::new().client(GET).server(OK).server(timeout),
+    ] {
+        let heads: Vec<usize> = if dialogue.client_stream().is_empty() {
+            vec![]
+        } else {
+            vec![GET.len()]
+        };
         let ends = heads.iter().map(|_| OK.len()).collect();
         for size in 1..30 {
-            let connection = check(&dialogue.clone().fin(), &Truth { heads: heads.clone(), ends: Vec::clone(&ends) }, Network::clean(Cut::Every(size)), 0);
+            let connection = check(
+                &dialogue.clone().fin(),
+                &Truth {
+                    heads: heads.clone(),
+                    ends: Vec::clone(&ends),
+                },
+                Network::clean(Cut::Every(size)),
+                0,
+            );
             assert!(!connection.is_uncertain());
-            assert_eq!(statuses(&connection), heads.len(), "a status nobody asked for was counted");
+            assert_eq!(
+                statuses(&connection),
+                heads.len(),
+                "a status nobody asked for was counted"
+            );
         }
     }
 }
@@ -111,7 +184,10 @@ fn an_answer_nobody_asked_for_is_not_counted() {
 #[test]
 fn bytes_of_no_http_count_as_one_until_close() {
     let shapes: [(&[u8], &[u8]); 8] = [
-        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"\x16\x03\x03\x00\x7a\x02"),
+        (
+            b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+            b"\x16\x03\x03\x00\x7a\x02",
+        ),
         (b"SSH-2.0-OpenSSH_9.2p1 Debian\r\n", b"SSH-2.0-OpenSSH_9.2p1\r\n"),
         (b"*1\r\n$4\r\nPING\r\n", b"+PONG\r\n"),
         (b"\x00\x00\x00\x4b\x03", b"\x00\x00\x00\x02"),
@@ -186,7 +262,12 @@ fn latencies_are_measured_for_eight_pending_and_noted_beyond() {
         let mut connection = Connection::established();
         connection.client(0, GET.repeat(depth).as_bytes());
         connection.server(0, OK.repeat(depth).as_bytes(), false);
-        let beyond = connection.host.events.iter().filter(|event| **event == Event::Note(Note::Unmeasured)).count();
+        let beyond = connection
+            .host
+            .events
+            .iter()
+            .filter(|event| **event == Event::Note(Note::Unmeasured))
+            .count();
         assert_eq!(connection.host.measured, depth.min(8) as u64);
         assert_eq!(beyond, depth - depth.min(8));
     }
