@@ -107,7 +107,9 @@ fn suite_binary() -> Result<PathBuf> {
         let is_suite = message.pointer("/target/name")?.as_str()? == "netns";
         is_suite.then(|| message.get("executable")?.as_str().map(PathBuf::from))?
     });
-    executables.next_back().context("cargo built no test binary called netns")
+    executables
+        .next_back()
+        .context("cargo built no test binary called netns")
 }
 
 /// What the guest's console said.

@@ -92,6 +92,11 @@ pub(crate) fn nightly(program: &str) -> Command {
     command
 }
 
+/// Whether the pinned nightly is there.
+pub(crate) fn has_nightly() -> bool {
+    place::program("rustup").is_some() && process::succeeds(nightly("rustc").arg("--version"))
+}
+
 /// Whether bpf-linker of the right version runs.
 pub(crate) fn has_linker() -> bool {
     let Some(linker) = place::program("bpf-linker") else {

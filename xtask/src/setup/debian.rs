@@ -59,6 +59,9 @@ pub(crate) const TEST: &[Package] = &[
     program("nghttp2-client", "nghttp", "an HTTP/2 client that is not ours"),
 ];
 
+/// What libFuzzer is compiled with.
+pub(crate) const FUZZ: &[Package] = &[program("g++", "c++", "compiles libFuzzer")];
+
 /// Load generators.
 pub(crate) const BENCH: &[Package] = &[
     program("wrk", "wrk", "load by HTTP/1.1"),

@@ -49,7 +49,7 @@ pub(crate) fn bpf_compiler() -> Result<()> {
 
 /// The pinned nightly with rust-src.
 pub(crate) fn nightly(why: &str) -> Result<()> {
-    if process::succeeds(toolchain::nightly("rustc").arg("--version")) {
+    if toolchain::has_nightly() {
         return Ok(());
     }
     if place::program("rustup").is_none() {

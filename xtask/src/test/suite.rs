@@ -83,17 +83,18 @@ impl fmt::Display for Suite {
 }
 
 fn fmt() -> Result<Outcome> {
-    setup::need(setup::Purpose::Test)?;
+    setup::lints()?;
     single(process::cargo().args(["fmt", "--all", "--check"]))
 }
 
 fn deny() -> Result<Outcome> {
-    setup::need(setup::Purpose::Test)?;
+    setup::lints()?;
     // Advisories are not asked: their database is a download of its own.
     single(process::cargo().args(["deny", "--workspace", "check", "licenses", "bans", "sources"]))
 }
 
 fn clippy() -> Result<Outcome> {
+    setup::lints()?;
     single(process::cargo().args([
         "clippy",
         "--workspace",
