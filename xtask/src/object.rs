@@ -83,8 +83,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 /// Builds one object and returns its path.
 pub(crate) fn build(variant: Variant) -> Result<PathBuf> {
     let toolchain = Toolchain::find().context("no compiler for the BPF target: run `cargo xtask setup --for build`")?;
+    let linker = place::program("bpf-linker").context("no bpf-linker: run `cargo xtask setup --for build`")?;
     eprintln!("BPF object by {}", toolchain.describe());
-    process::run(&mut command(toolchain, variant))?;
+    process::run(&mut command(toolchain, &linker, variant))?;
     let built = variant.folder().join("bpfel-unknown-none/bpf/sluice");
     let wanted = variant.path();
     if copy_if_changed(&built, &wanted)? {
@@ -105,7 +106,7 @@ pub(crate) fn daemon(release: bool) -> Result<()> {
     process::run(&mut cargo)
 }
 
-fn command(toolchain: Toolchain, variant: Variant) -> Command {
+fn command(toolchain: Toolchain, linker: &Path, variant: Variant) -> Command {
     let mut cargo = toolchain.cargo();
     cargo
         .current_dir(place::root())
@@ -120,7 +121,7 @@ fn command(toolchain: Toolchain, variant: Variant) -> Command {
         ])
         .args(["-Z", "build-std=core"])
         .env("CARGO_TARGET_DIR", variant.folder())
-        .env("CARGO_ENCODED_RUSTFLAGS", flags().join("\x1f"));
+        .env("CARGO_ENCODED_RUSTFLAGS", flags(linker).join("\x1f"));
     match variant {
         Variant::Plain => {}
         Variant::Abi(number) => _ = cargo.env("SLUICE_ABI", number.to_string()),
@@ -129,12 +130,12 @@ fn command(toolchain: Toolchain, variant: Variant) -> Command {
     cargo
 }
 
-fn flags() -> [String; 5] {
+fn flags(linker: &Path) -> [String; 5] {
     [
         // aya-ebpf's names for the registers of the machine the object will run on.
         format!("--cfg=bpf_target_arch=\"{}\"", std::env::consts::ARCH),
         "-Cdebuginfo=2".to_owned(),
-        "-Clinker=bpf-linker".to_owned(),
+        format!("-Clinker={}", linker.display()),
         "-Clink-arg=--btf".to_owned(),
         // 32-bit registers and atomics; in every kernel since 5.12. rustc passes it to the linker too.
         "-Ctarget-cpu=v3".to_owned(),

@@ -32,9 +32,21 @@ pub(crate) fn search_path() -> OsString {
     std::env::var_os("PATH").unwrap_or_default()
 }
 
-/// The full path of a program, looked for in `PATH` and in the folders of system programs.
+/// Where `cargo install` puts programs; not every `PATH` names it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "where programs are is what this module answers"
+)]
+fn installed() -> Option<PathBuf> {
+    let own = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".cargo"));
+    own.or_else(home).map(|folder| folder.join("bin"))
+}
+
+/// The full path of a program, looked for in `PATH`, in cargo's folder and in the folders of system programs.
 pub(crate) fn program(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&search_path())
+        .chain(installed())
         .chain(["/usr/local/sbin", "/usr/sbin", "/sbin", "/bin", "/usr/bin"].map(PathBuf::from))
         .map(|folder| folder.join(name))
         .find(|file| {
