@@ -10,7 +10,8 @@
 use crate::env::{Repeat, Turn, Words};
 use crate::words::CLAIM;
 
-const BUSY: u64 = 1 << 32;
+/// Held: a segment is being read.
+pub const BUSY: u64 = 1 << 32;
 /// A head is half read.
 pub const IN_HEAD: u64 = 1 << 33;
 /// Bytes are missing: requests may have gone unseen.
@@ -105,5 +106,5 @@ pub fn release<W: Words>(words: &W, seq: u32, hints: u64) {
 #[inline(always)]
 pub fn look<W: Words>(words: &W) -> (u32, u64) {
     let word = words.load(CLAIM);
-    (word as u32, word & (IN_HEAD | LOST))
+    (word as u32, word & (BUSY | IN_HEAD | LOST))
 }

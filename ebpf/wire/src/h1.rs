@@ -207,8 +207,9 @@ fn answer_without_request<E: Env>(env: &mut E, side: &mut Side) {
     let lost = missed || hints & claim::LOST != 0 || env.load(MODE) & MODE_BODY_LOST != 0;
     if lost || (side.status < 400 && hints & claim::IN_HEAD == 0) {
         // Nobody answers 2xx or 3xx unasked: the request was there.
+        // While a segment is being read, another CPU may be about to start it.
         flow::doubt(env);
-        flow::start_late(env, false);
+        flow::start_late(env, hints & claim::BUSY != 0);
     } else if hints & claim::IN_HEAD != 0 {
         flow::start_late(env, true);
     } else {

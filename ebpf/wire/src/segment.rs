@@ -39,12 +39,20 @@ pub fn request<E: Env>(env: &mut E, side: &mut Side, segment: Segment) {
         // What is in it will be missing: the next segment finds the stack ahead of the claim.
         Taken::Busy => env.note(Note::Gap),
         Taken::Yes(claim) => {
-            let next = claimed(env, side, segment, claim);
-            let lost = side.phase == Phase::LOST;
-            let in_head = side.phase == Phase::FIELDS || (side.phase == Phase::FIRST && side.line != 0);
-            claim::release(env, next, h2::hints(lost) | if in_head { claim::IN_HEAD } else { 0 });
+            let (next, hints) = read_claimed(env, side, segment, claim);
+            claim::release(env, next, hints);
         }
     }
+}
+
+/// Reads a segment whose claim is held; what to release the claim with. For who takes the claim himself, because he
+/// must not touch the side before: the host's test of two CPUs.
+#[inline(always)]
+pub fn read_claimed<E: Env>(env: &mut E, side: &mut Side, segment: Segment, claim: Claim) -> (u32, u64) {
+    let next = claimed(env, side, segment, claim);
+    let lost = side.phase == Phase::LOST;
+    let in_head = side.phase == Phase::FIELDS || (side.phase == Phase::FIRST && side.line != 0);
+    (next, h2::hints(lost) | if in_head { claim::IN_HEAD } else { 0 })
 }
 
 /// Reads a claimed segment; the next sequence number wanted.

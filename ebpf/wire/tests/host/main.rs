@@ -15,6 +15,7 @@
     reason = "nobody reads the documentation of a test binary"
 )]
 
+mod claim;
 mod http1;
 mod http2;
 mod loss;

@@ -30,7 +30,8 @@ pub struct Served {
 
 /// A stream as the client has it.
 pub struct Asked {
-    pub response: ResponseFuture,
+    /// Held, since h2 resets a stream whose handles are gone.
+    _response: ResponseFuture,
     pub body: SendStream<Bytes>,
 }
 
@@ -150,7 +151,10 @@ impl Session {
         *request.headers_mut() = fields;
         let (response, body) = self.sender.send_request(request, end).unwrap();
         self.opened += 1;
-        Asked { response, body }
+        Asked {
+            _response: response,
+            body,
+        }
     }
 
     /// The oldest stream the server has not been given yet.

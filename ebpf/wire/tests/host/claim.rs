@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Two CPUs on one connection under shuttle: the claim, the flow word, and the close.
+//!
+//! Mechanism: each CPU passes its segments through the hook and then to a stack; a server answers what the stack has;
+//! a closer closes. Every access of a shared word is a point where shuttle may switch. The request side stands behind
+//! a lock that must be free whenever the claim is held: a second holder fails the test at once.
+//! A mutation (a compare-and-swap of two steps) must be caught, else the test proves nothing.
+
+use shuttle::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
+use shuttle::sync::{Arc, Mutex};
+use shuttle::thread;
+use wire::claim::{self, PATIENCE, Taken};
+use wire::words::{CLAIM, COUNT};
+use wire::{BUFFER, Bytes, Note, Repeat, Segment, Side, Slots, Tally, Turn, Words};
+
+const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+
+#[derive(Default)]
+struct Counts {
+    started: AtomicU32,
+    ended: AtomicU32,
+    uncertain: AtomicU32,
+    aborted: AtomicU32,
+    gaps: AtomicU32,
+}
+
+struct Shared {
+    words: [AtomicU64; COUNT],
+    /// False: compare-and-swap is a read and a write, as if it were forgotten.
+    atomic: bool,
+    request: Mutex<Side>,
+    response: Mutex<Side>,
+    stash: Mutex<Vec<(u32, Vec<u8>)>>,
+    received: AtomicU32,
+    stack: Mutex<Vec<(u32, u32)>>,
+    counts: Counts,
+    stream: Vec<u8>,
+}
+
+/// One hook at work on one CPU.
+struct Cpu {
+    shared: Arc<Shared>,
+    hand: Vec<u8>,
+}
+
+impl Words for Cpu {
+    fn load(&self, w: usize) -> u64 {
+        self.shared.words[w].load(SeqCst)
+    }
+    fn store(&self, w: usize, value: u64) {
+        self.shared.words[w].store(value, SeqCst);
+    }
+    fn compare_exchange(&self, w: usize, old: u64, new: u64) -> bool {
+        let word = &self.shared.words[w];
+        if self.shared.atomic {
+            return word.compare_exchange(old, new, SeqCst, SeqCst).is_ok();
+        }
+        let same = word.load(SeqCst) == old;
+        if same {
+            word.store(new, SeqCst);
+        }
+        same
+    }
+    fn or(&self, w: usize, bits: u64) -> u64 {
+        self.shared.words[w].fetch_or(bits, SeqCst)
+    }
+    fn unknown(&self, number: u32) -> u32 {
+        number
+    }
+}
+
+impl Slots for Cpu {
+    fn make_slots(&mut self) -> bool {
+        false
+    }
+    fn find_slots(&mut self) -> bool {
+        false
+    }
+    fn leave_slots(&mut self) {}
+    fn slot(&self, _: u32) -> u64 {
+        0
+    }
+    fn change_slot(&self, _: u32, _: u64, _: u64) -> bool {
+        false
+    }
+    fn slot_time(&self, _: u32) -> u64 {
+        0
+    }
+    fn set_slot_time(&self, _: u32, _: u64) {}
+}
+
+impl Tally for Cpu {
+    fn now(&mut self) -> u64 {
+        8
+    }
+    fn started(&mut self) {
+        self.shared.counts.started.fetch_add(1, SeqCst);
+    }
+    fn ended(&mut self, count: u32) {
+        self.shared.counts.ended.fetch_add(count, SeqCst);
+    }
+    fn measured(&mut self, _: u64) {}
+    fn status(&mut self, _: u32) {}
+    fn note(&mut self, note: Note) {
+        let counts = &self.shared.counts;
+        match note {
+            Note::Uncertain => counts.uncertain.fetch_add(1, SeqCst),
+            Note::Aborted(count) => counts.aborted.fetch_add(count, SeqCst),
+            Note::Gap => counts.gaps.fetch_add(1, SeqCst),
+            _ => 0,
+        };
+    }
+}
+
+impl Bytes for Cpu {
+    fn read(&mut self, at: u32, count: u32, buffer: &mut [u8; BUFFER], to: u32) -> bool {
+        let bytes = &self.hand[at as usize..(at + count) as usize];
+        buffer[to as usize..(to + count) as usize].copy_from_slice(bytes);
+        true
+    }
+    fn received(&mut self) -> Option<u32> {
+        Some(self.shared.received.load(SeqCst))
+    }
+    fn keep(&mut self, seq: u32, at: u32, count: u32) -> bool {
+        let mut stash = self
+            .shared
+            .stash
+            .try_lock()
+            .expect("the stash is touched without the claim");
+        stash.push((seq, self.hand[at as usize..(at + count) as usize].to_vec()));
+        true
+    }
+    fn continue_from(&mut self, seq: u32) -> Option<(u32, u32)> {
+        let mut stash = self
+            .shared
+            .stash
+            .try_lock()
+            .expect("the stash is touched without the claim");
+        stash.retain(|(first, bytes)| first.wrapping_add(bytes.len() as u32).wrapping_sub(seq) as i32 > 0);
+        let i = stash
+            .iter()
+            .position(|(first, _)| first.wrapping_sub(seq) as i32 <= 0)?;
+        let (first, bytes) = stash.remove(i);
+        self.hand = bytes;
+        Some((seq.wrapping_sub(first), self.hand.len() as u32))
+    }
+}
+
+impl Repeat for Cpu {
+    fn repeat<T: Turn>(turns: u32, turn: &mut T) {
+        // A claim is given up soon, so that giving up is tested, too.
+        let turns = if turns == PATIENCE { 4 } else { turns };
+        for _ in 0..turns {
+            if !turn.turn() {
+                return;
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn new(stream: Vec<u8>, atomic: bool) -> Arc<Self> {
+        let shared = Self {
+            words: std::array::from_fn(|_| AtomicU64::new(0)),
+            atomic,
+            request: Mutex::new(Side::default()),
+            response: Mutex::new(Side::default()),
+            stash: Mutex::new(Vec::new()),
+            received: AtomicU32::new(0),
+            stack: Mutex::new(Vec::new()),
+            counts: Counts::default(),
+            stream,
+        };
+        shared.words[CLAIM].store(0, SeqCst);
+        Arc::new(shared)
+    }
+
+    fn cpu(self: &Arc<Self>) -> Cpu {
+        Cpu {
+            shared: self.clone(),
+            hand: Vec::new(),
+        }
+    }
+
+    /// Ingress: the hook without a lock, then the stack with its lock.
+    fn ingress(self: &Arc<Self>, from: usize, to: usize) {
+        let mut cpu = self.cpu();
+        cpu.hand = self.stream[from..to].to_vec();
+        let segment = Segment {
+            seq: from as u32,
+            at: 0,
+            end: (to - from) as u32,
+        };
+        match claim::take::<Cpu, Cpu>(&cpu, segment.seq, to as u32) {
+            Taken::Old => {}
+            Taken::Busy => cpu.note(Note::Gap),
+            Taken::Yes(claim) => {
+                let mut side = self.request.try_lock().expect("two CPUs hold the claim");
+                let (next, hints) = wire::read_claimed(&mut cpu, &mut side, segment, claim);
+                drop(side);
+                claim::release(&cpu, next, hints);
+            }
+        }
+        let mut stack = self.stack.lock().unwrap();
+        stack.push((from as u32, to as u32));
+        let mut received = self.received.load(SeqCst);
+        while let Some((_, end)) = stack.iter().find(|(from, to)| *from <= received && *to > received) {
+            received = *end;
+        }
+        self.received.store(received, SeqCst);
+    }
+
+    /// The server answers `count` requests, each once the stack has it.
+    fn serve(self: &Arc<Self>, count: usize) {
+        let mut cpu = self.cpu();
+        for i in 0..count {
+            while (self.received.load(SeqCst) as usize) < (i + 1) * GET.len() {
+                thread::yield_now();
+            }
+            cpu.hand = OK.to_vec();
+            let segment = Segment {
+                seq: (i * OK.len()) as u32,
+                at: 0,
+                end: OK.len() as u32,
+            };
+            wire::response(&mut cpu, &mut self.response.lock().unwrap(), segment, false);
+        }
+    }
+
+    fn close(self: &Arc<Self>) {
+        wire::close_connection(&mut self.cpu(), &mut self.response.lock().unwrap());
+    }
+
+    fn counted(&self) -> (u32, u32, bool) {
+        let counts = &self.counts;
+        (
+            counts.started.load(SeqCst),
+            counts.ended.load(SeqCst),
+            counts.uncertain.load(SeqCst) != 0,
+        )
+    }
+}
+
+/// Runs the CPUs' segments against a server, and a closer if `early` while they run.
+fn run(requests: usize, cpus: &[&[(usize, usize)]], early: bool, atomic: bool) {
+    let shared = Shared::new(GET.repeat(requests), atomic);
+    let mut threads = Vec::new();
+    for segments in cpus {
+        let (shared, segments) = (shared.clone(), segments.to_vec());
+        threads.push(thread::spawn(move || {
+            segments.iter().for_each(|(from, to)| shared.ingress(*from, *to))
+        }));
+    }
+    let server = shared.clone();
+    threads.push(thread::spawn(move || server.serve(requests)));
+    if early {
+        let closer = shared.clone();
+        threads.push(thread::spawn(move || closer.close()));
+    }
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    let (started, ended, uncertain) = shared.counted();
+    if !early && !uncertain {
+        assert_eq!(
+            (started, ended),
+            (requests as u32, requests as u32),
+            "silently different before the close"
+        );
+    }
+    shared.close();
+    let (started, ended, uncertain) = shared.counted();
+    assert_eq!(started, ended, "something is in flight after the close");
+    // A segment sent twice, of which one CPU still holds the first copy when all answers to it are out, may be counted
+    // twice: flagged, and gone with its answer.
+    assert!(
+        started as usize <= requests || uncertain,
+        "a request silently started twice"
+    );
+    assert_eq!(wire::pending(&shared.cpu()), 0);
+    assert!(shared.counts.uncertain.load(SeqCst) <= 1, "told more than once");
+}
+
+const LENGTH: usize = GET.len();
+
+#[test]
+fn contiguous_segments_on_two_cpus_start_each_request_once() {
+    shuttle::check_random(|| run(2, &[&[(0, LENGTH)], &[(LENGTH, 2 * LENGTH)]], false, true), 1500);
+    shuttle::check_pct(
+        || run(2, &[&[(0, LENGTH)], &[(LENGTH, 2 * LENGTH)]], false, true),
+        500,
+        3,
+    );
+}
+
+#[test]
+fn cut_heads_on_two_cpus_start_each_request_once() {
+    let (a, b, c) = (10, LENGTH + 3, 2 * LENGTH - 1);
+    shuttle::check_random(
+        move || run(3, &[&[(0, a), (b, c)], &[(a, b), (c, 3 * LENGTH)]], false, true),
+        1000,
+    );
+}
+
+#[test]
+fn overlapping_segments_on_two_cpus_start_each_request_once() {
+    let both: [(usize, usize); 2] = [(0, LENGTH), (LENGTH, 2 * LENGTH)];
+    shuttle::check_random(move || run(2, &[&both, &both], false, true), 1000);
+    shuttle::check_random(
+        || {
+            run(
+                2,
+                &[&[(0, LENGTH + 5), (LENGTH + 5, 2 * LENGTH)], &[(0, 2 * LENGTH)]],
+                false,
+                true,
+            )
+        },
+        1000,
+    );
+}
+
+#[test]
+fn a_close_beside_ingress_and_egress_leaves_nothing() {
+    shuttle::check_random(|| run(2, &[&[(0, LENGTH)], &[(LENGTH, 2 * LENGTH)]], true, true), 1500);
+    shuttle::check_pct(
+        || run(2, &[&[(0, LENGTH)], &[(LENGTH, 2 * LENGTH)]], true, true),
+        500,
+        3,
+    );
+}
+
+#[test]
+#[should_panic]
+fn a_claim_without_compare_and_swap_is_caught() {
+    let both: [(usize, usize); 2] = [(0, LENGTH), (LENGTH, 2 * LENGTH)];
+    shuttle::check_random(move || run(2, &[&both, &both], false, false), 3000);
+}
+
+#[test]
+#[should_panic]
+fn a_flow_word_without_compare_and_swap_is_caught() {
+    // One CPU: the claim cannot be what fails.
+    shuttle::check_random(|| run(2, &[&[(0, LENGTH), (LENGTH, 2 * LENGTH)]], true, false), 3000);
+}
