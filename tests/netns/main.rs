@@ -4,15 +4,17 @@
 //! `cargo test -p tests --test netns -- NAME`; `SLUICE_LONG=1` for all seeds, `SLUICE_DEBUG=1` for a way in.
 
 mod connect;
+mod faults;
 mod http1;
 mod http2;
+mod life;
 
 use std::process::ExitCode;
 
 use tests::role::{self, Job};
-use tests::{suite, truth};
+use tests::{counter, suite, truth};
 
-const JOBS: &[(&str, Job)] = &[("serve", truth::serve)];
+const JOBS: &[(&str, Job)] = &[("serve", truth::serve), ("daemon", counter::daemon)];
 
 fn main() -> ExitCode {
     role::play_if_asked(JOBS);
@@ -20,5 +22,7 @@ fn main() -> ExitCode {
     cases.extend(http1::cases());
     cases.extend(http2::cases());
     cases.extend(connect::cases());
+    cases.extend(faults::cases());
+    cases.extend(life::cases());
     suite::main(cases)
 }

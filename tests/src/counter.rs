@@ -3,12 +3,17 @@
 //!
 //! Depends on: kernel.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
-use kernel::{Counts, Hooks, Kernel, Netns, PodId, PodKey, Settings};
+use anyhow::{Context, Result, bail};
+pub use kernel::PodId;
+use kernel::{Counts, Hooks, Kernel, Netns, PodKey, Settings};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::rig::{Field, Kept, POD_PORT, Rig};
+use crate::role;
 
 /// The pod's index in every case.
 pub const POD: PodId = PodId(1);
@@ -16,17 +21,13 @@ pub const POD: PodId = PodId(1);
 /// The kernel side of one case: loaded with a pin folder of its own, attached to the pod's cgroup, counting the pod's
 /// port.
 pub struct Counter {
-    /// For what cases want beyond counts.
-    pub kernel: Kernel,
-    /// Settings it was opened with, to open it again.
-    pub settings: Settings,
-    /// The pod's serving port.
-    pub key: PodKey,
+    kernel: Option<Kernel>,
+    settings: Settings,
     _pins: Kept,
 }
 
 /// What the programs counted for one pod, summed over CPUs.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
     /// Requests started.
     pub started: u64,
@@ -80,38 +81,102 @@ impl Counter {
     pub fn open_with(rig: &Rig, field: &Field, change: impl FnOnce(Settings) -> Settings) -> Result<Self> {
         let (pins, kept) = rig.pins();
         let settings = change(settings(pins));
-        let kernel = Kernel::open(settings.clone()).context("loading")?;
-        kernel
-            .attach(
-                field.cgroup.path(),
-                Hooks {
-                    account: true,
-                    redirect: false,
-                },
-            )
-            .context("attaching")?;
-        if std::env::var_os("SLUICE_DEBUG").is_some() {
-            eprintln!("debug: tier {:?}", kernel.tier());
-        }
-        let key = key_of(field, POD_PORT)?;
-        kernel.track(key, POD, 0).context("tracking")?;
+        let kernel = start(&settings, field.cgroup.path(), &field.pod.path())?;
         Ok(Self {
-            kernel,
+            kernel: Some(kernel),
             settings,
-            key,
             _pins: kept,
         })
     }
 
+    /// A pin folder without anything in it: somebody else will load.
+    pub fn closed(rig: &Rig) -> Self {
+        let (pins, kept) = rig.pins();
+        Self {
+            kernel: None,
+            settings: settings(pins),
+            _pins: kept,
+        }
+    }
+
+    /// Other settings for the next opening.
+    pub fn change(&mut self, change: impl FnOnce(Settings) -> Settings) {
+        self.settings = change(self.settings.clone());
+    }
+
+    /// Takes a kernel side that was opened with [`Counter::settings`].
+    pub fn adopt(&mut self, kernel: Kernel) {
+        self.kernel = Some(kernel);
+    }
+
+    /// The kernel side.
+    pub fn kernel(&self) -> Result<&Kernel> {
+        self.kernel.as_ref().context("the case has closed the kernel side")
+    }
+
+    /// The settings it is opened with.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Lets go of everything, as a daemon that ends; the programs go on.
+    pub fn close(&mut self) {
+        self.kernel = None;
+    }
+
+    /// Adopts what is pinned and swaps the programs, as a daemon that starts.
+    pub fn reopen(&mut self) -> Result<()> {
+        self.close();
+        self.kernel = Some(Kernel::open(self.settings.clone()).context("adopting")?);
+        Ok(())
+    }
+
     /// What was counted so far.
     pub fn snapshot(&self) -> Result<Snapshot> {
-        Ok(Snapshot::of(&self.kernel, &self.kernel.counts(POD)?))
+        self.snapshot_of(POD)
     }
+
+    /// As [`Counter::snapshot`], for another pod.
+    pub fn snapshot_of(&self, pod: PodId) -> Result<Snapshot> {
+        let kernel = self.kernel()?;
+        Ok(Snapshot::of(kernel, pod, &kernel.counts(pod)?))
+    }
+
+    /// Counts so many ports after the pod's own as pods of their own, [`POD`] + 1 and so on.
+    pub fn track_ports(&self, field: &Field, ports: u16) -> Result<()> {
+        for port in 1..ports {
+            let pod = PodId(POD.0 + u32::from(port));
+            self.kernel()?
+                .track(key_of(field, POD_PORT + port)?, pod, 0)
+                .context("tracking")?;
+        }
+        Ok(())
+    }
+}
+
+/// Opens, attaches accounting to a cgroup, tracks [`POD_PORT`] of a namespace as [`POD`].
+pub fn start(settings: &Settings, cgroup: &Path, netns: &Path) -> Result<Kernel> {
+    let kernel = Kernel::open(settings.clone()).context("loading")?;
+    kernel
+        .attach(
+            cgroup,
+            Hooks {
+                account: true,
+                redirect: false,
+            },
+        )
+        .context("attaching")?;
+    kernel.track(key_at(netns, POD_PORT)?, POD, 0).context("tracking")?;
+    Ok(kernel)
 }
 
 /// The key of a port of the field's pod.
 pub fn key_of(field: &Field, port: u16) -> Result<PodKey> {
-    let cookie = Netns::at(&field.pod.path())?.cookie()?;
+    key_at(&field.pod.path(), port)
+}
+
+fn key_at(netns: &Path, port: u16) -> Result<PodKey> {
+    let cookie = Netns::at(netns)?.cookie()?;
     Ok(PodKey {
         netns: cookie,
         port,
@@ -119,9 +184,10 @@ pub fn key_of(field: &Field, port: u16) -> Result<PodKey> {
     })
 }
 
-fn settings(pins: PathBuf) -> Settings {
+/// Small maps below a pin folder.
+pub fn settings(pins: PathBuf) -> Settings {
     Settings {
-        pods: 16,
+        pods: 64,
         revisions: 16,
         targets: 64,
         backends: 256,
@@ -130,9 +196,81 @@ fn settings(pins: PathBuf) -> Settings {
     }
 }
 
+/// Orders for a daemon that is a process of its own (to be killed).
+#[derive(Serialize, Deserialize)]
+pub struct Daemon {
+    /// Its pin folder.
+    pub pins: PathBuf,
+    /// The cgroup to count.
+    pub cgroup: PathBuf,
+    /// The pod's namespace.
+    pub netns: PathBuf,
+    /// Another object than the usual one.
+    pub object: Option<PathBuf>,
+}
+
+/// The job `daemon`: counts, answers the question `counts`.
+pub fn daemon(orders: Value) -> Result<()> {
+    let orders: Daemon = serde_json::from_value(orders)?;
+    let settings = Settings {
+        object: orders.object,
+        ..settings(orders.pins)
+    };
+    let kernel = start(&settings, &orders.cgroup, &orders.netns)?;
+    role::answer_questions(move |question| match question {
+        "counts" => Ok(serde_json::to_value(Snapshot::of(&kernel, POD, &kernel.counts(POD)?))?),
+        "retire" => Ok(serde_json::to_value(kernel.retire_generations()?)?),
+        other => bail!("unknown question {other:?}"),
+    })?;
+    loop {
+        std::thread::park();
+    }
+}
+
 impl Snapshot {
-    fn of(kernel: &Kernel, counts: &Counts) -> Self {
-        let shared = kernel.pods().get(POD);
+    /// Adds what was counted for another pod; the maximum is the larger one.
+    pub fn add(&mut self, other: &Self) {
+        let Self {
+            started,
+            ended,
+            connections,
+            closed,
+            aborted,
+            late,
+            uncertain,
+            resyncs,
+            gaps,
+            opaque,
+            http2,
+            tunnels,
+            ..
+        } = other;
+        self.started += started;
+        self.ended += ended;
+        self.integral = self.integral.wrapping_add(other.integral);
+        self.connections += connections;
+        self.closed += closed;
+        self.aborted += aborted;
+        self.late += late;
+        self.uncertain += uncertain;
+        self.resyncs += resyncs;
+        self.gaps += gaps;
+        self.opaque += opaque;
+        self.http2 += http2;
+        self.tunnels += tunnels;
+        self.probes += other.probes;
+        self.storage_failed += other.storage_failed;
+        self.measured += other.measured;
+        self.unmeasured += other.unmeasured;
+        self.in_flight += other.in_flight;
+        self.maximum = self.maximum.max(other.maximum);
+        for (sum, part) in self.status.iter_mut().zip(other.status) {
+            *sum += part;
+        }
+    }
+
+    fn of(kernel: &Kernel, pod: PodId, counts: &Counts) -> Self {
+        let shared = kernel.pods().get(pod);
         Self {
             started: counts.core.started,
             ended: counts.core.ended,

@@ -7,6 +7,6 @@ mod firewall;
 mod offload;
 mod relay;
 
-pub use firewall::{Loss, lose, lose_own_output};
+pub use firewall::{Loss, dropped, lose, lose_own_output};
 pub use offload::{OFFLOADS, offload};
 pub use relay::{Mischief, Relay};

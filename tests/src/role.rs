@@ -40,6 +40,15 @@ pub struct Role {
     _kept: Kept,
 }
 
+/// Where a child stands.
+#[derive(Clone, Copy, Default)]
+pub struct Place<'p> {
+    /// The cgroup it enters; none = its parent's.
+    pub cgroup: Option<&'p Path>,
+    /// The namespace it enters; none = its parent's.
+    pub netns: Option<&'p Netns>,
+}
+
 struct Pipe {
     questions: ChildStdin,
     answers: BufReader<ChildStdout>,
@@ -54,19 +63,32 @@ impl Role {
         job: &str,
         settings: impl Serialize,
     ) -> Result<Self> {
+        let place = Place { cgroup, netns };
+        Self::start_program(&std::env::current_exe()?, rig, place, job, settings)
+    }
+
+    /// As [`Role::start`], of another binary that plays roles.
+    pub fn start_program(
+        program: &Path,
+        rig: &Rig,
+        place: Place<'_>,
+        job: &str,
+        settings: impl Serialize,
+    ) -> Result<Self> {
+        let Place { cgroup, netns } = place;
         let orders = Orders {
             cgroup: cgroup.map(Path::to_owned),
             netns: netns.map(|netns| netns.name().to_owned()),
             job: job.to_owned(),
             settings: serde_json::to_value(settings)?,
         };
-        let mut child = Command::new(std::env::current_exe()?)
+        let mut child = Command::new(program)
             .arg(FLAG)
             .arg(serde_json::to_string(&orders)?)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .context("this binary again")?;
+            .with_context(|| program.display().to_string())?;
         let kept = rig.register().keep(Undo::Child(i32::try_from(child.id())?));
         let questions = child.stdin.take().context("the child's input")?;
         let answers = BufReader::new(child.stdout.take().context("the child's output")?);

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::client::Clock;
-use crate::counter::{Counter, Snapshot};
+use crate::counter::{Counter, POD, PodId, Snapshot};
 use crate::rig::{Field, Rig};
 use crate::role::Role;
 use crate::truth::{Server, Truth};
@@ -28,11 +28,12 @@ const REST_LIMIT: Duration = Duration::from_secs(40);
 /// A case's surroundings; taken down in this order.
 pub struct Scene<'r> {
     servers: Vec<Role>,
-    counter: Counter,
+    counter: Option<Counter>,
     /// Client, router, pod.
     pub field: Field,
     /// The run's ground.
     pub rig: &'r Rig,
+    ports: u16,
     clock: Clock,
     began: Instant,
 }
@@ -49,16 +50,7 @@ pub struct Rest {
 impl<'r> Scene<'r> {
     /// A fresh field with the pod's cgroup counted.
     pub fn new(rig: &'r Rig, name: &str) -> Result<Self> {
-        let field = rig.field(name)?;
-        let counter = Counter::open(rig, &field)?;
-        Ok(Self {
-            servers: Vec::new(),
-            counter,
-            field,
-            rig,
-            clock: Clock::default(),
-            began: Instant::now(),
-        })
+        Self::with_counter(rig, name, Counter::open)
     }
 
     /// Starts a server inside the pod.
@@ -71,12 +63,62 @@ impl<'r> Scene<'r> {
             server,
         )?;
         self.servers.push(role);
+        self.ports = self.ports.max(server.ports);
+        if server.ports > 1 {
+            self.counter().track_ports(&self.field, server.ports)?;
+        }
         Ok(())
     }
 
+    /// A fresh field whose kernel side is opened in another way.
+    pub fn with_counter(rig: &'r Rig, name: &str, open: impl FnOnce(&Rig, &Field) -> Result<Counter>) -> Result<Self> {
+        let field = rig.field(name)?;
+        let counter = open(rig, &field)?;
+        Ok(Self {
+            servers: Vec::new(),
+            counter: Some(counter),
+            field,
+            rig,
+            ports: 1,
+            clock: Clock::default(),
+            began: Instant::now(),
+        })
+    }
+
     /// The kernel side.
+    ///
+    /// # Panics
+    /// While the case has taken it away.
+    #[expect(
+        clippy::expect_used,
+        reason = "a case that took the counter must put it back before it judges"
+    )]
     pub fn counter(&self) -> &Counter {
-        &self.counter
+        self.counter.as_ref().expect("invariant: the counter was put back")
+    }
+
+    /// The kernel side, to be closed and opened.
+    ///
+    /// # Panics
+    /// While the case has taken it away.
+    #[expect(clippy::expect_used, reason = "as above")]
+    pub fn counter_mut(&mut self) -> &mut Counter {
+        self.counter.as_mut().expect("invariant: the counter was put back")
+    }
+
+    /// Takes the kernel side away, to restart it while the scene is used by clients.
+    pub fn take_counter(&mut self) -> Result<Counter> {
+        self.counter.take().context("it was taken already")
+    }
+
+    /// Puts it back.
+    pub fn put_counter(&mut self, counter: Counter) {
+        self.counter = Some(counter);
+    }
+
+    /// What the first server saw, port by port.
+    pub fn truths(&self) -> Result<Vec<Truth>> {
+        self.servers.first().context("no server was started")?.ask("truths")
     }
 
     /// The process of the first server.
@@ -163,13 +205,22 @@ impl<'r> Scene<'r> {
         let truth = self.truth()?;
         let deadline = Instant::now() + REST_LIMIT;
         loop {
-            let counted = self.counter.snapshot()?;
+            let counted = self.counted()?;
             let is_at_rest = counted.started == counted.ended && counted.connections == counted.closed;
             if is_at_rest || Instant::now() > deadline {
                 return Ok(Rest { truth, counted });
             }
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// All ports that servers have, summed.
+    fn counted(&self) -> Result<Snapshot> {
+        let mut sum = Snapshot::default();
+        for pod in POD.0..POD.0 + u32::from(self.ports) {
+            sum.add(&self.counter().snapshot_of(PodId(pod))?);
+        }
+        Ok(sum)
     }
 
     /// So many requests, and the kernel counted every one of them exactly, without a doubt.
@@ -193,6 +244,18 @@ impl<'r> Scene<'r> {
         judge_balance(&mut verdict, &rest.counted);
         verdict.speak(&rest)?;
         Ok(rest)
+    }
+
+    /// After [`Scene::balanced`]: port by port, what the application saw and what the kernel counted.
+    pub fn by_port(&self) -> Result<Vec<Rest>> {
+        let mut all = Vec::new();
+        for (pod, truth) in (POD.0..).zip(self.truths()?) {
+            all.push(Rest {
+                truth,
+                counted: self.counter().snapshot_of(PodId(pod))?,
+            });
+        }
+        Ok(all)
     }
 
     fn judge_counts(&self, verdict: &mut Verdict, truth: &Truth, counted: &Snapshot) {

@@ -19,8 +19,8 @@ pub fn lose(field: &Field, loss: Loss) -> Result<()> {
     field.router.nft(&format!(
         "table inet fault {{\n chain forward {{\n  type filter hook forward priority 0; policy accept;\n\
          \x20 tcp flags & syn == syn accept\n\
-         \x20 iifname \"r0\" numgen random mod 10000 < {} drop\n\
-         \x20 iifname \"r1\" numgen random mod 10000 < {} drop\n }}\n}}\n",
+         \x20 iifname \"r0\" numgen random mod 10000 < {} counter drop\n\
+         \x20 iifname \"r1\" numgen random mod 10000 < {} counter drop\n }}\n}}\n",
         loss.requests, loss.answers
     ))
 }
@@ -30,6 +30,14 @@ pub fn lose_own_output(pod: &Netns, of_10_000: u32) -> Result<()> {
     pod.nft(&format!(
         "table inet fault {{\n chain output {{\n  type filter hook output priority 0; policy accept;\n\
          \x20 tcp flags & syn == syn accept\n\
-         \x20 numgen random mod 10000 < {of_10_000} drop\n }}\n}}\n"
+         \x20 numgen random mod 10000 < {of_10_000} counter drop\n }}\n}}\n"
     ))
+}
+
+/// How many packets the rules in a namespace have dropped.
+pub fn dropped(netns: &Netns) -> Result<u64> {
+    let listing = netns.tool("nft", &["list", "ruleset"], "")?;
+    let words: Vec<_> = listing.split_whitespace().collect();
+    let after = |pair: &[&str]| (pair[0] == "packets").then(|| pair[1].parse::<u64>().unwrap_or_default());
+    Ok(words.windows(2).filter_map(after).sum())
 }

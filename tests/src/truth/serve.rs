@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 
-use super::{Ledger, http1, http2, hyper, stream};
+use super::{Ledger, Truth, http1, http2, hyper, stream};
 use crate::role;
 
 /// Which program answers.
@@ -48,6 +49,8 @@ pub struct Server {
     pub bind: Bind,
     /// On which port.
     pub port: u16,
+    /// On so many ports, counted from the first; each keeps a ledger of its own.
+    pub ports: u16,
     /// A connection without a request for so long gets a 408 and is closed (raw server only).
     pub idle: Option<Duration>,
     /// The most that HTTP/2 streams may be open at once; 0 = the default.
@@ -61,6 +64,7 @@ impl Server {
             protocol,
             bind: Bind::V4,
             port: crate::rig::POD_PORT,
+            ports: 1,
             idle: None,
             streams: 0,
         }
@@ -79,29 +83,50 @@ impl Server {
         }
     }
 
+    /// On several ports.
+    pub fn ports(self, ports: u16) -> Self {
+        Self { ports, ..self }
+    }
+
     /// On another port.
     pub fn port(self, port: u16) -> Self {
         Self { port, ..self }
     }
 }
 
-/// The job `serve`: answers the question `truth`.
+/// The job `serve`: answers the questions `truth` (all ports together) and `truths` (port by port).
 pub fn serve(settings: Value) -> Result<()> {
     let server: Server = serde_json::from_value(settings)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let listener = listen(&server)?;
-        let ledger = Ledger::default();
-        let book = ledger.clone();
-        role::answer_questions(move |question| match question {
-            "truth" => Ok(serde_json::to_value(book.truth())?),
-            other => bail!("unknown question {other:?}"),
-        })?;
-        accept(listener, server, ledger).await
+        let mut listening = JoinSet::new();
+        let mut books = Vec::new();
+        for port in server.port..server.port + server.ports {
+            let server = server.port(port);
+            let (listener, ledger) = (listen(&server)?, Ledger::default());
+            books.push(ledger.clone());
+            listening.spawn(accept(listener, server, ledger));
+        }
+        role::answer_questions(move |question| answer(&books, question))?;
+        listening.join_all().await;
+        Ok(())
     })
 }
 
-async fn accept(listener: TcpListener, server: Server, ledger: Ledger) -> Result<()> {
+fn answer(books: &[Ledger], question: &str) -> Result<Value> {
+    let truths: Vec<Truth> = books.iter().map(Ledger::truth).collect();
+    match question {
+        "truths" => Ok(serde_json::to_value(truths)?),
+        "truth" => {
+            let mut sum = Truth::default();
+            truths.iter().for_each(|truth| sum.add(truth));
+            Ok(serde_json::to_value(sum)?)
+        }
+        other => bail!("unknown question {other:?}"),
+    }
+}
+
+async fn accept(listener: TcpListener, server: Server, ledger: Ledger) {
     loop {
         // A connection that was reset before it was accepted is not ours to count.
         let Ok((stream, _)) = listener.accept().await else {
