@@ -10,6 +10,8 @@ use std::{
     fs::{self, File, TryLockError},
     io,
     path::{Path, PathBuf},
+    thread,
+    time::Duration,
 };
 
 use crate::{generation, object, pins::Folder, settings::Settings};
@@ -94,9 +96,16 @@ fn clean(settings: &Settings) -> io::Result<Cleaned> {
 /// One process at a time works on a pin folder; the kernel lets go when it dies. `None` = another has it.
 pub(crate) fn lock(pin_dir: &Path) -> io::Result<Option<File>> {
     let folder = File::open(pin_dir)?;
-    match folder.try_lock() {
-        Ok(()) => Ok(Some(folder)),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(error)) => Err(error),
+    for _ in 0..LOCK_ATTEMPTS {
+        match folder.try_lock() {
+            Ok(()) => return Ok(Some(folder)),
+            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
     }
+    Ok(None)
 }
+
+/// A daemon that is just dying lets go within this time; so does a child of it between fork and exec.
+const LOCK_ATTEMPTS: u32 = 100;
+const LOCK_PAUSE: Duration = Duration::from_millis(5);

@@ -34,7 +34,7 @@ use std::{
     fs::File,
     io,
     net::SocketAddr,
-    os::fd::{BorrowedFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError, atomic::Ordering},
 };
@@ -248,7 +248,7 @@ impl Kernel {
 
     /// The loaded programs.
     pub fn programs(&self) -> impl Iterator<Item = (Hook, ProgramInfo)> {
-        let info = |loaded: &Loaded| sys::program::info(std::os::fd::AsFd::as_fd(&loaded.fd)).unwrap_or(loaded.info);
+        let info = |loaded: &Loaded| sys::program::info(loaded.fd.as_fd()).unwrap_or(loaded.info);
         self.programs.iter().map(move |(hook, loaded)| (*hook, info(loaded)))
     }
 
@@ -344,11 +344,17 @@ impl Kernel {
     /// Open connections to a port in a namespace, and how many of them nobody counts. Probes that have no state are left
     /// out of both.
     pub fn accounted(&self, netns: &Netns, port: u16) -> Result<Accounted, NetnsError> {
-        let sources = self.sources();
+        let older: Result<Vec<OwnedFd>, io::Error> = self
+            .sources()
+            .older
+            .iter()
+            .map(|older| older.connections().try_clone_to_owned())
+            .collect();
+        // Not under the lock: a long list of sockets must not hold up the counters.
+        let older = older.map_err(NetnsError::Ask)?;
         let mut maps: Vec<BorrowedFd<'_>> = vec![self.connections_fd()];
-        maps.extend(sources.older.iter().map(Older::connections));
+        maps.extend(older.iter().map(AsFd::as_fd));
         let mut sockets = sockets::connections(netns, port, &maps)?;
-        drop(sources);
         let is_probe = |socket: &sockets::Socket| {
             let asked = self.asked(socket.peer, socket.local);
             asked.is_ok_and(|asked| asked.is_some_and(|asked| asked.is_probe))
@@ -371,10 +377,7 @@ impl Kernel {
     pub fn memory(&self) -> io::Result<Vec<(&'static str, u64)>> {
         let bytes = |name: &&'static str| {
             let map = sys::object::get(&self.folder.map(name))?;
-            Ok((
-                *name,
-                sys::map::memory(std::os::fd::AsFd::as_fd(&map), &self.settings.proc_root)?,
-            ))
+            Ok((*name, sys::map::memory(map.as_fd(), &self.settings.proc_root)?))
         };
         names::PINNED.iter().map(bytes).collect()
     }

@@ -137,22 +137,36 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), ObjectError> {
 }
 
 fn fingerprint(bytes: &[u8]) -> Result<u64, ObjectError> {
-    let unreadable = |why: &str| ObjectError::Unreadable { why: why.to_owned() };
-    let file = object::File::parse(bytes).map_err(|error| unreadable(&error.to_string()))?;
-    let symbol = file
-        .symbols()
-        .find(|symbol| symbol.name() == Ok(names::GLOBAL_FINGERPRINT));
-    let symbol = symbol.ok_or_else(|| unreadable("it has no fingerprint"))?;
+    global(bytes, names::GLOBAL_FINGERPRINT)?.ok_or_else(|| ObjectError::Unreadable {
+        why: "it has no fingerprint".to_owned(),
+    })
+}
+
+/// Layouts of what the programs keep in sockets, private to them: a swap finds the state that the last ones left.
+pub(crate) fn state(bytes: &[u8]) -> Result<u64, ObjectError> {
+    Ok(global(bytes, GLOBAL_STATE)?.unwrap_or_default())
+}
+
+/// Read-only global u64 of the object; one without it says nothing.
+const GLOBAL_STATE: &str = "SLUICE_STATE";
+
+/// The initial value of a u64.
+fn global(bytes: &[u8], name: &str) -> Result<Option<u64>, ObjectError> {
+    let unreadable = |why: String| ObjectError::Unreadable { why };
+    let file = object::File::parse(bytes).map_err(|error| unreadable(error.to_string()))?;
+    let Some(symbol) = file.symbols().find(|symbol| symbol.name() == Ok(name)) else {
+        return Ok(None);
+    };
     let section = symbol
         .section_index()
         .and_then(|index| file.section_by_index(index).ok());
-    let data = section
-        .and_then(|section| section.data().ok())
-        .ok_or_else(|| unreadable("its fingerprint is nowhere"))?;
+    let data = section.and_then(|section| section.data().ok());
     let at = symbol.address() as usize;
-    let word = data.get(at..at + 8).and_then(|bytes| bytes.try_into().ok());
-    word.map(u64::from_le_bytes)
-        .ok_or_else(|| unreadable("its fingerprint is cut off"))
+    let word = data
+        .and_then(|data| data.get(at..at + 8))
+        .and_then(|bytes| bytes.try_into().ok());
+    word.map(|word| Some(u64::from_le_bytes(word)))
+        .ok_or_else(|| unreadable(format!("its {name} is cut off")))
 }
 
 /// A loaded program.

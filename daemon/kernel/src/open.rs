@@ -147,7 +147,7 @@ pub(crate) fn open(settings: Settings) -> Result<Kernel, OpenError> {
     let mut fresh = Fresh::begin(&folder, &settings)?;
     let (tier, programs) = load(&bytes, &folder, &settings, &features, fresh.is_some())?;
     let by_netns = features.netns_cookie.is_there();
-    record(&folder, &tier, by_netns)?;
+    record(&folder, &tier, by_netns, object::state(&bytes)?)?;
     let kernel = assemble(settings, cgroup_root, features, tier, folder, programs, lock)?;
     attach::adopt_all(&kernel.folder, &kernel.programs)?;
     kernel.take_over()?;
@@ -263,7 +263,7 @@ fn load(
         return Err(OpenError::NoTier { why });
     }
     if !is_fresh {
-        check_record(folder, &tier, features.netns_cookie.is_there())?;
+        check_record(folder, &tier, features.netns_cookie.is_there(), object::state(bytes)?)?;
     }
     let choice = |is_exact| object::choice(is_exact, &features.redirect(), &features.netns_cookie);
     let first = object::load(bytes, folder, settings, choice(tier == Tier::Exact));
@@ -277,7 +277,7 @@ fn load(
     }
 }
 
-fn check_record(folder: &Folder, tier: &Tier, by_netns: bool) -> Result<(), OpenError> {
+fn check_record(folder: &Folder, tier: &Tier, by_netns: bool, state: u64) -> Result<(), OpenError> {
     let Some(meta) = folder.meta().map_err(pin("reading the record of the pin folder"))? else {
         return Ok(());
     };
@@ -291,6 +291,13 @@ fn check_record(folder: &Folder, tier: &Tier, by_netns: bool) -> Result<(), Open
             meta.fingerprint,
             fingerprint(),
             abi::ABI
+        );
+        return Err(foreign(why));
+    }
+    if meta.state != format!("{state:016x}") {
+        let why = format!(
+            "the state in its sockets has layout {}, ours {state:016x}, under the same ABI",
+            meta.state
         );
         return Err(foreign(why));
     }
@@ -312,10 +319,11 @@ fn fingerprint() -> String {
     format!("{:016x}", abi::FINGERPRINT)
 }
 
-fn record(folder: &Folder, tier: &Tier, by_netns: bool) -> Result<(), OpenError> {
+fn record(folder: &Folder, tier: &Tier, by_netns: bool, state: u64) -> Result<(), OpenError> {
     let meta = Meta {
         abi: abi::ABI,
         fingerprint: fingerprint(),
+        state: format!("{state:016x}"),
         tier: tier.word().to_owned(),
         by_netns,
         version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -27,6 +27,8 @@ pub(crate) struct Meta {
     pub(crate) abi: u64,
     /// Hexadecimal: JSON numbers lose bits.
     pub(crate) fingerprint: String,
+    /// Layouts of the state in sockets, which only the programs read.
+    pub(crate) state: String,
     pub(crate) tier: String,
     pub(crate) by_netns: bool,
     pub(crate) version: String,

@@ -106,18 +106,27 @@ fn pins_of_other_layouts_under_our_number_are_refused() {
     drop(rig.open());
     let meta = rig.settings().pin_dir.join(format!("v{}/meta", abi::ABI));
     let text = fs::read_link(&meta).unwrap().into_os_string().into_string().unwrap();
+    let (before, state) = text.split_once("\"state\":\"").unwrap();
+    let fingerprint = text.replace(&format!("{:016x}", abi::FINGERPRINT), "0123456789abcdef");
+    let state = format!("{before}\"state\":\"0123456789abcdef{}", &state[16..]);
+    let tier = text.replace("\"exact\"", "\"connections\"");
+    for (changed, word) in [
+        (fingerprint, "0123456789abcdef"),
+        (state, "state in its sockets"),
+        (tier, "tier"),
+    ] {
+        fs::remove_file(&meta).unwrap();
+        symlink(changed, &meta).unwrap();
+        let error = refused(rig.settings());
+        assert!(
+            matches!(&error, OpenError::ForeignState { why, .. } if why.contains(word)),
+            "{error:?}"
+        );
+        assert!(error.advice().contains("sluice cleanup"));
+    }
     fs::remove_file(&meta).unwrap();
-    symlink(
-        text.replace(&format!("{:016x}", abi::FINGERPRINT), "0123456789abcdef"),
-        &meta,
-    )
-    .unwrap();
-    let error = refused(rig.settings());
-    assert!(
-        matches!(&error, OpenError::ForeignState { why, .. } if why.contains("0123456789abcdef")),
-        "{error:?}"
-    );
-    assert!(error.advice().contains("sluice cleanup"));
+    symlink(text, &meta).unwrap();
+    drop(rig.open());
 }
 
 #[test]
