@@ -216,7 +216,7 @@ fn cleanup(scene: &mut Scene<'_>) -> Result<()> {
     let settings = scene.counter().settings().clone();
     scene.counter_mut().close();
     // Something of somebody else beside the pins stays.
-    let foreign = settings.pin_dir.with_extension("foreign");
+    let foreign = settings.pin_dir.with_file_name("foreign");
     std::fs::create_dir(&foreign)?;
     kernel::cleanup(&settings)?;
     ensure!(foreign.exists(), "a folder of somebody else was removed");

@@ -8,6 +8,7 @@ mod faults;
 mod http1;
 mod http2;
 mod life;
+mod tools;
 
 use std::process::ExitCode;
 
@@ -24,5 +25,6 @@ fn main() -> ExitCode {
     cases.extend(connect::cases());
     cases.extend(faults::cases());
     cases.extend(life::cases());
+    cases.extend(tools::cases());
     suite::main(cases)
 }

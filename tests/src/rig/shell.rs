@@ -27,8 +27,9 @@ pub fn feed(program: &str, arguments: &[&str], input: &str) -> Result<String> {
     let output = child.wait_with_output()?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
+        let given: String = input.chars().take(500).collect();
         bail!(
-            "{program} {}: {}: {}\n{input}",
+            "{program} {}: {}: {}\n{given}",
             arguments.join(" "),
             output.status,
             said.trim()

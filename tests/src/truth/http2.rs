@@ -42,7 +42,12 @@ pub(super) async fn talk(stream: TcpStream, ledger: &Ledger, streams: u32) -> Re
 }
 
 async fn one(ledger: Ledger, request: http::Request<RecvStream>, mut reply: SendResponse<Bytes>, mut work: Request) {
-    let path = request.uri().path().to_owned();
+    let is_head = request.method() == http::Method::HEAD;
+    let path = if is_head {
+        "/bytes/0".to_owned()
+    } else {
+        request.uri().path().to_owned()
+    };
     let early = path == "/early";
     let mut body = request.into_body();
     let result = if early {
