@@ -5,7 +5,7 @@ use crate::claim;
 use crate::env::{Env, Note};
 use crate::field::{self, Line};
 use crate::flow;
-use crate::line::{KEEP, byte, word};
+use crate::line::{byte, word};
 use crate::side::{CHUNKED, DOUBT, HAS_CODING, HAS_LENGTH, ORPHAN, PROBE, Phase, Side};
 use crate::words::{HIGHEST, MODE, MODE_HTTP2, MODE_BODY_LOST, MODE_OPAQUE, MODE_TUNNEL};
 
@@ -104,12 +104,9 @@ fn first_request_line<E: Env>(env: &mut E, side: &mut Side, line: Line) {
         }
         return;
     }
-    // The version ends the line; when the end of a long line came in another segment it cannot be seen.
-    let tail = line.end.wrapping_sub(8);
-    let seen = line.end >= line.start + if line.whole { 8 } else { KEEP + 8 };
-    let version = word(&side.buffer, tail);
+    let version = word(&side.buffer, line.end.wrapping_sub(8));
     let good = version == little(b"HTTP/1.1") || version == little(b"HTTP/1.0");
-    if (seen && !good) || (!seen && line.whole) {
+    if !good || line.end < line.start + 8 {
         if flow::is_fresh(env) {
             go_opaque(env, side);
         } else {

@@ -3,7 +3,8 @@
 
 /// Bytes read from a packet at once.
 pub const SPAN: u32 = 128;
-/// Bytes of a line kept over segment ends.
+/// Bytes of a line kept over segment ends: of a longer line the first 48 and the last 16 so far, which may hold
+/// its version and its CR.
 pub(crate) const KEEP: u32 = 64;
 /// Room for `KEEP` + `SPAN`, and for whole words read past any index that `INSIDE` allows.
 pub const BUFFER: usize = 264;
@@ -43,6 +44,19 @@ pub(crate) fn word(buffer: &[u8; BUFFER], at: u32) -> u64 {
 #[inline(always)]
 pub(crate) fn byte(buffer: &[u8; BUFFER], at: u32) -> u8 {
     buffer[at as usize & INSIDE]
+}
+
+/// Moves the last sixteen of `count` bytes to the end of what is kept.
+#[inline(always)]
+pub(crate) fn keep_end(buffer: &mut [u8; BUFFER], count: u32) {
+    let before = word(buffer, count.wrapping_sub(16)).to_le_bytes();
+    let last = word(buffer, count.wrapping_sub(8)).to_le_bytes();
+    let mut i = 0;
+    while i < 8 {
+        buffer[KEEP as usize - 16 + i] = before[i];
+        buffer[KEEP as usize - 8 + i] = last[i];
+        i += 1;
+    }
 }
 
 /// Index of the lowest byte of `marks` that is 0x80; `marks` has only such bits and is not 0. BPF has no

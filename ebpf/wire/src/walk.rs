@@ -6,7 +6,7 @@
 
 use crate::env::{Env, Turn};
 use crate::field::Line;
-use crate::line::{KEEP, SPAN, byte, line_feed};
+use crate::line::{KEEP, SPAN, byte, keep_end, line_feed};
 use crate::side::{Phase, Side};
 use crate::{flow, h1, h2};
 
@@ -153,6 +153,9 @@ impl<E: Env, const REQUEST: bool> Walk<'_, E, REQUEST> {
     #[inline(always)]
     fn keep(&mut self) {
         let kept = u32::from(self.side.kept) + self.side.length_of_block;
+        if kept > KEEP {
+            keep_end(&mut self.side.buffer, kept);
+        }
         self.side.kept = if kept < KEEP { kept as u8 } else { KEEP as u8 };
         self.side.line += self.side.length_of_block;
         self.side.at += self.side.length_of_block;
