@@ -16,13 +16,17 @@
 )]
 
 mod claim;
+mod frames;
 mod http1;
 mod http2;
+mod live;
 mod loss;
 mod machine;
 mod network;
 mod oracle;
 mod pipe;
+mod property;
+mod reference;
 mod session;
 mod smuggling;
 mod special;
