@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Arguments and environment, as text becomes settings.
+//!
+//! Invariants: the only place that reads the environment; nothing is opened here.
+//! Depends on: clap, kernel (settings).
+
+use std::{
+    ffi::OsStr,
+    io::{self, IsTerminal as _},
+    net::IpAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use kernel::{Refuse, Settings};
+
+const ABOUT: &str = "Counts requests in the kernel, exactly and for next to nothing";
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  as asked
+  1  something went wrong
+  2  the arguments make no sense
+  3  a privilege is missing (root, or CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN; CAP_SYS_ADMIN for other network namespaces)
+  4  the kernel or the machine lacks something (see `sluice check`)
+  5  the pin folder is in use by another process, or holds what is not ours
+  6  what was asked for is not there, or went away: process, cgroup, network namespace, listening port
+
+Environment:
+  NO_COLOR  when set and not empty: no colours, on a terminal either";
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(name = "sluice", bin_name = called_as(), version, about = ABOUT, after_long_help = EXIT_CODES)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Watch the requests of any HTTP server on this machine, live
+    Top(Top),
+    /// Say what this kernel offers, and how exactly it lets us count
+    Check(Check),
+    /// Remove everything that is pinned and attached, and list it
+    Cleanup(Cleanup),
+    /// Serve a few paths over HTTP/1.1 and HTTP/2, to try the rest on
+    Sample(Sample),
+}
+
+/// How the program was called: as itself, or as a plugin.
+fn called_as() -> &'static str {
+    let path = std::env::args_os().next().unwrap_or_default();
+    bin_name(Path::new(&path).file_name().unwrap_or_default())
+}
+
+fn bin_name(file: &OsStr) -> &'static str {
+    match file.to_str() {
+        Some("kubectl-sluice") => "kubectl sluice",
+        Some("kn-sluice") => "kn sluice",
+        _ => "sluice",
+    }
+}
+
+const TOP_LONG: &str = "\
+Watch the requests of any HTTP server on this machine, live: in flight, mean concurrency, rate, latency, status classes, \
+connections. HTTP/1.1 and HTTP/2 without TLS are read in the kernel; the server is not touched and needs no restart.
+
+Name the server by its cgroup, by a process, or by its network namespace. A socket belongs to the cgroup that its process \
+was in when the socket was made: a server that was moved into a cgroup after it began to listen is counted where it began.
+
+Connections that are older than the counting cannot be counted; they are shown as unaccounted, never as zero.
+
+Counting is pinned under --pin-dir: it goes on when `sluice top` is killed, and the next one takes it over, totals and all. \
+When `sluice top` ends (q, Ctrl-C, SIGTERM) nothing stays behind, unless --keep.";
+
+const TOP_EXAMPLES: &str = "\
+Examples:
+  sluice top --pid $(pidof my-server)                      the one port that it listens on
+  sluice top --cgroup system.slice/my.service --port 8080  a service, by its cgroup
+  sluice top --netns blue --port 80 --port 9090            two ports, a row each, as `ip netns` names it
+  sluice top --pid 4711 -o json --count 10 | jq .in_flight ten lines, one a second
+  sluice top --pid 4711 --keep --once                      count from now on, look again later
+
+One JSON object a line and port (-o json); a value that cannot be known is null:
+  schema                   1; grows when a field changes its meaning
+  time                     seconds since 1970
+  target, cgroup, port     what is counted; netns is the namespace's cookie
+  tier, counted_as         exact | connections; requests | connections
+  in_flight, started, ended            now; since counting began
+  concurrency              mean over 1, 10, 60 s: {\"1s\",\"10s\",\"60s\"}, exact, over what there is if less
+  observed_seconds         how far back the means can look
+  requests_per_second      over the last interval
+  latency_ms               {p50,p90,p99} of the last 10 s
+  status                   answers by class since counting began: {\"1xx\"…\"5xx\",unknown}
+  status_per_second        the same, over the last 10 s
+  connections              {open,total,opaque,http2,tunnels,uncertain,unaccounted,aborted,not_counted}
+  probes                   requests and connections of probes, left out of everything else
+  bytes                    {in,out} since counting began; bytes_per_second over the last interval
+  listening                whether somebody still listens on the port";
+
+/// `sluice top`
+#[derive(Debug, Args)]
+#[command(long_about = TOP_LONG, after_help = TOP_EXAMPLES)]
+#[command(group(ArgGroup::new("server").required(true).args(["cgroup", "pid", "netns"])))]
+pub(crate) struct Top {
+    /// The server's cgroup: a path below the cgroup2 mount, or absolute
+    #[arg(long, value_name = "PATH")]
+    pub(crate) cgroup: Option<PathBuf>,
+    /// A process of the server
+    #[arg(long, value_name = "PID")]
+    pub(crate) pid: Option<u32>,
+    /// The server's network namespace: a name of `ip netns`, or a path
+    #[arg(long, value_name = "NAME", requires = "port")]
+    pub(crate) netns: Option<String>,
+    /// The listening port, several times for several; not needed when there is exactly one
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Vec<u16>,
+    /// Time between two figures: 500ms, 1s, 1m
+    #[arg(long, default_value = "1s", value_name = "TIME", value_parser = interval)]
+    pub(crate) interval: Duration,
+    /// How to show it
+    #[arg(short, long, default_value = "table", value_name = "FORMAT")]
+    pub(crate) output: Format,
+    /// End after so many intervals
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+    /// End after one interval
+    #[arg(long, conflicts_with = "count")]
+    pub(crate) once: bool,
+    /// Leave the counting attached and pinned at the end
+    #[arg(long)]
+    pub(crate) keep: bool,
+    #[command(flatten)]
+    pub(crate) places: Places,
+}
+
+const CHECK_LONG: &str = "\
+Say what this kernel offers, found by trying: each feature, what it is for, how much memory the maps take, and what is missing.
+
+The last line has one word: exact (requests are counted), connections (only connections are), none (nothing is; without the \
+privilege to look, this too). Nothing is attached; the programs are loaded into a folder beside the pin folder that is removed at once. \
+Ends with 0 when counting is possible, 3 when privileges are missing, 4 when something else is.";
+
+/// `sluice check`
+#[derive(Debug, Args)]
+#[command(long_about = CHECK_LONG)]
+pub(crate) struct Check {
+    /// How to show it; JSON is one object in one line
+    #[arg(short, long, default_value = "table", value_name = "FORMAT")]
+    pub(crate) output: Format,
+    #[command(flatten)]
+    pub(crate) places: Places,
+}
+
+/// `sluice cleanup`
+#[derive(Debug, Args)]
+pub(crate) struct Cleanup {
+    #[command(flatten)]
+    pub(crate) places: Places,
+}
+
+const SAMPLE_PATHS: &str = "\
+Paths:
+  /hello      hello
+  /sleep/MS   hello, after so many milliseconds
+  /bytes/N    so many bytes, with Content-Length
+  /status/N   that status
+  /stream     ten lines, ten a second, chunked
+
+Example:
+  sluice sample --port 8080 &
+  sluice top --pid $!";
+
+/// `sluice sample`
+#[derive(Debug, Args)]
+#[command(after_help = SAMPLE_PATHS)]
+pub(crate) struct Sample {
+    /// The port; 0 = any, told in the first line
+    #[arg(long, default_value_t = 8080)]
+    pub(crate) port: u16,
+    /// The address
+    #[arg(long, default_value = "127.0.0.1", value_name = "ADDR")]
+    pub(crate) listen: IpAddr,
+}
+
+/// How to show results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Table,
+    /// One object a line
+    Json,
+}
+
+/// Where things are on this machine.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Places")]
+pub(crate) struct Places {
+    /// Where cgroup v2 is mounted, or a folder below it that nothing is attached outside of [default: found]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) cgroup_root: Option<PathBuf>,
+    /// Folder on a bpffs for what must outlive the process
+    #[arg(long, value_name = "PATH", default_value = "/sys/fs/bpf/sluice")]
+    pub(crate) pin_dir: PathBuf,
+    /// Where procfs is mounted
+    #[arg(long, value_name = "PATH", default_value = "/proc")]
+    pub(crate) proc_root: PathBuf,
+    /// Another BPF object than the one built in
+    #[arg(long, value_name = "FILE")]
+    pub(crate) object: Option<PathBuf>,
+    /// Do without a kernel feature, to see what an older kernel would do
+    #[arg(long, value_name = "FEATURE", hide_short_help = true)]
+    pub(crate) refuse: Vec<Refusal>,
+}
+
+/// A feature that can be refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum Refusal {
+    /// As before Linux 5.17: connections are counted, not requests
+    BpfLoop,
+    /// As before Linux 5.15: servers are known by address
+    NetnsCookie,
+}
+
+impl Places {
+    /// With the daemon's room in the maps.
+    pub(crate) fn settings(&self) -> Settings {
+        Settings {
+            cgroup_root: self.cgroup_root.clone(),
+            pin_dir: self.pin_dir.clone(),
+            proc_root: self.proc_root.clone(),
+            object: self.object.clone(),
+            refuse: Refuse {
+                bpf_loop: self.refuse.contains(&Refusal::BpfLoop),
+                netns_cookie: self.refuse.contains(&Refusal::NetnsCookie),
+            },
+            ..Settings::default()
+        }
+    }
+}
+
+/// What the output may look like.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Looks {
+    /// stdout is a terminal that can be redrawn.
+    pub(crate) terminal: bool,
+    /// Colours on stdout.
+    pub(crate) colour: bool,
+    /// Colours on stderr.
+    pub(crate) colour_errors: bool,
+}
+
+impl Looks {
+    #[expect(clippy::disallowed_methods, reason = "this is the edge that reads the environment")]
+    pub(crate) fn of_environment() -> Self {
+        let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+        let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let terminal = io::stdout().is_terminal() && !is_dumb;
+        Self {
+            terminal,
+            colour: terminal && !no_colour,
+            colour_errors: io::stderr().is_terminal() && !is_dumb && !no_colour,
+        }
+    }
+}
+
+const SHORTEST: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// What `sluice top --help` says about its output.
+#[cfg(test)]
+pub(crate) fn top_help() -> &'static str {
+    TOP_EXAMPLES
+}
+
+/// `500ms`, `1s`, `1.5s`, `1m`; a bare number is seconds.
+fn interval(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let unit = match &text[digits.len()..] {
+        "ms" => 0.001,
+        "" | "s" => 1.0,
+        "m" => 60.0,
+        other => return Err(format!("`{other}` is no unit of time: use ms, s or m")),
+    };
+    let number: f64 = digits.parse().map_err(|_| format!("`{digits}` is not a number"))?;
+    let time = Duration::try_from_secs_f64(number * unit).map_err(|error| error.to_string())?;
+    if (SHORTEST..=LONGEST).contains(&time) {
+        Ok(time)
+    } else {
+        Err("must be between 100ms and 60m".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn intervals_have_units_and_bounds() {
+        assert_eq!(interval("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(interval("1s"), Ok(Duration::from_secs(1)));
+        assert_eq!(interval("1.5"), Ok(Duration::from_millis(1500)));
+        assert_eq!(interval("2m"), Ok(Duration::from_secs(120)));
+        for wrong in ["", "s", "-1s", "1h", "50ms", "61m", "NaN", "inf", "1e300"] {
+            assert!(interval(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn one_server_is_named_in_one_way() {
+        let parse = |line: &str| Cli::try_parse_from(line.split(' '));
+        assert!(parse("sluice top --pid 1").is_ok());
+        assert!(parse("sluice top").is_err());
+        assert!(parse("sluice top --pid 1 --cgroup x").is_err());
+        assert!(parse("sluice top --netns x").is_err(), "a namespace needs a port");
+        assert!(parse("sluice top --netns x --port 80 --port 81").is_ok());
+        assert!(parse("sluice top --pid 1 --port 0").is_err());
+    }
+
+    #[test]
+    fn plugins_are_called_as_their_host_calls_them() {
+        assert_eq!(bin_name(OsStr::new("kubectl-sluice")), "kubectl sluice");
+        assert_eq!(bin_name(OsStr::new("kn-sluice")), "kn sluice");
+        assert_eq!(bin_name(OsStr::new("sluice")), "sluice");
+    }
+}

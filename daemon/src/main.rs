@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The binary: command line and wiring.
+//!
+//! Problem: one program for people, and (by other names) plugin of `kubectl` and `kn`.
+//! Mechanism: `cli` reads arguments and environment; each command is one module with one `run`; whatever goes wrong comes
+//! back as a `Failure`, which is a message, an advice and an exit code.
+//! Invariants: the environment is read in `cli` only; stdout carries results, stderr everything else.
+//! Depends on: kernel.
+
+mod check;
+mod cleanup;
+mod cli;
+mod failure;
+mod output;
+mod progress;
+mod sample;
+mod top;
+mod wait;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let looks = cli::Looks::of_environment();
+    let done = match cli.command {
+        Command::Top(arguments) => top::run(arguments, looks),
+        Command::Check(arguments) => check::run(&arguments, looks),
+        Command::Cleanup(arguments) => cleanup::run(&arguments),
+        Command::Sample(arguments) => sample::run(&arguments),
+    };
+    match done {
+        Ok(code) => code.into(),
+        Err(failure) => {
+            failure.tell(looks.colour_errors);
+            failure.exit.into()
+        }
+    }
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `sluice sample`: a small server to try the rest on.
+//!
+//! Invariants: at most [`CONNECTIONS`] at a time; SIGINT and SIGTERM end it after the requests at hand, within
+//! [`GRACE`].
+//! Depends on: hyper, tokio.
+
+mod answers;
+
+use std::{
+    io::{self, Write as _},
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
+
+use hyper::service::service_fn;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::GracefulShutdown},
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    signal::unix::{SignalKind, signal},
+    sync::Semaphore,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+use crate::{
+    cli,
+    failure::{Exit, Failure, doing},
+};
+
+/// Connections at a time; more wait in the listener's queue.
+const CONNECTIONS: usize = 8192;
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Runs the command.
+pub(crate) fn run(arguments: &cli::Sample) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(doing("starting", ""))?;
+    let address = SocketAddr::new(arguments.listen, arguments.port);
+    let listener = runtime.block_on(TcpListener::bind(address));
+    let listener = listener.map_err(doing(
+        format!("listening on {address}"),
+        "choose another --port or --listen; --port 0 takes any that is free",
+    ))?;
+    runtime.block_on(serve(listener)).map_err(doing("serving", ""))?;
+    Ok(Exit::Done)
+}
+
+async fn serve(listener: TcpListener) -> io::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut out = io::stdout();
+    writeln!(out, "listening on http://{}", listener.local_addr()?)?;
+    out.flush()?;
+    let graceful = GracefulShutdown::new();
+    let mut connections = JoinSet::new();
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let accepted = tokio::select! {
+            accepted = accept(&listener, &room) => accepted,
+            Some(_) = connections.join_next() => continue,
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+        };
+        let (stream, permit) = accepted;
+        let connection = graceful.watch(
+            builder()
+                .serve_connection(TokioIo::new(stream), service_fn(answers::answer))
+                .into_owned(),
+        );
+        connections.spawn(async move {
+            // A client that goes away in the middle is no news.
+            let _ = connection.await;
+            drop(permit);
+        });
+    }
+    drop(listener);
+    if timeout(GRACE, graceful.shutdown()).await.is_err() {
+        eprintln!("note: some connections were still busy after {} s", GRACE.as_secs());
+    }
+    Ok(())
+}
+
+async fn accept(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+) -> (TcpStream, Option<tokio::sync::OwnedSemaphorePermit>) {
+    let permit = Arc::clone(room).acquire_owned().await.ok();
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                // Small answers at once; without it they only come later.
+                let _ = stream.set_nodelay(true);
+                return (stream, permit);
+            }
+            // Out of descriptors, or the client has gone already: neither gets better by hurrying.
+            Err(_) => sleep(Duration::from_millis(10)).await,
+        }
+    }
+}
+
+fn builder() -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new());
+    builder.http2().timer(TokioTimer::new());
+    builder
+}

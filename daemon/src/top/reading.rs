@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+//! One line of `sluice top`: a server and its figures, ready to be shown.
+//!
+//! Invariants: what could not be asked is `None`.
+//! Depends on: `figures`.
+
+use crate::top::figures::Figures;
+
+/// A server at one time.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Reading {
+    /// How the user named it, with the port.
+    pub(crate) name: String,
+    pub(crate) cgroup: String,
+    pub(crate) netns: u64,
+    pub(crate) port: u16,
+    /// `exact` or `connections`.
+    pub(crate) tier: &'static str,
+    pub(crate) figures: Figures,
+    /// Connections without state: older than the attachment.
+    pub(crate) unaccounted: Option<u64>,
+    pub(crate) is_listening: Option<bool>,
+    /// Whether its cgroup is still there.
+    pub(crate) is_there: bool,
+}

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What `sluice top` attaches, and what it takes away again.
+//!
+//! Problem: counting must survive kill -9 of whoever shows it, and must not stay when it ends as asked.
+//! Mechanism: all of it is pinned by `kernel`; a port that is tracked already keeps its index and so its totals. At the
+//! end, ports of this session are untracked; when no other port is left there, the whole pin folder goes.
+//! Invariants: a cgroup is not attached to when one above it is: its packets would be seen twice. Dropping undoes what
+//! this session added; only `end` with `keep` leaves it.
+//! Depends on: `servers`, kernel.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    net::IpAddr,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
+
+use kernel::{Hooks, Kernel, PodId, PodKey, Settings};
+use nix::ifaddrs::getifaddrs;
+
+use crate::{
+    failure::{Exit, Failure, doing},
+    progress,
+    top::servers::Server,
+};
+
+/// A port that is counted.
+#[derive(Debug)]
+pub(crate) struct Counted {
+    pub(crate) server: Server,
+    pub(crate) pod: PodId,
+    keys: Vec<PodKey>,
+    /// Which of the keys this session tracked first.
+    is_new: bool,
+    cgroup_id: u64,
+}
+
+/// Attached and counting.
+#[derive(Debug)]
+pub(crate) struct Session {
+    settings: Settings,
+    kernel: Option<Kernel>,
+    pub(crate) counted: Vec<Counted>,
+    /// Whether something was pinned before.
+    pub(crate) is_adopted: bool,
+    is_begun: bool,
+}
+
+/// What is left behind at the end.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// Nothing.
+    Nothing,
+    /// Ports that others track.
+    Others(usize),
+    /// Everything, as asked.
+    Kept,
+}
+
+const ALONE: Hooks = Hooks {
+    account: true,
+    redirect: false,
+};
+
+impl Session {
+    /// Loads or adopts, tracks the ports, attaches to their cgroups.
+    pub(crate) fn begin(settings: Settings, servers: Vec<Server>) -> Result<Self, Failure> {
+        let kernel = progress::during("loading the programs", || Kernel::open(settings.clone()))?;
+        let is_adopted = !kernel.tracked().is_empty();
+        let mut session = Self {
+            settings,
+            kernel: Some(kernel),
+            counted: Vec::new(),
+            is_adopted,
+            is_begun: false,
+        };
+        for server in servers {
+            session.track(server)?;
+        }
+        session.attach()?;
+        session.is_begun = true;
+        Ok(session)
+    }
+
+    /// The kernel side.
+    pub(crate) fn kernel(&self) -> Result<&Kernel, Failure> {
+        let closed = || Failure::new(Exit::Failed, "the session has ended", "");
+        self.kernel.as_ref().ok_or_else(closed)
+    }
+
+    fn track(&mut self, server: Server) -> Result<(), Failure> {
+        let kernel = self.kernel()?;
+        let keys = keys_of(kernel, &server)?;
+        let tracked = kernel.tracked();
+        let known = tracked
+            .iter()
+            .find(|(key, _, _)| keys.contains(key))
+            .map(|(_, pod, _)| *pod);
+        let taken: BTreeSet<u32> = tracked.iter().map(|(_, pod, _)| pod.0).collect();
+        let free = || {
+            (0..)
+                .map(PodId)
+                .find(|pod| !taken.contains(&pod.0))
+                .unwrap_or(PodId(u32::MAX))
+        };
+        let pod = known.unwrap_or_else(free);
+        let cgroup_id = fs::metadata(&server.cgroup).map_or(0, |there| there.ino());
+        let counted = Counted {
+            server,
+            pod,
+            keys,
+            is_new: known.is_none(),
+            cgroup_id,
+        };
+        // Before tracking: what goes wrong in the middle is undone, too.
+        self.counted.push(counted);
+        let kernel = self.kernel()?;
+        let keys = self.counted.last().map_or(&[][..], |counted| &counted.keys);
+        keys.iter().try_for_each(|key| Ok(kernel.track(*key, pod, 0)?))
+    }
+
+    fn attach(&self) -> Result<(), Failure> {
+        let kernel = self.kernel()?;
+        let known = kernel
+            .verify()
+            .map_err(doing("asking what is attached", "run `sluice cleanup`"))?;
+        let attached: Vec<PathBuf> = known.links.iter().map(|link| link.cgroup.clone()).collect();
+        let wanted: Vec<PathBuf> = self
+            .counted
+            .iter()
+            .map(|counted| counted.server.cgroup.clone())
+            .collect();
+        let places = topmost(attached.iter().chain(&wanted));
+        for place in places {
+            kernel.attach(place, ALONE)?;
+        }
+        for below in attached.iter().filter(|path| is_covered(path, &wanted)) {
+            kernel.detach(below)?;
+        }
+        self.check_attachment(kernel)
+    }
+
+    /// What was attached may still not run: a program above may forbid more.
+    fn check_attachment(&self, kernel: &Kernel) -> Result<(), Failure> {
+        let found = kernel
+            .verify()
+            .map_err(doing("asking what is attached", "run `sluice cleanup`"))?;
+        match found
+            .links
+            .iter()
+            .find(|link| !link.is_effective && self.needs(&link.cgroup))
+        {
+            None => Ok(()),
+            Some(link) => Err(Failure::new(
+                Exit::Gone,
+                format!(
+                    "{} is attached to {} but does not run",
+                    link.hook.word(),
+                    link.cgroup.display()
+                ),
+                "the cgroup has gone, or a program above it forbids others",
+            )),
+        }
+    }
+
+    fn needs(&self, cgroup: &Path) -> bool {
+        self.counted
+            .iter()
+            .any(|counted| counted.server.cgroup.starts_with(cgroup))
+    }
+
+    /// Ends counting, or leaves it.
+    pub(crate) fn end(mut self, keep: bool) -> Result<Left, Failure> {
+        if keep {
+            self.kernel = None;
+            return Ok(Left::Kept);
+        }
+        self.undo(true)
+    }
+
+    /// Untracks ports of this session (all of them, or those it tracked first) and, when nothing else is tracked,
+    /// removes the pin folder.
+    fn undo(&mut self, all: bool) -> Result<Left, Failure> {
+        let Some(kernel) = self.kernel.take() else {
+            return Ok(Left::Nothing);
+        };
+        for counted in self.counted.iter().filter(|counted| all || counted.is_new) {
+            for key in &counted.keys {
+                kernel.untrack(key)?;
+            }
+        }
+        let others = kernel.tracked().len();
+        // The lock on the pin folder goes with it.
+        drop(kernel);
+        if others > 0 {
+            return Ok(Left::Others(others));
+        }
+        let cleaned = kernel::cleanup(&self.settings)?;
+        match cleaned.left.first() {
+            None => Ok(Left::Nothing),
+            Some(path) => Err(Failure::new(
+                Exit::Foreign,
+                format!("{} was left alone, because we did not make it", path.display()),
+                "look at it, then remove it by hand",
+            )),
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // The error or panic that led here is the one to tell.
+        let _ = self.undo(self.is_begun);
+    }
+}
+
+impl Counted {
+    /// Whether the cgroup is still the one that was attached to.
+    pub(crate) fn is_there(&self) -> bool {
+        fs::metadata(&self.server.cgroup).is_ok_and(|now| now.ino() == self.cgroup_id)
+    }
+}
+
+/// By namespace, or, where the kernel does not tell it, by each address.
+fn keys_of(kernel: &Kernel, server: &Server) -> Result<Vec<PodKey>, Failure> {
+    let port = server.port;
+    if kernel.is_by_netns() {
+        let netns = server.cookie;
+        return Ok(vec![PodKey {
+            netns,
+            port,
+            ..PodKey::default()
+        }]);
+    }
+    let is_any = server.addresses.iter().any(IpAddr::is_unspecified);
+    let addresses = if is_any {
+        let help = "name an address for the server to listen on instead of any";
+        server
+            .netns
+            .run(interface_addresses)?
+            .map_err(doing("listing addresses", help))?
+    } else {
+        server.addresses.clone()
+    };
+    let key = |address: IpAddr| PodKey {
+        addr: words(address),
+        port,
+        ..PodKey::default()
+    };
+    let unique: BTreeSet<IpAddr> = addresses.into_iter().collect();
+    Ok(unique.into_iter().map(key).collect())
+}
+
+fn interface_addresses() -> std::io::Result<Vec<IpAddr>> {
+    let address = |interface: nix::ifaddrs::InterfaceAddress| {
+        let address = interface.address?;
+        let v4 = address.as_sockaddr_in().map(|found| IpAddr::V4(found.ip()));
+        v4.or_else(|| address.as_sockaddr_in6().map(|found| IpAddr::V6(found.ip())))
+    };
+    Ok(getifaddrs()?.filter_map(address).collect())
+}
+
+/// Network order, IPv4 as v4-mapped.
+fn words(address: IpAddr) -> [u32; 4] {
+    let octets = match address {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+        IpAddr::V6(v6) => v6.octets(),
+    };
+    std::array::from_fn(|word| {
+        let at = word * 4;
+        u32::from_ne_bytes([octets[at], octets[at + 1], octets[at + 2], octets[at + 3]])
+    })
+}
+
+/// Of the paths those with no other above them, each once.
+fn topmost<'a>(paths: impl Iterator<Item = &'a PathBuf>) -> BTreeSet<&'a Path> {
+    let all: BTreeSet<&Path> = paths.map(PathBuf::as_path).collect();
+    let has_none_above = |path: &&Path| !path.ancestors().skip(1).any(|above| all.contains(above));
+    all.iter().copied().filter(has_none_above).collect()
+}
+
+fn is_covered(path: &Path, by: &[PathBuf]) -> bool {
+    path.ancestors()
+        .skip(1)
+        .any(|above| by.iter().any(|other| other == above))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cgroup_below_another_is_not_attached_to() {
+        let paths = ["/c/a/b", "/c/a", "/c/x", "/c/x", "/c/ab"].map(PathBuf::from);
+        let found: Vec<_> = topmost(paths.iter()).into_iter().collect();
+        assert_eq!(found, [Path::new("/c/a"), Path::new("/c/ab"), Path::new("/c/x")]);
+        assert!(is_covered(Path::new("/c/a/b"), &paths));
+        assert!(!is_covered(Path::new("/c/a"), &paths));
+    }
+
+    #[test]
+    fn addresses_are_keys_as_the_programs_see_them() {
+        let mapped = words(IpAddr::from([10, 0, 0, 7]));
+        assert_eq!(mapped, [0, 0, abi::V4_MAPPED, u32::from_ne_bytes([10, 0, 0, 7])]);
+    }
+}
