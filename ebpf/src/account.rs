@@ -196,34 +196,19 @@ pub fn raise(event: &Event) {
     let _ = EVENTS.output::<Event>(event, 0);
 }
 
-/// Floor of the binary logarithm; 0 for 0.
+/// Floor of the binary logarithm; 0 for 0. Without branches: the verifier would follow each combination of them.
 #[inline(always)]
 const fn log2(value: u64) -> u32 {
-    let mut v = value;
-    let mut bits = 0;
-    if v >> 32 != 0 {
-        v >>= 32;
-        bits += 32;
-    }
-    if v >> 16 != 0 {
-        v >>= 16;
-        bits += 16;
-    }
-    if v >> 8 != 0 {
-        v >>= 8;
-        bits += 8;
-    }
-    if v >> 4 != 0 {
-        v >>= 4;
-        bits += 4;
-    }
-    if v >> 2 != 0 {
-        v >>= 2;
-        bits += 2;
-    }
-    if v >> 1 != 0 {
-        bits += 1;
-    }
-    bits
+    let mut v = value | 1;
+    v |= v >> 1;
+    v |= v >> 2;
+    v |= v >> 4;
+    v |= v >> 8;
+    v |= v >> 16;
+    v |= v >> 32;
+    // All bits up to the highest one are set: count them.
+    let v = v - (v >> 1 & 0x5555_5555_5555_5555);
+    let v = (v & 0x3333_3333_3333_3333) + (v >> 2 & 0x3333_3333_3333_3333);
+    let v = v + (v >> 4) & 0x0f0f_0f0f_0f0f_0f0f;
+    (v.wrapping_mul(0x0101_0101_0101_0101) >> 56) as u32 - 1
 }
-

@@ -28,11 +28,12 @@ pub struct Streams {
 }
 
 /// Segments kept.
-pub const KEPT: usize = 8;
+pub const KEPT: usize = 16;
 /// Most bytes of one.
-pub const KEPT_BYTES: usize = 4096;
-/// Bytes of all. Together with the entries below 8 KiB: optmem_max is 20 KiB before Linux 6.7.
-pub const KEPT_ROOM: usize = 7680;
+pub const KEPT_BYTES: usize = wire::LARGEST_KEPT as usize;
+/// Bytes of all: an initial window of ten Ethernet segments. All storage of a socket stays below 20 KiB, optmem_max
+/// before Linux 6.7.
+pub const KEPT_ROOM: usize = 15_360;
 
 /// A segment that came too early.
 #[repr(C)]
@@ -77,3 +78,29 @@ pub struct Handshake {
 
 /// Most bytes kept of it (MSS of an Ethernet, and room).
 pub const HANDSHAKE_BYTES: usize = 2048;
+
+/// One number for the layouts here and the machine's.
+pub const SHAPE: u64 = {
+    let shape = [
+        size_of::<Connection>(),
+        size_of::<Side>(),
+        wire::BUFFER,
+        wire::words::COUNT,
+        size_of::<Streams>(),
+        size_of::<Stash>(),
+        KEPT_ROOM,
+        size_of::<Handshake>(),
+        // Meaning, not size: raise it when a field changes what it says.
+        STATE_VERSION,
+    ];
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut i = 0;
+    while i < shape.len() {
+        hash = (hash ^ shape[i] as u64).wrapping_mul(0x0000_0100_0000_01b3);
+        i += 1;
+    }
+    hash
+};
+
+/// See [`SHAPE`].
+const STATE_VERSION: usize = 1;

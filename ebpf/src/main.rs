@@ -27,6 +27,10 @@ use aya_ebpf::programs::{SkBuffContext, SockAddrContext, SockOpsContext};
 #[unsafe(no_mangle)]
 static SLUICE_FINGERPRINT: u64 = abi::FINGERPRINT;
 
+/// The layouts that only kernel programs know, folded: the programs of a swap must find the state of the old ones.
+#[unsafe(no_mangle)]
+static SLUICE_STATE: u64 = connection::SHAPE;
+
 /// 1: pods are known by the cookie of their network namespace; 0: by local address (no such helper in this kernel).
 #[unsafe(no_mangle)]
 static SLUICE_BY_NETNS: u8 = 1;

@@ -8,6 +8,7 @@
 //! The hints let the response side see, without a claim, whether a head is half read or bytes are missing.
 
 use crate::env::{Repeat, Turn, Words};
+use crate::segment::LARGEST_KEPT;
 use crate::words::CLAIM;
 
 /// Held: a segment is being read.
@@ -17,8 +18,15 @@ pub const IN_HEAD: u64 = 1 << 33;
 /// Bytes are missing: requests may have gone unseen.
 pub const LOST: u64 = 1 << 34;
 
+/// A chunked body is being read: bytes missing from it end certainty.
+pub const IN_CHUNKS: u64 = 1 << 35;
+
 /// Turns before a busy claim is given up.
 pub const PATIENCE: u32 = 1024;
+/// Turns (some tens of microseconds) to wait for the bytes before a segment that is too large to be kept. Only a
+/// sender on this machine makes such segments, and only by moving between CPUs does it get them out of order: what is
+/// missing lies in the other CPU's queue.
+pub const LONG_PATIENCE: u32 = 1 << 14;
 
 /// The word as it was when the claim was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +41,8 @@ struct Attempt<'a, W> {
     /// First and one past the last sequence number of the segment.
     seq: u32,
     end: u32,
+    /// Waits for the bytes before it.
+    waits: bool,
     outcome: Outcome,
 }
 
@@ -56,6 +66,9 @@ impl<W: Words> Turn for Attempt<'_, W> {
             self.outcome = Outcome::Old;
             return false;
         }
+        if self.waits && word & IN_CHUNKS != 0 && self.seq.wrapping_sub(next) as i32 > 0 {
+            return true;
+        }
         if self.words.compare_exchange(CLAIM, word, word | BUSY) {
             self.outcome = Outcome::Taken(next);
             return false;
@@ -78,17 +91,22 @@ pub enum Taken {
 /// Tries to claim the request side for a segment of sequence numbers `seq..end`.
 #[inline(always)]
 pub fn take<W: Words, R: Repeat>(words: &W, seq: u32, end: u32) -> Taken {
+    let waits = end.wrapping_sub(seq) > LARGEST_KEPT;
     let mut attempt = Attempt {
         words,
         seq,
         end,
+        waits,
         outcome: Outcome::Busy,
     };
     // The common case without a loop.
     if attempt.turn() {
-        R::repeat(PATIENCE, &mut attempt);
+        R::repeat(if waits { LONG_PATIENCE } else { PATIENCE }, &mut attempt);
+        if waits && attempt.outcome == Outcome::Busy {
+            attempt.waits = false;
+            R::repeat(PATIENCE, &mut attempt);
+        }
     }
-    let _ = attempt.seq;
     match attempt.outcome {
         Outcome::Busy => Taken::Busy,
         Outcome::Old => Taken::Old,

@@ -123,7 +123,9 @@ fn before_space<E: Env>(env: &E, side: &Side, end: u32) -> u32 {
 
 #[inline(always)]
 fn length<E: Env>(env: &E, side: &mut Side, line: Line) {
-    let Some((at, end)) = value(env, side, line, 14) else { return };
+    let Some((at, end)) = value(env, side, line, 14) else {
+        return;
+    };
     side.marks |= FOLDABLE;
     let (count, mut value) = digits(word(&side.buffer, at));
     let mut after = at + count;
@@ -149,7 +151,9 @@ fn length<E: Env>(env: &E, side: &mut Side, line: Line) {
 
 #[inline(always)]
 fn coding<E: Env>(env: &E, side: &mut Side, line: Line) {
-    let Some((at, end)) = value(env, side, line, 17) else { return };
+    let Some((at, end)) = value(env, side, line, 17) else {
+        return;
+    };
     side.marks |= FOLDABLE;
     let last = end.wrapping_sub(7);
     let named = end >= at + 7 && spells(&side.buffer, last, little(b"chunked\0"), 0x00ff_ffff_ffff_ffff);
@@ -171,7 +175,9 @@ const fn is_space(byte: u8) -> bool {
 
 #[inline(always)]
 fn agent<E: Env>(env: &E, side: &mut Side, line: Line) {
-    let Some((at, _)) = value(env, side, line, 10) else { return };
+    let Some((at, _)) = value(env, side, line, 10) else {
+        return;
+    };
     if spells(&side.buffer, at, PROBE_1, ALL) && spells(&side.buffer, at + 8, PROBE_2, 0xff_ffff) {
         side.marks |= PROBE;
     }

@@ -10,7 +10,7 @@ use crate::env::{Env, Note, Words};
 use crate::words::{CLOSED, COUNTER, EARLY, FLOW, KINDS, MODE, MODE_UNCERTAIN, TIMES};
 
 /// Three parties change the word; a try fails only when another one succeeded.
-const TRIES: u32 = 6;
+const TRIES: u32 = 4;
 /// Start times kept.
 const TIMES_KEPT: u32 = 8;
 /// Kinds kept.
@@ -66,7 +66,7 @@ pub(crate) fn doubt<E: Env>(env: &mut E) {
 }
 
 /// The head of a request of `kind` is complete; its first byte came at `since`.
-#[inline(always)]
+#[inline(never)]
 pub(crate) fn start<E: Env>(env: &mut E, kind: u8, since: u64) {
     let mut tries = 0;
     while tries < TRIES {
@@ -134,7 +134,7 @@ pub(crate) fn next_kind<W: Words>(words: &W) -> Option<u8> {
 
 /// A response with nothing pending: starts its request now. `early`: the request side is still reading its head and
 /// must not start it again.
-#[inline(always)]
+#[inline(never)]
 pub(crate) fn start_late<E: Env>(env: &mut E, early: bool) {
     let mut tries = 0;
     while tries < TRIES {
@@ -166,7 +166,7 @@ pub(crate) fn start_late<E: Env>(env: &mut E, early: bool) {
 }
 
 /// The oldest pending request ended. Nothing happens when none is pending.
-#[inline(always)]
+#[inline(never)]
 pub(crate) fn end<E: Env>(env: &mut E) {
     let mut tries = 0;
     while tries < TRIES {
@@ -195,7 +195,7 @@ pub(crate) fn end<E: Env>(env: &mut E) {
 }
 
 /// A stream began.
-#[inline(always)]
+#[inline(never)]
 pub(crate) fn start_stream<E: Env>(env: &mut E) -> bool {
     let mut tries = 0;
     while tries < TRIES {
@@ -214,7 +214,7 @@ pub(crate) fn start_stream<E: Env>(env: &mut E) -> bool {
 }
 
 /// A stream ended; `since` = 0 when its start is not known.
-#[inline(always)]
+#[inline(never)]
 pub(crate) fn end_stream<E: Env>(env: &mut E, since: u64) {
     let mut tries = 0;
     while tries < TRIES {
@@ -254,7 +254,7 @@ pub(crate) fn end_all_but_newest<E: Env>(env: &mut E) {
 
 /// The server sends nothing more: closes the account and ends what is pending. `finished`: the oldest pending request
 /// ended as it should (its body ended with the connection, or it was a tunnel).
-#[inline(always)]
+#[inline(never)]
 pub(crate) fn close<E: Env>(env: &mut E, finished: bool) {
     if finished {
         end(env);

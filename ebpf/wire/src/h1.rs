@@ -5,9 +5,9 @@ use crate::claim;
 use crate::env::{Env, Note};
 use crate::field::{self, Line};
 use crate::flow;
-use crate::line::{byte, word};
-use crate::side::{CHUNKED, DOUBT, HAS_CODING, HAS_LENGTH, ORPHAN, PROBE, Phase, Side};
-use crate::words::{HIGHEST, MODE, MODE_HTTP2, MODE_BODY_LOST, MODE_OPAQUE, MODE_TUNNEL};
+use crate::line::{BUFFER, byte, word};
+use crate::side::{CHUNKED, DOUBT, GUESS, HAS_CODING, HAS_LENGTH, ORPHAN, PROBE, Phase, Side};
+use crate::words::{HIGHEST, MODE, MODE_HTTP2, MODE_OPAQUE, MODE_TUNNEL, MODE_WAS_LOST};
 
 /// Longest line before a connection is not taken for HTTP any more.
 const LONGEST_LINE: u32 = 1 << 20;
@@ -32,12 +32,6 @@ pub(crate) fn go_opaque<E: Env>(env: &mut E, side: &mut Side) {
 #[inline(always)]
 pub(crate) fn lose<E: Env>(env: &mut E, side: &mut Side) {
     flow::doubt(env);
-    listen(side);
-}
-
-/// From now on only a boundary nobody could mistake counts.
-#[inline(always)]
-pub(crate) fn listen(side: &mut Side) {
     side.phase = Phase::LOST;
     side.kept = 0;
     side.line = 0;
@@ -201,7 +195,7 @@ fn answer_without_request<E: Env>(env: &mut E, side: &mut Side) {
         Some(received) => received.wrapping_sub(seq) as i32 > 0,
         None => false,
     };
-    let lost = missed || hints & claim::LOST != 0 || env.load(MODE) & MODE_BODY_LOST != 0;
+    let lost = missed || hints & claim::LOST != 0 || env.load(MODE) & MODE_WAS_LOST != 0;
     if lost || (side.status < 400 && hints & claim::IN_HEAD == 0) {
         // Nobody answers 2xx or 3xx unasked: the request was there.
         // While a segment is being read, another CPU may be about to start it.
@@ -246,6 +240,9 @@ fn response_head<E: Env>(env: &mut E, side: &mut Side) {
         lose(env, side);
     } else {
         begin_body(side, Phase::UNTIL_CLOSE);
+        if side.phase == Phase::BODY && env.load(MODE) & MODE_WAS_LOST != 0 {
+            side.marks |= GUESS;
+        }
         if side.marks & HAS_CODING != 0 && side.marks & CHUNKED == 0 {
             // A last coding other than chunked ends with the connection (RFC 9112 section 6.3).
             side.phase = Phase::UNTIL_CLOSE;
@@ -253,6 +250,12 @@ fn response_head<E: Env>(env: &mut E, side: &mut Side) {
             message_end::<E, false>(env, side);
         }
     }
+}
+
+/// Whether the buffer begins like a response.
+#[inline(always)]
+pub(crate) fn is_response(buffer: &[u8; BUFFER]) -> bool {
+    word(buffer, 0) & 0x00ff_ffff_ffff_ffff == little(b"HTTP/1.\0") && byte(buffer, 8) == b' '
 }
 
 #[inline(always)]

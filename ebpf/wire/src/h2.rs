@@ -4,12 +4,11 @@
 //! A stream is in flight from its first HEADERS to END_STREAM both ways, RST_STREAM, a GOAWAY below it, or the end of
 //! the connection. Slots are words changed by compare-and-swap: id (bits 0–31) and which halves have ended.
 
-use crate::claim;
 use crate::env::{Env, Note, Turn};
 use crate::flow;
 use crate::line::{BUFFER, byte};
 use crate::side::{Phase, Side};
-use crate::words::{GOAWAY, HIGHEST, MODE, MODE_HALF_LOST, UNSLOTTED};
+use crate::words::{GOAWAY, HIGHEST, MODE, MODE_HALF_LOST, UNSEEN_FROM, UNSEEN_TO, UNSLOTTED};
 
 /// Stream slots of a connection.
 pub const SLOTS: u32 = 128;
@@ -19,7 +18,7 @@ pub(crate) const HEADER: u32 = 9;
 pub(crate) const PEEK: u32 = 4;
 /// Neighbouring slots a stream may take.
 const PROBES: u32 = 4;
-const TRIES: u32 = 3;
+const TRIES: u32 = 2;
 
 const ID: u64 = 0xffff_ffff;
 const CLIENT_DONE: u64 = 1 << 32;
@@ -140,6 +139,9 @@ fn client_headers<E: Env>(env: &mut E, id: u32) {
         return;
     }
     env.store(HIGHEST, u64::from(id));
+    if env.load(UNSEEN_FROM) != 0 && env.load(UNSEEN_TO) == u64::MAX {
+        env.store(UNSEEN_TO, u64::from(id));
+    }
     let limit = env.load(GOAWAY);
     if limit != 0 && u64::from(id) >= limit {
         return;
@@ -151,7 +153,10 @@ fn client_headers<E: Env>(env: &mut E, id: u32) {
 
 #[inline(always)]
 fn server_headers<E: Env>(env: &mut E, id: u32) {
-    if u64::from(id) <= env.load(HIGHEST) || find(env, id).is_some() {
+    let wide = u64::from(id);
+    let from = env.load(UNSEEN_FROM);
+    let unseen = wide > env.load(HIGHEST) || (from != 0 && wide >= from && wide < env.load(UNSEEN_TO));
+    if !unseen || find(env, id).is_some() {
         return;
     }
     // The client's HEADERS went unseen; the end of its half may have, too.
@@ -289,6 +294,10 @@ fn goaway<E: Env>(env: &mut E, side: &mut Side, last: u32) {
 #[inline(always)]
 pub(crate) fn lose_client_half<E: Env>(env: &mut E, side: &mut Side) {
     env.or(MODE, MODE_HALF_LOST);
+    if env.load(UNSEEN_FROM) == 0 {
+        env.store(UNSEEN_FROM, env.load(HIGHEST) + 1);
+    }
+    env.store(UNSEEN_TO, u64::MAX);
     if env.find_slots() {
         sweep(env, side, !0, true);
     }
@@ -312,10 +321,4 @@ pub(crate) fn is_plausible(buffer: &[u8; BUFFER]) -> bool {
         3 => length == 4 && id != 0,
         _ => id & 1 == 1,
     }
-}
-
-/// Hints of the request side.
-#[inline(always)]
-pub(crate) const fn hints(lost: bool) -> u64 {
-    if lost { claim::LOST } else { 0 }
 }

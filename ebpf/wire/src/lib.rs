@@ -29,6 +29,6 @@ pub use env::{Bytes, Env, Note, Repeat, Slots, Tally, Turn, Words};
 pub use flow::pending;
 pub use h2::SLOTS;
 pub use line::{BUFFER, SPAN};
-pub use segment::{Segment, close_connection, count_connection, read_claimed, request, response};
+pub use segment::{LARGEST_KEPT, Segment, close_connection, count_connection, read_claimed, request, response};
 pub use side::{Phase, Side};
 pub use walk::Walk;

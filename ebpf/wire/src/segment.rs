@@ -9,10 +9,10 @@ use crate::claim::{self, Claim, Taken};
 use crate::env::{Env, Note};
 use crate::field;
 use crate::flow;
-use crate::line::{byte, word};
+use crate::line::word;
 use crate::side::{Phase, Side};
 use crate::walk::{TURNS, Walk, advance};
-use crate::words::{MODE, MODE_BODY_LOST, MODE_HTTP2, MODE_OPAQUE, MODE_TUNNEL};
+use crate::words::{MODE, MODE_HTTP2, MODE_OPAQUE, MODE_TUNNEL, MODE_WAS_LOST};
 use crate::{h1, h2};
 
 /// Where the payload of a segment stands. (Aligned, as everything on the kernel's stack must be read aligned.)
@@ -26,6 +26,9 @@ pub struct Segment {
     /// See `at`.
     pub end: u32,
 }
+
+/// Longest segment that surroundings keep aside.
+pub const LARGEST_KEPT: u32 = 4096;
 
 /// Bytes read to find a boundary again.
 const LOOK: u32 = 16;
@@ -52,13 +55,23 @@ pub fn read_claimed<E: Env>(env: &mut E, side: &mut Side, segment: Segment, clai
     let next = claimed(env, side, segment, claim);
     let lost = side.phase == Phase::LOST;
     let in_head = side.phase == Phase::FIELDS || (side.phase == Phase::FIRST && side.line != 0);
-    (next, h2::hints(lost) | if in_head { claim::IN_HEAD } else { 0 })
+    let hints = if side.phase.is_chunked() {
+        claim::IN_CHUNKS
+    } else if in_head {
+        claim::IN_HEAD
+    } else if lost {
+        claim::LOST
+    } else {
+        0
+    };
+    (next, hints)
 }
 
 /// Reads a claimed segment; the next sequence number wanted.
 #[inline(always)]
 fn claimed<E: Env>(env: &mut E, side: &mut Side, segment: Segment, claim: Claim) -> u32 {
     side.now = 0;
+    side.reading_kept = 0;
     let mode = env.load(MODE);
     if mode & MODE_TUNNEL != 0 {
         side.phase = Phase::TUNNEL;
@@ -128,9 +141,6 @@ pub fn response<E: Env>(env: &mut E, side: &mut Side, segment: Segment, fin: boo
 pub fn close_connection<E: Env>(env: &mut E, responses: &mut Side) {
     responses.now = 0;
     let phase = responses.phase;
-    if claim::look(env).1 & claim::LOST != 0 && env.load(MODE) & MODE_BODY_LOST != 0 {
-        flow::doubt(env);
-    }
     let finished = phase == Phase::UNTIL_CLOSE || phase == Phase::TUNNEL || phase == Phase::OPAQUE;
     flow::close(env, finished);
 }
@@ -159,7 +169,6 @@ fn walk<E: Env, const REQUEST: bool>(env: &mut E, side: &mut Side, at: u32, end:
     side.end = end;
     side.end_seq = seq;
     side.length_of_block = 0;
-    side.reading_kept = 0;
     E::repeat(TURNS, &mut Walk::<E, REQUEST> { env, side });
     if side.at < side.end {
         // More lines or frames than any sensible segment has.
@@ -184,23 +193,15 @@ fn jump<E: Env, const REQUEST: bool>(env: &mut E, side: &mut Side, count: u32) -
 /// `count` bytes will never be seen.
 #[inline(always)]
 fn missing<E: Env, const REQUEST: bool>(env: &mut E, side: &mut Side, count: u32) {
-    if jump::<E, REQUEST>(env, side, count) {
-        return;
+    if !jump::<E, REQUEST>(env, side, count) {
+        lose::<E, REQUEST>(env, side);
     }
-    if REQUEST && side.phase.is_chunked() {
-        // The request is counted; its end matters only for what follows it, and a request that went unseen with it is
-        // known by its response, or doubted at the close.
-        env.or(MODE, MODE_BODY_LOST);
-        h1::listen(side);
-        return;
-    }
-    lose::<E, REQUEST>(env, side);
 }
 
 #[inline(always)]
 fn lose<E: Env, const REQUEST: bool>(env: &mut E, side: &mut Side) {
     h1::lose(env, side);
-    if REQUEST && env.load(MODE) & MODE_HTTP2 != 0 {
+    if REQUEST && env.or(MODE, MODE_WAS_LOST) & MODE_HTTP2 != 0 {
         h2::lose_client_half(env, side);
         env.leave_slots();
     }
@@ -221,7 +222,7 @@ fn found<E: Env>(env: &mut E, side: &mut Side, phase: Phase) {
 }
 
 /// Everything is answered and a segment begins like a request; or like a frame.
-#[inline(always)]
+#[inline(never)]
 fn find_request<E: Env>(env: &mut E, side: &mut Side, at: u32, end: u32) {
     if !look(env, side, at, end) {
         return;
@@ -236,7 +237,7 @@ fn find_request<E: Env>(env: &mut E, side: &mut Side, at: u32, end: u32) {
 }
 
 /// A segment begins like a response; or like a frame.
-#[inline(always)]
+#[inline(never)]
 fn find_response<E: Env>(env: &mut E, side: &mut Side, at: u32, end: u32) {
     if !look(env, side, at, end) {
         return;
@@ -245,9 +246,7 @@ fn find_response<E: Env>(env: &mut E, side: &mut Side, at: u32, end: u32) {
         if h2::is_plausible(&side.buffer) {
             found(env, side, Phase::FRAME);
         }
-    } else if word(&side.buffer, 0) & 0x00ff_ffff_ffff_ffff == u64::from_le_bytes(*b"HTTP/1.\0")
-        && byte(&side.buffer, 8) == b' '
-    {
+    } else if h1::is_response(&side.buffer) {
         flow::end_all_but_newest(env);
         found(env, side, Phase::FIRST);
     }

@@ -72,6 +72,8 @@ pub(crate) const FOLDABLE: u8 = 16;
 pub(crate) const PROBE: u8 = 32;
 /// A response that answers no counted request.
 pub(crate) const ORPHAN: u8 = 64;
+/// The response may answer a HEAD that went unseen: what follows its head tells whether it has a body.
+pub(crate) const GUESS: u8 = 128;
 
 /// State of one direction; plain data of a fixed layout, all zero at first.
 #[repr(C, align(8))]

@@ -7,11 +7,14 @@
 use crate::env::{Env, Turn};
 use crate::field::Line;
 use crate::line::{KEEP, SPAN, byte, keep_end, line_feed};
-use crate::side::{Phase, Side};
+use crate::side::{GUESS, Phase, Side};
 use crate::{flow, h1, h2};
 
 /// Most turns for one segment: a turn takes a line, a frame or a piece, so 64 KiB of anything sensible fits.
 pub(crate) const TURNS: u32 = 1 << 14;
+
+/// Bytes that tell a response.
+const RESPONSE_BEGINS: u32 = 9;
 
 /// Reads the segment at hand, then kept segments that follow it. Where it stands is part of the [`Side`]: the verifier
 /// does not look into map values, so one turn is like any other to it.
@@ -59,11 +62,29 @@ impl<E: Env, const REQUEST: bool> Walk<'_, E, REQUEST> {
 
     #[inline(always)]
     fn skip(&mut self) -> bool {
+        if !REQUEST && self.side.marks & GUESS != 0 && self.guess() {
+            return true;
+        }
         let left = u64::from(self.side.end - self.side.at);
         let count = if self.side.rest < left { self.side.rest } else { left };
         self.side.at += count as u32;
         advance::<E, REQUEST>(self.env, self.side, count);
         true
+    }
+
+    /// Whether no body came after all: what stands there is the next response.
+    #[inline(always)]
+    fn guess(&mut self) -> bool {
+        self.side.marks &= !GUESS;
+        self.side.length_of_block = 0;
+        let none = self.side.phase == Phase::BODY
+            && self.side.end - self.side.at >= RESPONSE_BEGINS
+            && self.env.read(self.side.at, RESPONSE_BEGINS, &mut self.side.buffer, 0)
+            && h1::is_response(&self.side.buffer);
+        if none {
+            h1::message_end::<E, false>(self.env, self.side);
+        }
+        none
     }
 
     /// The bytes of the segment cannot be read, which the kernel never says of bytes inside the packet.

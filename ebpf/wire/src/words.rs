@@ -19,6 +19,11 @@ pub const HIGHEST: usize = 4;
 pub const GOAWAY: usize = 5;
 /// HTTP/2 streams in flight without a slot.
 pub const UNSLOTTED: usize = 6;
+/// HTTP/2: the lowest stream id that may have gone unseen, 0 = none; written by the request side.
+pub const UNSEEN_FROM: usize = 7;
+/// HTTP/2: the stream id before which the unseen ones end, `u64::MAX` while it is not known; written by the request side.
+/// (The place of a start time, which HTTP/2 keeps with its streams.)
+pub const UNSEEN_TO: usize = TIMES;
 /// First of the 8 start times.
 pub const TIMES: usize = 8;
 /// How many words.
@@ -41,5 +46,5 @@ pub const MODE_OPAQUE: u64 = 4;
 pub const MODE_UNCERTAIN: u64 = 8;
 /// HTTP/2: frames of the client were lost, so ends of its half may be missing.
 pub const MODE_HALF_LOST: u64 = 16;
-/// The end of a request's body went unseen: a request after it may have gone unseen, too, until its response tells.
-pub const MODE_BODY_LOST: u64 = 32;
+/// Bytes of the client went unseen: requests may have, too, until their responses tell, and kinds may be out of step.
+pub const MODE_WAS_LOST: u64 = 32;
