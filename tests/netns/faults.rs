@@ -7,10 +7,10 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use tests::client::{Http1, get};
 use tests::fault::{Loss, Mischief, OFFLOADS, Relay, dropped, lose, lose_own_output, offload};
-use tests::rig::{Netns, Rig};
+use tests::rig::{Netns, POD_PORT, Rig};
 use tests::scene::Scene;
 use tests::suite::{Case, case, case_on_rig, is_long};
-use tests::truth::{Protocol, Server};
+use tests::truth::{Bind, Protocol, Server};
 use tokio::task::JoinSet;
 
 use crate::http2::Client;
@@ -46,11 +46,21 @@ pub(crate) fn cases() -> Vec<Case> {
         }
         let claim = format!("faults::{word}_lost_in_the_pods_own_output_is_true_or_flagged");
         cases.push(case(claim, move |scene| own_output(scene, protocol)));
+        let claim = format!("faults::{word}_whose_handshake_ends_with_data_is_counted");
+        cases.push(case(claim, move |scene| handshake(scene, protocol)));
         let claim = format!("faults::{word}_delayed_and_reordered_without_loss_is_true_or_flagged");
         cases.push(case(claim, move |scene| reordered(scene, protocol)));
         let claim = format!("faults::{word}_with_repeated_packets_is_exact");
         cases.push(case(claim, move |scene| repeated(scene, protocol)));
     }
+    cases.push(case(
+        "faults::programs_that_interrupt_each_other_on_one_cpu_stay_exact",
+        nested,
+    ));
+    cases.push(case(
+        "faults::http1_over_ipv6_with_one_percent_lost_is_true_or_flagged",
+        six,
+    ));
     for (name, segment, receive) in OFFLOADS {
         let claim = format!("faults::segments_with_{name}_are_exact");
         cases.push(case(claim, move |scene| sizes(scene, *segment, *receive)));
@@ -157,6 +167,14 @@ fn judge(scene: &Scene<'_>) -> Result<Off> {
     println!(
         "off {off} of {}, uncertain {} of {} connections, late {}, resyncs {}, gaps {}",
         truth.started, counted.uncertain, truth.connections, counted.late, counted.resyncs, counted.gaps
+    );
+    // A request that hangs until its connection closes shows here; a late start only makes the sum smaller.
+    let (measured, outer) = scene.clock().sum();
+    let too_long = measured == truth.started && counted.uncertain == 0 && counted.integral > outer;
+    ensure!(
+        !too_long,
+        "integral {} ns, more than the clients' {outer}",
+        counted.integral
     );
     Ok(Off {
         requests: off,
@@ -287,4 +305,84 @@ fn sizes(scene: &mut Scene<'_>, segment: bool, receive: bool) -> Result<()> {
         Ok(())
     })?;
     scene.exact(20)
+}
+
+/// The client's pure ACKs are lost until its first data came: the handshake ends with a segment of data, which passes
+/// the hook with the listener as its socket.
+fn handshake(scene: &mut Scene<'_>, protocol: Protocol) -> Result<()> {
+    scene.serve(Server::of(protocol))?;
+    scene.field.router.nft(
+        "table inet fault {\n chain forward {\n  type filter hook forward priority 0; policy accept;\n\
+         \x20 iifname \"r0\" tcp flags & (syn | fin | rst | psh) == 0 meta length < 80 counter drop\n }\n}\n",
+    )?;
+    let count = 40;
+    scene.client(async |address, clock| {
+        for _ in 0..count {
+            if protocol == Protocol::H2 {
+                let client = Client::connect(address).await?;
+                Client::exchange(client.send.clone(), clock.clone(), "/", 0).await?;
+                client.close().await;
+            } else {
+                let mut client = Http1::connect(address, clock).await?;
+                client.exchange(get("/")).await?;
+            }
+        }
+        Ok(())
+    })?;
+    ensure!(dropped(&scene.field.router)? > 0, "the case itself: no ACK was lost");
+    scene.field.router.nft("flush ruleset\n")?;
+    let rest = scene.balanced()?;
+    ensure!(rest.counted.started == count, "{rest:?}");
+    Ok(())
+}
+
+/// Softirq receives on the CPU that sends: both programs nest in one connection, over loopback and many of them.
+fn nested(scene: &mut Scene<'_>) -> Result<()> {
+    scene.serve(Server::of(Protocol::Raw))?;
+    let local = SocketAddr::from(([127, 0, 0, 1], POD_PORT));
+    let clock = scene.clock();
+    scene.field.pod.block_on(Duration::from_secs(60), async move || {
+        let mut clients = JoinSet::new();
+        for _ in 0..30 {
+            let clock = clock.clone();
+            clients.spawn(async move {
+                let mut client = Http1::connect(local, &clock).await?;
+                for request in mix().iter().cycle().take(140) {
+                    client.exchange(request).await?;
+                }
+                Ok(())
+            });
+        }
+        clients.join_all().await.into_iter().collect::<Result<()>>()
+    })?;
+    scene.exact(30 * 140)
+}
+
+/// Loss over IPv6: the same machines behind another header.
+fn six(scene: &mut Scene<'_>) -> Result<()> {
+    lose(
+        &scene.field,
+        Loss {
+            requests: 100,
+            answers: 100,
+        },
+    )?;
+    offload(&scene.field, false, false)?;
+    scene.serve(Server::of(Protocol::Raw).bind(Bind::V6))?;
+    let requests = mix();
+    scene.client_at(scene.address6(), async |address, clock| {
+        for _ in 0..10 {
+            let mut client = Http1::connect(address, clock).await?;
+            for _ in 0..3 {
+                requests.iter().for_each(|_| client.begins());
+                client.write(requests.concat()).await?;
+                for request in &requests {
+                    client.reply(request.starts_with("HEAD ")).await?;
+                }
+            }
+        }
+        Ok(())
+    })?;
+    judge(scene)?;
+    lost(&scene.field.router, 100)
 }

@@ -173,6 +173,7 @@ fn full(scene: &mut Scene<'_>) -> Result<()> {
 fn detached(scene: &mut Scene<'_>) -> Result<()> {
     scene.serve(Server::of(Protocol::Raw))?;
     connections(scene, 2, vec![get("/")])?;
+    scene.exact(2)?;
     let cgroup = scene.field.cgroup.path().to_owned();
     scene.counter().kernel()?.detach(&cgroup)?;
     connections(scene, 2, vec![get("/")])?;

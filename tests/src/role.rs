@@ -64,7 +64,8 @@ impl Role {
         settings: impl Serialize,
     ) -> Result<Self> {
         let place = Place { cgroup, netns };
-        Self::start_program(&std::env::current_exe()?, rig, place, job, settings)
+        // Not its path: a build in the middle of a run replaces the file.
+        Self::start_program(Path::new("/proc/self/exe"), rig, place, job, settings)
     }
 
     /// As [`Role::start`], of another binary that plays roles.

@@ -13,10 +13,12 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use crate::rig::Rig;
 use crate::scene::Scene;
 
+type Run = dyn Fn(&Rig) -> anyhow::Result<()> + Send;
+
 /// A case: its name is a claim.
 pub struct Case {
     name: String,
-    run: Box<dyn Fn(&Rig) -> anyhow::Result<()> + Send>,
+    run: Box<Run>,
 }
 
 /// A case on a field of its own.

@@ -49,7 +49,7 @@ fn burst(scene: &mut Scene<'_>) -> Result<()> {
         Event::PodBurst { pod, in_flight, time } if pod == POD => Some((in_flight, time)),
         _ => None,
     })?;
-    ensure!(in_flight >= 10 && in_flight <= 20, "raised at {in_flight}");
+    ensure!((10..=20).contains(&in_flight), "raised at {in_flight}");
     ensure!(time <= kernel::monotonic(), "raised in the future");
     scene.exact(20)
 }

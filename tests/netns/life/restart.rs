@@ -36,7 +36,7 @@ async fn until_stopped(scene: &Scene<'_>, stop: &AtomicBool, address: std::net::
     let mut answered = 0;
     while !stop.load(Ordering::Relaxed) {
         for (client, path) in clients.iter_mut().zip(paths.iter().cycle()) {
-            client.send(get(path).repeat(1)).await?;
+            client.send(get(path)).await?;
         }
         for client in &mut clients {
             client.reply(false).await?;

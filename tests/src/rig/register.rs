@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use nix::mount::{MsFlags, umount};
+use nix::mount::{MntFlags, MsFlags, umount2};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
 
@@ -39,6 +39,7 @@ pub struct Register {
 
 #[derive(Default)]
 struct Entries {
+    is_closed: bool,
     next: u64,
     open: BTreeMap<u64, Undo>,
 }
@@ -54,6 +55,12 @@ impl Register {
     /// Enters something that exists (or is about to).
     pub fn keep(self: &Arc<Self>, undo: Undo) -> Kept {
         let mut entries = self.lock();
+        while entries.is_closed {
+            // The process is ending; nothing new may come into being.
+            drop(entries);
+            std::thread::sleep(Duration::from_secs(1));
+            entries = self.lock();
+        }
         let id = entries.next;
         entries.next += 1;
         entries.open.insert(id, undo);
@@ -63,14 +70,21 @@ impl Register {
         }
     }
 
-    /// Undoes everything, last made first.
+    /// Undoes everything, last made first, and lets nothing new be entered.
     pub fn undo_all(&self) {
-        loop {
-            let Some((_, undo)) = self.lock().open.pop_last() else {
-                return;
-            };
-            undo.execute();
+        let mut entries = self.lock();
+        entries.is_closed = true;
+        let open = std::mem::take(&mut entries.open);
+        drop(entries);
+        open.values().rev().for_each(Undo::execute);
+        // What was entered but still being made by another thread exists now.
+        if !open.is_empty() {
+            std::thread::sleep(Duration::from_millis(200));
         }
+        open.values()
+            .rev()
+            .filter(|undo| !matches!(undo, Undo::Child(_)))
+            .for_each(Undo::execute);
     }
 
     fn lock(&self) -> MutexGuard<'_, Entries> {
@@ -101,7 +115,8 @@ impl Undo {
                 let _ = std::fs::remove_dir_all(path);
             }
             Self::Mount(path) => {
-                let _ = umount(path);
+                // Detached: a case that is being ended may still hold something in it.
+                let _ = umount2(path, MntFlags::MNT_DETACH);
                 let _ = std::fs::remove_dir(path);
             }
         }
