@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Each fault has a message, an advice and an exit code, and nothing stays attached.
+
+use std::{fs, os::unix::fs::symlink, path::Path};
+
+use crate::rig::{Rig, eventually};
+
+pub(crate) const NOBODY: [&str; 4] = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+
+#[test]
+fn without_root() {
+    let Some(mut rig) = Rig::new() else { return };
+    let server = rig.server();
+    let top = rig.sluice_by(&NOBODY, &["top", "--pid", &server.pid(), "--once"]);
+    top.assert_fault(3, &["missing privileges", "CAP_BPF", "root"]);
+    rig.sluice_by(&NOBODY, &["cleanup"])
+        .assert_fault(3, &["missing privileges"]);
+    rig.assert_nothing_left();
+}
+
+#[test]
+fn without_one_capability() {
+    let Some(mut rig) = Rig::new() else { return };
+    let server = rig.server();
+    for (capability, named) in [("net_admin", "CAP_NET_ADMIN"), ("sys_admin", "CAP_SYS_ADMIN")] {
+        let (bounding, inherited) = (
+            format!("--bounding-set=-{capability}"),
+            format!("--inh-caps=-{capability}"),
+        );
+        let by = ["setpriv", &bounding, &inherited];
+        let top = rig.sluice_by(&by, &["top", "--pid", &server.pid(), "--once"]);
+        top.assert_fault(3, &[named]);
+        rig.assert_nothing_left();
+    }
+}
+
+#[test]
+fn without_a_bpffs() {
+    let Some(mut rig) = Rig::new() else { return };
+    let server = rig.server();
+    // In a mount namespace of its own, the bpffs is gone.
+    let script = format!("umount -l {} && exec \"$0\" \"$@\"", rig.pins.display());
+    let by = ["unshare", "-m", "sh", "-c", &script];
+    let top = rig.sluice_by(&by, &["top", "--pid", &server.pid(), "--once"]);
+    top.assert_fault(4, &["not on a bpffs", "mount -t bpf"]);
+    let check = rig.sluice_by(&by, &["check"]);
+    assert_eq!(check.code, Some(4), "{check:?}");
+    assert!(check.out.contains("mount -t bpf") && check.out.ends_with("tier: exact, once what is missing is there\n"));
+    rig.assert_nothing_left();
+}
+
+#[test]
+fn without_cgroup_v2() {
+    let Some(mut rig) = Rig::new() else { return };
+    let server = rig.server();
+    let mount = rig.cgroup.parent().unwrap().to_owned();
+    let script = format!("umount -l {} && exec \"$0\" \"$@\"", mount.display());
+    let by = ["unshare", "-m", "sh", "-c", &script];
+    let top = rig.sluice_by(&by, &["top", "--pid", &server.pid(), "--once"]);
+    top.assert_fault(4, &["cgroup v2 is not mounted", "mount -t cgroup2"]);
+    let elsewhere = rig.sluice(&["top", "--pid", &server.pid(), "--once", "--cgroup-root", "/tmp"]);
+    elsewhere.assert_fault(4, &["/tmp", "--cgroup-root"]);
+    rig.assert_nothing_left();
+}
+
+#[test]
+fn what_is_named_is_not_there() {
+    let Some(mut rig) = Rig::new() else { return };
+    let server = rig.server();
+    let (cgroup, empty) = (rig.cgroup.to_str().unwrap().to_owned(), rig.below("empty"));
+    let port = server.port.to_string();
+    let cases: [(&[&str], &str); 6] = [
+        (&["--pid", "4194305"], "no process 4194305"),
+        (
+            &["--pid", &server.pid(), "--port", "1"],
+            &format!("listening there: {port}"),
+        ),
+        (&["--cgroup", &cgroup, "--port", "1"], "nobody listens on port 1"),
+        (&["--cgroup", "no/such/cgroup"], "no cgroup"),
+        (&["--cgroup", empty.to_str().unwrap()], "no process is in cgroup"),
+        (&["--netns", "sluice-no-such", "--port", "80"], "no network namespace"),
+    ];
+    for (arguments, said) in cases {
+        rig.sluice(&[&["top", "--once"], arguments].concat())
+            .assert_fault(6, &[said]);
+        rig.assert_nothing_left();
+    }
+    let idle = rig.sluice(&["top", "--once", "--pid", &std::process::id().to_string()]);
+    assert!(
+        matches!(idle.code, Some(2 | 6)),
+        "this process may listen in other tests: {idle:?}"
+    );
+}
+
+#[test]
+fn arguments_that_make_no_sense() {
+    let Some(rig) = Rig::new() else { return };
+    for arguments in [
+        &["top"][..],
+        &["top", "--pid", "1", "--interval", "1h"],
+        &["nonsense"],
+        &["top", "--pid", "x"],
+    ] {
+        let ended = rig.sluice(arguments);
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        assert!(ended.err.contains("error:"), "{ended:?}");
+    }
+    rig.assert_nothing_left();
+}
+
+#[test]
+fn an_object_that_cannot_be_read() {
+    let Some(mut rig) = Rig::new() else { return };
+    let server = rig.server();
+    let top = |object: &Path| {
+        rig.sluice(&[
+            "top",
+            "--once",
+            "--pid",
+            &server.pid(),
+            "--object",
+            object.to_str().unwrap(),
+        ])
+    };
+    top(Path::new("/nowhere/sluice.o")).assert_fault(1, &["/nowhere/sluice.o", "cargo xtask build"]);
+    top(Path::new("/proc/self/exe")).assert_fault(1, &["fingerprint"]);
+    top(Path::new("/dev/null")).assert_fault(1, &["cannot be understood"]);
+    rig.assert_nothing_left();
+}
+
+#[test]
+fn state_of_another_build_stays_and_is_named() {
+    let Some(mut rig) = Rig::new() else { return };
+    let server = rig.server();
+    let kept = rig.sluice(&["top", "--once", "--keep", "--pid", &server.pid(), "--interval", "100ms"]);
+    assert_eq!(kept.code, Some(0), "{kept:?}");
+    // The record as a build with other layouts would have written it.
+    let meta = rig.pin_dir().join(format!("v{}", abi::ABI)).join("meta");
+    let ours = format!("{:016x}", abi::FINGERPRINT);
+    let text = fs::read_link(&meta).unwrap().to_str().unwrap().to_owned();
+    assert!(text.contains(&ours), "{text}");
+    fs::remove_file(&meta).unwrap();
+    symlink(text.replace(&ours, "0123456789abcdef"), &meta).unwrap();
+    let top = rig.sluice(&["top", "--once", "--pid", &server.pid()]);
+    top.assert_fault(5, &["0123456789abcdef", "sluice cleanup"]);
+    assert!(meta.is_symlink(), "what is not ours stays");
+    let cleaned = rig.sluice(&["cleanup"]);
+    assert_eq!(cleaned.code, Some(0), "{cleaned:?}");
+    rig.assert_nothing_left();
+}
+
+#[test]
+fn a_folder_of_strangers_is_left_alone_by_cleanup() {
+    let Some(rig) = Rig::new() else { return };
+    let strange = rig.pin_dir().join("v1").join("maps").join("strange");
+    fs::create_dir_all(strange.parent().unwrap()).unwrap();
+    symlink("x", &strange).unwrap();
+    rig.sluice(&["cleanup"]).assert_fault(5, &["v1"]);
+    assert!(strange.is_symlink());
+    fs::remove_file(&strange).unwrap();
+    fs::remove_dir_all(rig.pin_dir()).unwrap();
+}
+
+#[test]
+fn a_pod_that_vanishes_in_the_middle_of_attach() {
+    let Some(mut rig) = Rig::new() else { return };
+    for round in 0..3 {
+        let pod = rig.below(&format!("pod{round}"));
+        let server = rig.server_in(&pod);
+        let top = rig.top(&["--pid", &server.pid()]);
+        // The server was found; the programs are being loaded.
+        assert!(eventually(|| rig.pin_dir().join(format!("v{}", abi::ABI)).exists()));
+        rig.stop(&server);
+        assert!(eventually(|| fs::remove_dir(&pod).is_ok()));
+        let ended = top.finish();
+        ended.assert_fault(6, &["error: "]);
+        assert!(
+            ["gone", "vanished", "does not run"]
+                .iter()
+                .any(|word| ended.err.contains(word)),
+            "{ended:?}"
+        );
+        rig.assert_nothing_left();
+    }
+}

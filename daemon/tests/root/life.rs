@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Counting outlives whoever shows it, and goes when it is told to.
+
+use std::{
+    fs::File,
+    io::{Read as _, Write as _},
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
+    thread,
+};
+
+use nix::{pty::openpty, sys::signal::Signal};
+
+use crate::{
+    client::{Client, load},
+    rig::{Rig, SLUICE, eventually},
+};
+
+#[test]
+fn killed_in_the_middle_the_next_one_goes_on_exactly() {
+    let Some(mut rig) = Rig::new() else { return };
+    let server = rig.server();
+    let mut top = rig.top(&["--pid", &server.pid()]);
+    top.next();
+    let mut slow = Client::connect(server.port);
+    slow.ask("/sleep/3000");
+    let before = load(server.port, 2, 100);
+    top.until(|line| line["ended"] == before && line["in_flight"] == 1);
+    assert_eq!(top.end(Signal::SIGKILL).code, None);
+    // Nobody looks; counting goes on.
+    let meanwhile = load(server.port, 2, 100);
+    let mut top = rig.top(&["--pid", &server.pid()]);
+    let line = top.next();
+    assert_eq!(line["started"], before + meanwhile + 1, "{line}");
+    assert_eq!(
+        (&line["in_flight"], &line["connections"]["unaccounted"]),
+        (&1.into(), &0.into()),
+        "{line}"
+    );
+    slow.answer();
+    let after = load(server.port, 2, 100);
+    let all = before + meanwhile + after + 1;
+    let line = top.until(|line| line["ended"] == all);
+    assert_eq!((&line["in_flight"], &line["status"]["2xx"]), (&0.into(), &all.into()));
+    let ended = top.end(Signal::SIGTERM);
+    assert!(ended.err.contains("goes on"), "{ended:?}");
+    rig.assert_nothing_left();
+}
+
+#[test]
+fn killed_again_and_again_under_load_nothing_is_lost() {
+    let Some(mut rig) = Rig::new() else { return };
+    let server = rig.server();
+    let mut top = rig.top(&["--pid", &server.pid()]);
+    top.next();
+    let port = server.port;
+    let traffic = thread::spawn(move || load(port, 4, 1500));
+    for _ in 0..3 {
+        top.end(Signal::SIGKILL);
+        top = rig.top(&["--pid", &server.pid()]);
+        top.next();
+    }
+    let made = traffic.join().unwrap();
+    let line = top.until(|line| line["ended"] == made);
+    assert_eq!((&line["started"], &line["in_flight"]), (&made.into(), &0.into()));
+    assert_eq!(
+        (&line["connections"]["total"], &line["connections"]["uncertain"]),
+        (&4.into(), &0.into())
+    );
+}
+
+#[test]
+fn every_polite_end_leaves_nothing() {
+    let Some(mut rig) = Rig::new() else { return };
+    let server = rig.server();
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        let mut top = rig.top(&["--pid", &server.pid()]);
+        top.next();
+        assert_eq!(top.end(signal).code, Some(0));
+        rig.assert_nothing_left();
+    }
+    let ended = rig.sluice(&[
+        "top",
+        "--pid",
+        &server.pid(),
+        "-o",
+        "json",
+        "--count",
+        "5",
+        "--interval",
+        "100ms",
+    ]);
+    assert_eq!((ended.code, ended.json().len()), (Some(0), 5), "{ended:?}");
+    rig.assert_nothing_left();
+}
+
+#[test]
+fn what_is_kept_goes_on_until_cleanup_lists_it() {
+    let Some(mut rig) = Rig::new() else { return };
+    let server = rig.server();
+    let once = [
+        "top",
+        "--pid",
+        &server.pid(),
+        "-o",
+        "json",
+        "--once",
+        "--interval",
+        "100ms",
+    ];
+    let kept = rig.sluice(&[&once[..], &["--keep"]].concat());
+    assert_eq!(kept.code, Some(0), "{kept:?}");
+    assert!(kept.err.contains("sluice cleanup"), "{kept:?}");
+    let made = load(server.port, 2, 20);
+    let seen = rig.sluice(&[&once[..], &["--keep"]].concat());
+    assert_eq!(seen.json()[0]["ended"], made, "{seen:?}");
+    let cleaned = rig.sluice(&["cleanup"]);
+    assert_eq!(cleaned.code, Some(0), "{cleaned:?}");
+    for part in ["links/", "maps/COUNTS", "sock_ops"] {
+        assert!(cleaned.out.contains(part), "{part} in {cleaned:?}");
+    }
+    rig.assert_nothing_left();
+    let again = rig.sluice(&["cleanup"]);
+    assert!(
+        again.code == Some(0) && again.out.contains("nothing of ours"),
+        "{again:?}"
+    );
+}
+
+#[test]
+fn ports_of_others_stay() {
+    let Some(mut rig) = Rig::new() else { return };
+    let (one, other) = (rig.server(), rig.server());
+    let once = ["--once", "--interval", "100ms", "-o", "json"];
+    let kept = rig.sluice(&[&["top", "--keep", "--pid", &one.pid()], &once[..]].concat());
+    assert_eq!(kept.code, Some(0), "{kept:?}");
+    let ended = rig.sluice(&[&["top", "--pid", &other.pid()], &once[..]].concat());
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.err.contains("1 other"), "{ended:?}");
+    let made = load(one.port, 1, 9);
+    let seen = rig.sluice(&[&["top", "--pid", &one.pid()], &once[..]].concat());
+    assert_eq!(seen.json()[0]["ended"], made, "{seen:?}");
+    rig.assert_nothing_left();
+}
+
+#[test]
+fn the_second_is_told_that_the_folder_is_in_use() {
+    let Some(mut rig) = Rig::new() else { return };
+    let server = rig.server();
+    let mut first = rig.top(&["--pid", &server.pid()]);
+    first.next();
+    let second = rig.sluice(&["top", "--pid", &server.pid(), "--once"]);
+    second.assert_fault(5, &["in use", "--pin-dir"]);
+    rig.sluice(&["cleanup"]).assert_fault(5, &["in use"]);
+    // Beside it, with its own folder, it counts the same.
+    let beside = rig.pins.join("beside");
+    let mut other = rig.top(&["--pid", &server.pid(), "--pin-dir", beside.to_str().unwrap()]);
+    other.next();
+    let made = load(server.port, 2, 10);
+    first.until(|line| line["ended"] == made);
+    other.until(|line| line["ended"] == made);
+    assert_eq!(other.end(Signal::SIGTERM).code, Some(0));
+    assert!(!beside.exists());
+    let more = load(server.port, 1, 5);
+    first.until(|line| line["ended"] == made + more);
+}
+
+#[test]
+fn the_end_of_the_cgroup_ends_it() {
+    let Some(mut rig) = Rig::new() else { return };
+    let pod = rig.below("pod");
+    let server = rig.server_in(&pod);
+    let mut top = rig.top(&["--pid", &server.pid()]);
+    top.next();
+    rig.stop(&server);
+    assert!(eventually(|| std::fs::remove_dir(&pod).is_ok()));
+    top.finish().assert_fault(6, &["gone"]);
+    rig.assert_nothing_left();
+}
+
+/// A pseudo-terminal with a program on it.
+pub(crate) struct Terminal {
+    master: File,
+    slave: Option<File>,
+    shown: Arc<Mutex<Vec<u8>>>,
+    child: Option<Child>,
+}
+
+impl Terminal {
+    pub(crate) fn open() -> Self {
+        let size = nix::pty::Winsize {
+            ws_row: 30,
+            ws_col: 100,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        let pair = openpty(&size, None).unwrap();
+        let master = File::from(pair.master);
+        let shown = Arc::new(Mutex::new(Vec::new()));
+        let (mut reader, into) = (master.try_clone().unwrap(), Arc::clone(&shown));
+        // Ends when the last holder of the other end has closed it.
+        thread::spawn(move || {
+            let mut block = [0; 4096];
+            while let Ok(length @ 1..) = reader.read(&mut block) {
+                into.lock().unwrap().extend_from_slice(&block[..length]);
+            }
+        });
+        Self {
+            master,
+            slave: Some(File::from(pair.slave)),
+            shown,
+            child: None,
+        }
+    }
+
+    pub(crate) fn start(&mut self, arguments: &[&str]) {
+        let end = || Stdio::from(self.slave.as_ref().unwrap().try_clone().unwrap());
+        let mut command = Command::new(SLUICE);
+        command
+            .args(arguments)
+            .env("TERM", "xterm")
+            .stdin(end())
+            .stdout(end())
+            .stderr(end());
+        self.child = Some(command.spawn().unwrap());
+    }
+
+    pub(crate) fn press(&mut self, keys: &[u8]) {
+        self.master.write_all(keys).unwrap();
+    }
+
+    pub(crate) fn finish(&mut self) -> Option<i32> {
+        let child = self.child.as_mut().unwrap();
+        assert!(eventually(|| child.try_wait().unwrap().is_some()), "it does not end");
+        let code = child.wait().unwrap().code();
+        self.slave = None;
+        code
+    }
+
+    pub(crate) fn shown(&self) -> String {
+        String::from_utf8_lossy(&self.shown.lock().unwrap()).into_owned()
+    }
+
+    pub(crate) fn has_shown(&self, text: &str) -> bool {
+        self.shown().contains(text)
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
