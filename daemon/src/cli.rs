@@ -43,8 +43,10 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Watch the requests of any HTTP server on this machine, live
+    #[command(long_about = TOP_LONG)]
     Top(Top),
     /// Say what this kernel offers, and how exactly it lets us count
+    #[command(long_about = CHECK_LONG)]
     Check(Check),
     /// Remove everything that is pinned and attached, and list it
     Cleanup(Cleanup),
@@ -105,7 +107,7 @@ One JSON object a line and port (-o json); a value that cannot be known is null:
 
 /// `sluice top`
 #[derive(Debug, Args)]
-#[command(long_about = TOP_LONG, after_help = TOP_EXAMPLES)]
+#[command(after_long_help = TOP_EXAMPLES, after_help = "`sluice top --help` has examples and the fields of -o json")]
 #[command(group(ArgGroup::new("server").required(true).args(["cgroup", "pid", "netns"])))]
 pub(crate) struct Top {
     /// The server's cgroup: a path below the cgroup2 mount, or absolute
@@ -148,7 +150,6 @@ Ends with 0 when counting is possible, 3 when privileges are missing, 4 when som
 
 /// `sluice check`
 #[derive(Debug, Args)]
-#[command(long_about = CHECK_LONG)]
 pub(crate) struct Check {
     /// How to show it; JSON is one object in one line
     #[arg(short, long, default_value = "table", value_name = "FORMAT")]

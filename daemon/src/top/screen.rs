@@ -58,9 +58,10 @@ impl Screen {
     }
 
     pub(crate) fn width(&self) -> usize {
-        match terminal::size() {
-            Ok((width, _)) if self.looks.terminal => usize::from(width).max(20),
-            _ => WIDTH_ELSEWHERE,
+        if self.looks.terminal {
+            size().0.into()
+        } else {
+            WIDTH_ELSEWHERE
         }
     }
 
@@ -73,7 +74,7 @@ impl Screen {
             }
             return out.flush();
         }
-        let height = terminal::size().map_or(24, |(_, height)| height).max(2);
+        let (_, height) = size();
         let shown = lines.len().min(usize::from(height) - 1);
         out.queue(MoveToColumn(0))?;
         if self.drawn > 0 {
@@ -104,6 +105,14 @@ impl Screen {
             Kind::Row => out,
         };
         Ok(())
+    }
+}
+
+/// Columns and lines; a terminal that does not know its size says 0.
+fn size() -> (u16, u16) {
+    match terminal::size() {
+        Ok((width, height)) if width > 0 && height > 0 => (width.max(20), height.max(2)),
+        _ => (80, 24),
     }
 }
 

@@ -56,12 +56,12 @@ const COLUMNS: [Column; 18] = [
     },
     Column {
         heading: "10s",
-        rank: 1,
+        rank: 3,
         cell: |reading| mean(reading, 1),
     },
     Column {
         heading: "60s",
-        rank: 1,
+        rank: 4,
         cell: |reading| mean(reading, 2),
     },
     Column {
@@ -71,12 +71,12 @@ const COLUMNS: [Column; 18] = [
     },
     Column {
         heading: "p50",
-        rank: 1,
+        rank: 2,
         cell: |reading| optional(reading.figures.latency[0], time),
     },
     Column {
         heading: "p90",
-        rank: 2,
+        rank: 5,
         cell: |reading| optional(reading.figures.latency[1], time),
     },
     Column {
@@ -86,17 +86,17 @@ const COLUMNS: [Column; 18] = [
     },
     Column {
         heading: "2xx/s",
-        rank: 3,
+        rank: 6,
         cell: |reading| class(reading, 2),
     },
     Column {
         heading: "3xx/s",
-        rank: 5,
+        rank: 8,
         cell: |reading| class(reading, 3),
     },
     Column {
         heading: "4xx/s",
-        rank: 4,
+        rank: 7,
         cell: |reading| class(reading, 4),
     },
     Column {
@@ -111,22 +111,22 @@ const COLUMNS: [Column; 18] = [
     },
     Column {
         heading: "UNACC",
-        rank: 2,
+        rank: 4,
         cell: |reading| optional(reading.unaccounted, |count| count.to_string()),
     },
     Column {
         heading: "UNCERT",
-        rank: 4,
+        rank: 7,
         cell: |reading| reading.figures.now.uncertain.to_string(),
     },
     Column {
         heading: "IN/s",
-        rank: 6,
+        rank: 9,
         cell: |reading| optional(reading.figures.bytes_per_second.map(|(into, _)| into), bytes),
     },
     Column {
         heading: "OUT/s",
-        rank: 6,
+        rank: 9,
         cell: |reading| optional(reading.figures.bytes_per_second.map(|(_, out)| out), bytes),
     },
 ];
@@ -141,15 +141,12 @@ pub(crate) fn lines(readings: &[Reading], width: usize) -> Vec<Line> {
         .map(|column| (column, readings.iter().map(column.cell).collect()))
         .collect();
     while total(&columns) > width {
-        let Some(worst) = columns
-            .iter()
-            .map(|(column, _)| column.rank)
-            .max()
-            .filter(|rank| *rank > 0)
-        else {
+        let ranks = columns.iter().map(|(column, _)| column.rank).enumerate();
+        // Of equals the last.
+        let Some((worst, _)) = ranks.filter(|(_, rank)| *rank > 0).max_by_key(|(_, rank)| *rank) else {
             break;
         };
-        columns.retain(|(column, _)| column.rank != worst);
+        columns.remove(worst);
     }
     let headings = columns
         .iter()
@@ -197,55 +194,49 @@ fn pad(cell: &str, column: &Column, cells: &[String]) -> String {
 
 fn notes(reading: &Reading) -> Vec<Line> {
     let name = printable(&reading.name);
-    let now = &reading.figures.now;
-    let mut notes = Vec::new();
-    let mut say = |kind, text: String| {
-        notes.push(Line {
-            text: format!("{name}: {text}"),
-            kind,
-        })
+    let warnings = warnings(reading).into_iter().map(|text| (Kind::Warning, text));
+    let all = warnings.chain([(Kind::Note, totals(reading))]);
+    let line = |(kind, text)| Line {
+        text: format!("{name}: {text}"),
+        kind,
     };
-    if !reading.is_there {
-        say(Kind::Warning, "its cgroup is gone".to_owned());
-    } else if reading.is_listening == Some(false) {
-        say(Kind::Warning, "nobody listens there any more".to_owned());
-    }
-    match reading.unaccounted {
-        None => say(
-            Kind::Warning,
-            "connections could not be listed: unaccounted is not known".to_owned(),
-        ),
-        Some(0) => {}
-        Some(count) => say(
-            Kind::Warning,
-            format!("{count} open connections are older than the counting and not in these figures"),
-        ),
-    }
-    if now.not_counted > 0 {
-        say(
-            Kind::Warning,
+    all.map(line).collect()
+}
+
+/// What the figures alone would hide.
+fn warnings(reading: &Reading) -> Vec<String> {
+    let now = &reading.figures.now;
+    let is_exact = reading.tier == "exact";
+    let connections = |count: u64| format!("{count} connection{}", if count == 1 { "" } else { "s" });
+    let told = [
+        (!reading.is_there).then(|| "its cgroup is gone".to_owned()),
+        (reading.is_there && reading.is_listening == Some(false)).then(|| "nobody listens there any more".to_owned()),
+        (!is_exact).then(|| "counted as connections: this kernel cannot read requests".to_owned()),
+        match reading.unaccounted {
+            None => Some("connections could not be listed: unaccounted is not known".to_owned()),
+            Some(0) => None,
+            Some(count) => Some(format!("{} not counted: older than the counting", connections(count))),
+        },
+        (now.not_counted > 0).then(|| {
             format!(
-                "{} connections were not counted: no memory for their state",
-                now.not_counted
-            ),
-        );
-    }
-    if reading.tier != "exact" {
-        say(
-            Kind::Warning,
-            "counted as connections: this kernel cannot read requests".to_owned(),
-        );
-    } else if now.opaque > 0 {
-        say(
-            Kind::Note,
+                "{} not counted: no memory for their state",
+                connections(now.not_counted)
+            )
+        }),
+        (is_exact && now.opaque > 0).then(|| {
             format!(
-                "{} connections counted as connections: not HTTP as we read it (TLS?)",
-                now.opaque
-            ),
-        );
-    }
-    say(Kind::Note, totals(reading));
-    notes
+                "{} counted as connections: not HTTP as we read it (TLS?)",
+                connections(now.opaque)
+            )
+        }),
+        (now.uncertain > 0).then(|| {
+            format!(
+                "{} uncertain: packets were lost on the way to us",
+                connections(now.uncertain)
+            )
+        }),
+    ];
+    told.into_iter().flatten().collect()
 }
 
 fn totals(reading: &Reading) -> String {
@@ -385,7 +376,7 @@ mod tests {
         assert!(
             lines(&[older], 200)
                 .iter()
-                .any(|line| line.kind == Kind::Warning && line.text.contains("3 open"))
+                .any(|line| line.kind == Kind::Warning && line.text.contains("3 connections not counted"))
         );
         let mut unknown = reading("a:80");
         unknown.unaccounted = None;

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What `sluice top` shows is what was asked of the server.
 
-use std::{net::TcpStream, path::Path};
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    path::Path,
+};
 
 use kernel::Netns;
 use nix::sys::signal::Signal;
 
 use crate::{
-    client::{Client, load},
+    client::{Client, h2_load, load},
     rig::{Rig, eventually},
 };
 
@@ -126,6 +130,45 @@ fn a_socket_belongs_to_the_cgroup_that_it_was_made_in() {
 }
 
 #[test]
+fn streams_of_http2_are_requests() {
+    let Some(mut rig) = Rig::new() else { return };
+    let server = rig.server();
+    let mut top = rig.top(&["--pid", &server.pid()]);
+    top.next();
+    let made = h2_load(server.port, 20, "/sleep/700");
+    let line = top.until(|line| line["in_flight"] == 20);
+    assert_eq!(
+        (&line["connections"]["open"], &line["connections"]["http2"]),
+        (&1.into(), &1.into())
+    );
+    made.join().unwrap();
+    let line = top.until(|line| line["ended"] == 20);
+    assert_eq!(
+        (&line["started"], &line["connections"]["uncertain"]),
+        (&20.into(), &0.into())
+    );
+}
+
+#[test]
+fn what_is_not_http_is_counted_as_connections() {
+    let Some(mut rig) = Rig::new() else { return };
+    let cgroup = rig.cgroup.clone();
+    let server = rig.server_by(&cgroup, &format!("exec python3 -u -c '{ECHO}'"));
+    let mut top = rig.top(&["--pid", &server.pid()]);
+    top.next();
+    let mut stream = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
+    // A TLS hello, as far as anybody looks.
+    stream
+        .write_all(&[0x16, 3, 1, 0, 200, 1, 0, 0, 196, 3, 3, 0, 0, 0, 0, 0])
+        .unwrap();
+    stream.read_exact(&mut [0; 16]).unwrap();
+    let line = top.until(|line| line["connections"]["opaque"] == 1);
+    assert_eq!((&line["in_flight"], &line["started"]), (&1.into(), &1.into()), "{line}");
+    drop(stream);
+    top.until(|line| line["in_flight"] == 0 && line["ended"] == 1);
+}
+
+#[test]
 fn without_bpf_loop_connections_are_counted_and_said_to_be() {
     let Some(mut rig) = Rig::new() else { return };
     let server = rig.server();
@@ -190,3 +233,14 @@ fn on_a_terminal_a_key_ends_it_and_the_cursor_comes_back() {
     );
     rig.assert_nothing_left();
 }
+
+const ECHO: &str = r#"
+import socket
+listener = socket.create_server(("127.0.0.1", 0))
+print("x:%d" % listener.getsockname()[1])
+while True:
+    stream, _ = listener.accept()
+    while data := stream.recv(4096):
+        stream.sendall(data)
+    stream.close()
+"#;
