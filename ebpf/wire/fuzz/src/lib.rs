@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the fuzz targets share: the rig of wire's host tests, not a copy of it.
 //!
-//! A target takes bytes apart and calls one function of [`reference`], which panics when a property fails.
+//! The modules are symbolic links to `tests/host`. A target takes bytes apart and calls one function of [`reference`], which panics when a property fails.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -15,17 +15,11 @@
     reason = "the tests use more of the rig than the targets"
 )]
 
-#[path = "../../tests/host/live.rs"]
 mod live;
-#[path = "../../tests/host/machine.rs"]
 mod machine;
-#[path = "../../tests/host/network.rs"]
 mod network;
-#[path = "../../tests/host/oracle.rs"]
 mod oracle;
-#[path = "../../tests/host/pipe.rs"]
 mod pipe;
-#[path = "../../tests/host/reference.rs"]
 pub mod reference;
 
 /// Takes a length byte and as many bytes off the front.

@@ -43,6 +43,11 @@ impl Live {
         self.compare();
     }
 
+    /// Probes are answered by hyper and not counted.
+    fn is_comparable(&self) -> bool {
+        !self.connection.is_uncertain() && !self.connection.has(Note::Probe)
+    }
+
     /// Requests in flight are those hyper reads the body of; all others it has answered.
     fn compare(&self) {
         let Understood {
@@ -58,7 +63,7 @@ impl Live {
         } else {
             (methods.len() - bodies - broken).max(opaque)
         };
-        if !self.connection.is_uncertain() {
+        if self.is_comparable() {
             assert_eq!(
                 self.connection.in_flight(),
                 open as u64,
@@ -83,7 +88,7 @@ pub fn check(bytes: &[u8], cut: Cut) -> (usize, bool) {
     let finished = live.finished;
     live.connection.assert_closed();
     let started = live.connection.host.started;
-    if !live.connection.is_uncertain() {
+    if live.is_comparable() {
         // What hyper refuses, and what comes behind it, ends with the connection and without a call.
         let over = finished || live.connection.has(Note::Opaque);
         assert!(

@@ -48,11 +48,19 @@ fn told(connection: &Connection) -> Vec<Event> {
     events.copied().collect()
 }
 
+/// A framing field too long to be kept whole is flagged when a segment ends inside it.
+fn has_long_framing(bytes: &[u8]) -> bool {
+    let framing = |line: &[u8]| line.len() > 64 && matches!(line[0] | 0x20, b'c' | b't');
+    bytes.split(|byte| *byte == b'\n').any(framing)
+}
+
 /// Any segmentation tells the same events as one segment, unless the connection is flagged.
 pub fn segmentation(client: &[u8], server: &[u8], cuts: &[u8]) {
     let mut whole = give(client, server, &[]);
     let mut cut = give(client, server, cuts);
-    if !whole.is_uncertain() || !cut.is_uncertain() {
+    let both = whole.is_uncertain() && cut.is_uncertain();
+    let one = whole.is_uncertain() || cut.is_uncertain();
+    if !both && !(one && (has_long_framing(client) || has_long_framing(server))) {
         assert_eq!(
             told(&whole),
             told(&cut),
