@@ -30,7 +30,11 @@ impl Account {
     pub fn of(pod: u32) -> Option<Self> {
         let counts = COUNTS.get_ptr_mut(pod)?;
         let shared = SHARED.get_ptr_mut(pod)?;
-        Some(Self { counts, shared, pod: u64::from(pod) })
+        Some(Self {
+            counts,
+            shared,
+            pod: u64::from(pod),
+        })
     }
 
     #[inline(always)]
@@ -53,7 +57,10 @@ impl Account {
             add(unsafe { field!(self, latency).cast::<u64>().add(bucket as usize) }, 1);
         } else {
             // SAFETY: as above.
-            add(unsafe { field!(self, latency).cast::<u64>().add(LATENCY_BUCKETS - 1) }, 1);
+            add(
+                unsafe { field!(self, latency).cast::<u64>().add(LATENCY_BUCKETS - 1) },
+                1,
+            );
         }
     }
 
@@ -148,14 +155,26 @@ fn core_event<const START: bool>(counts: *mut PodCounts, count: u64, time: u64) 
 fn shared_start(shared: *mut PodShared, pod: u32, time: u64) {
     // SAFETY: a map value.
     let (in_flight, maximum, threshold, revision) = unsafe {
-        (&raw mut (*shared).in_flight, &raw mut (*shared).maximum, (*shared).threshold, (*shared).revision)
+        (
+            &raw mut (*shared).in_flight,
+            &raw mut (*shared).maximum,
+            (*shared).threshold,
+            (*shared).revision,
+        )
     };
     rise(in_flight, maximum, threshold, EVENT_POD_BURST, pod, time);
     if revision != 0 {
-        let Some(shared) = REVISIONS.get_ptr_mut(revision) else { return };
+        let Some(shared) = REVISIONS.get_ptr_mut(revision) else {
+            return;
+        };
         // SAFETY: a map value.
-        let (in_flight, maximum, threshold) =
-            unsafe { (&raw mut (*shared).in_flight, &raw mut (*shared).maximum, (*shared).threshold) };
+        let (in_flight, maximum, threshold) = unsafe {
+            (
+                &raw mut (*shared).in_flight,
+                &raw mut (*shared).maximum,
+                (*shared).threshold,
+            )
+        };
         rise(in_flight, maximum, threshold, EVENT_REVISION_BURST, revision, time);
     }
 }
@@ -174,7 +193,13 @@ fn rise(in_flight: *mut u64, maximum: *mut u64, threshold: u64, kind: u32, index
         }
     }
     if threshold != 0 && value == threshold {
-        raise(&Event { kind, index, value, time, ..Event::default() });
+        raise(&Event {
+            kind,
+            index,
+            value,
+            time,
+            ..Event::default()
+        });
     }
 }
 
@@ -184,7 +209,9 @@ fn shared_end(shared: *mut PodShared, count: u64) {
     let (in_flight, revision) = unsafe { (&raw mut (*shared).in_flight, (*shared).revision) };
     add(in_flight, count.wrapping_neg());
     if revision != 0 {
-        let Some(shared) = REVISIONS.get_ptr_mut(revision) else { return };
+        let Some(shared) = REVISIONS.get_ptr_mut(revision) else {
+            return;
+        };
         // SAFETY: a map value.
         add(unsafe { &raw mut (*shared).in_flight }, count.wrapping_neg());
     }

@@ -27,12 +27,13 @@ pub struct Streams {
     pub times: [u64; SLOTS as usize],
 }
 
-/// Segments kept.
+/// Segments a stash keeps.
 pub const KEPT: usize = 16;
 /// Most bytes of one.
 pub const KEPT_BYTES: usize = wire::LARGEST_KEPT as usize;
-/// Bytes of all: an initial window of ten Ethernet segments. All storage of a socket stays below 20 KiB, optmem_max
-/// before Linux 6.7.
+/// Stashes of a connection.
+pub const STASHES: u32 = 4;
+/// Bytes of a stash: an initial window of ten Ethernet segments. Before Linux 6.7 optmem_max (20 KiB) leaves room for one.
 pub const KEPT_ROOM: usize = 15_360;
 
 /// A segment that came too early.

@@ -3,7 +3,7 @@
 
 use core::ptr::null_mut;
 
-use aya_ebpf::bindings::{BPF_SK_STORAGE_GET_F_CREATE, __sk_buff, bpf_sock};
+use aya_ebpf::bindings::{__sk_buff, BPF_SK_STORAGE_GET_F_CREATE, bpf_sock};
 use aya_ebpf::cty::c_void;
 use aya_ebpf::helpers::generated::{
     bpf_loop, bpf_probe_read_kernel, bpf_sk_fullsock, bpf_sk_storage_get, bpf_skb_load_bytes, bpf_tcp_sock,
@@ -12,8 +12,8 @@ use wire::{BUFFER, Bytes, Note, Repeat, SLOTS, SPAN, Side, Slots, Tally, Turn, W
 
 use crate::account::{self, Account};
 use crate::atomic;
-use crate::connection::{Connection, HANDSHAKE_BYTES, KEPT, KEPT_BYTES, KEPT_ROOM, Kept, Stash, Streams};
-use crate::maps::{CONNECTIONS, HANDSHAKE, STASH, STREAMS};
+use crate::connection::{Connection, HANDSHAKE_BYTES, KEPT, KEPT_BYTES, KEPT_ROOM, Kept, STASHES, Stash, Streams};
+use crate::maps::{CONNECTIONS, HANDSHAKE, STASH, STASH_2, STASH_3, STASH_4, STREAMS};
 use crate::packet;
 
 /// TCP_LISTEN (include/net/tcp_states.h).
@@ -63,7 +63,9 @@ pub fn ingress(skb: *mut __sk_buff) {
     }
     // SAFETY: a map value; the claim makes this CPU its only user.
     let side = unsafe { &raw mut (*connection).request };
-    let Some(mut around) = Surroundings::<PACKET>::of(skb, sk, connection, side) else { return };
+    let Some(mut around) = Surroundings::<PACKET>::of(skb, sk, connection, side) else {
+        return;
+    };
     around.account.bytes_in(length);
     // SAFETY: as above.
     wire::request(&mut around, unsafe { &mut *side }, packet.segment);
@@ -84,7 +86,9 @@ pub fn egress(skb: *mut __sk_buff) {
     }
     // SAFETY: a map value; segments are sent under the socket's lock.
     let side = unsafe { &raw mut (*connection).response };
-    let Some(mut around) = Surroundings::<PACKET>::of(skb, sk, connection, side) else { return };
+    let Some(mut around) = Surroundings::<PACKET>::of(skb, sk, connection, side) else {
+        return;
+    };
     around.account.bytes_out(length);
     // SAFETY: as above.
     wire::response(&mut around, unsafe { &mut *side }, packet.segment, packet.fin());
@@ -112,7 +116,9 @@ fn keep_handshake(skb: *mut __sk_buff, sk: *mut bpf_sock, packet: &packet::Packe
         return;
     }
     let Some(kept) = HANDSHAKE.get_ptr_mut(0) else { return };
-    let Some(count) = size(packet.length(), HANDSHAKE_BYTES as u32) else { return };
+    let Some(count) = size(packet.length(), HANDSHAKE_BYTES as u32) else {
+        return;
+    };
     // SAFETY: a map value of this CPU; packets of one CPU are filtered one after another.
     unsafe {
         (*kept).length = 0;
@@ -136,8 +142,14 @@ pub fn replay_handshake(sk: *mut bpf_sock, connection: *mut Connection, port: u3
         }
         (*kept).length = 0;
         let side = &raw mut (*connection).request;
-        let Some(mut around) = Surroundings::<KEPT_HANDSHAKE>::of(null_mut(), sk, connection, side) else { return };
-        let segment = wire::Segment { seq: (*kept).seq, at: 0, end: length };
+        let Some(mut around) = Surroundings::<KEPT_HANDSHAKE>::of(null_mut(), sk, connection, side) else {
+            return;
+        };
+        let segment = wire::Segment {
+            seq: (*kept).seq,
+            at: 0,
+            end: length,
+        };
         if segment.seq != (*connection).words[words::CLAIM] as u32 {
             return;
         }
@@ -151,7 +163,9 @@ pub fn replay_handshake(sk: *mut bpf_sock, connection: *mut Connection, port: u3
 pub fn close(connection: *mut Connection) {
     // SAFETY: a map value.
     let side = unsafe { &raw mut (*connection).response };
-    let Some(mut around) = Surroundings::<NOTHING>::of(null_mut(), null_mut(), connection, side) else { return };
+    let Some(mut around) = Surroundings::<NOTHING>::of(null_mut(), null_mut(), connection, side) else {
+        return;
+    };
     // SAFETY: as above.
     wire::close_connection(&mut around, unsafe { &mut *side });
     around.account.closed();
@@ -162,7 +176,9 @@ pub fn close(connection: *mut Connection) {
 pub fn count_connection(connection: *mut Connection) {
     // SAFETY: a map value nobody else uses yet.
     let side = unsafe { &raw mut (*connection).request };
-    let Some(mut around) = Surroundings::<NOTHING>::of(null_mut(), null_mut(), connection, side) else { return };
+    let Some(mut around) = Surroundings::<NOTHING>::of(null_mut(), null_mut(), connection, side) else {
+        return;
+    };
     // SAFETY: as above.
     wire::count_connection(&mut around, unsafe { &mut *side });
 }
@@ -187,13 +203,24 @@ impl<const FROM: u8> Surroundings<FROM> {
     fn of(skb: *mut __sk_buff, sk: *mut bpf_sock, connection: *mut Connection, side: *mut Side) -> Option<Self> {
         // SAFETY: a map value.
         let account = Account::of(unsafe { (*connection).pod })?;
-        Some(Self { skb, sk, connection, side, account, streams: null_mut() })
+        Some(Self {
+            skb,
+            sk,
+            connection,
+            side,
+            account,
+            streams: null_mut(),
+        })
     }
 
     #[inline(always)]
     fn word(&self, w: usize) -> *mut u64 {
         // SAFETY: a map value; indices are constants or masked below the array's length.
-        unsafe { (&raw mut (*self.connection).words).cast::<u64>().add(w & (words::COUNT - 1)) }
+        unsafe {
+            (&raw mut (*self.connection).words)
+                .cast::<u64>()
+                .add(w & (words::COUNT - 1))
+        }
     }
 
     #[inline(always)]
@@ -224,7 +251,11 @@ impl<const FROM: u8> Words for Surroundings<FROM> {
     fn or(&self, w: usize, bits: u64) -> u64 {
         let word = self.word(w);
         let before = atomic::load(word);
-        if before & bits == bits { before } else { atomic::or(word, bits) }
+        if before & bits == bits {
+            before
+        } else {
+            atomic::or(word, bits)
+        }
     }
     #[inline(always)]
     fn unknown(&self, number: u32) -> u32 {
@@ -259,7 +290,11 @@ impl<const FROM: u8> Slots for Surroundings<FROM> {
     }
     #[inline(always)]
     fn slot(&self, i: u32) -> u64 {
-        if self.streams.is_null() { 0 } else { atomic::load(self.slot_word(i)) }
+        if self.streams.is_null() {
+            0
+        } else {
+            atomic::load(self.slot_word(i))
+        }
     }
     #[inline(always)]
     fn change_slot(&self, i: u32, old: u64, new: u64) -> bool {
@@ -271,7 +306,11 @@ impl<const FROM: u8> Slots for Surroundings<FROM> {
             return 0;
         }
         // SAFETY: a map value; masked.
-        atomic::load(unsafe { (&raw const (*self.streams).times).cast::<u64>().add((i % SLOTS) as usize) })
+        atomic::load(unsafe {
+            (&raw const (*self.streams).times)
+                .cast::<u64>()
+                .add((i % SLOTS) as usize)
+        })
     }
     #[inline(always)]
     fn set_slot_time(&self, i: u32, time: u64) {
@@ -279,7 +318,10 @@ impl<const FROM: u8> Slots for Surroundings<FROM> {
             return;
         }
         // SAFETY: a map value; masked.
-        atomic::store(unsafe { (&raw mut (*self.streams).times).cast::<u64>().add((i % SLOTS) as usize) }, time);
+        atomic::store(
+            unsafe { (&raw mut (*self.streams).times).cast::<u64>().add((i % SLOTS) as usize) },
+            time,
+        );
     }
 }
 
@@ -330,7 +372,9 @@ impl<const FROM: u8> Bytes for Surroundings<FROM> {
         unsafe {
             let into = buffer.as_mut_ptr().add(to as usize).cast::<c_void>();
             if FROM == KEPT_HANDSHAKE {
-                let Some(handshake) = HANDSHAKE.get_ptr(0) else { return false };
+                let Some(handshake) = HANDSHAKE.get_ptr(0) else {
+                    return false;
+                };
                 let at = visible(at) as usize;
                 if at > HANDSHAKE_BYTES {
                     return false;
@@ -338,8 +382,9 @@ impl<const FROM: u8> Bytes for Surroundings<FROM> {
                 let from = (&raw const (*handshake).bytes).cast::<u8>().add(at);
                 return bpf_probe_read_kernel(into, count, from.cast()) == 0;
             }
-            if (*self.side).reading_kept != 0 {
-                let stash = storage(&STASH, self.sk, 0);
+            let kept = (*self.side).reading_kept;
+            if kept != 0 {
+                let stash = stash(self.sk, kept - 1, 0);
                 let at = visible(at) as usize;
                 if stash.is_null() || at > KEPT_ROOM {
                     return false;
@@ -368,12 +413,19 @@ impl<const FROM: u8> Bytes for Surroundings<FROM> {
         if FROM != PACKET {
             return false;
         }
-        let stash = storage(&STASH, self.sk, u64::from(BPF_SK_STORAGE_GET_F_CREATE));
-        if stash.is_null() {
-            self.account.storage_failed();
-            return false;
+        let mut which = 0;
+        while which < STASHES {
+            let stash = stash(self.sk, which, u64::from(BPF_SK_STORAGE_GET_F_CREATE));
+            which += 1;
+            if stash.is_null() {
+                self.account.storage_failed();
+                return false;
+            }
+            if keep(self.skb, stash, seq, at, count) {
+                return true;
+            }
         }
-        keep(self.skb, stash, seq, at, count)
+        false
     }
 
     #[inline(always)]
@@ -381,32 +433,53 @@ impl<const FROM: u8> Bytes for Surroundings<FROM> {
         if FROM != PACKET {
             return None;
         }
-        let stash = storage(&STASH, self.sk, 0);
-        if stash.is_null() {
-            return None;
-        }
-        // SAFETY: map values; the claim is held.
-        unsafe {
-            if (*stash).count == 0 {
+        let mut which = 0;
+        while which < STASHES {
+            let stash = stash(self.sk, which, 0);
+            which += 1;
+            if stash.is_null() {
                 return None;
             }
-            let mut search = Search { stash, side: self.side, seq };
-            (*self.side).slot = 0;
-            (*self.side).found = 0;
-            (*self.side).live = 0;
-            Self::repeat(KEPT as u32 + 1, &mut search);
-            if (*self.side).live == 0 {
-                // The bytes found are read before anything else is kept.
-                (*stash).count = 0;
-                (*stash).used = 0;
+            let found = continuation(stash, self.side, seq);
+            if found != 0 {
+                // SAFETY: a map value; the claim is held.
+                unsafe { (*self.side).reading_kept = which };
+                return Some((found as u32, (found >> 32) as u32));
             }
-            let found = (*self.side).found;
-            if found == 0 {
-                return None;
-            }
-            (*self.side).reading_kept = 1;
-            Some((found as u32, (found >> 32) as u32))
         }
+        None
+    }
+}
+
+/// One of a connection's stashes; null when it is not there, or cannot be made.
+#[inline(always)]
+fn stash(sk: *mut bpf_sock, which: u32, flags: u64) -> *mut Stash {
+    match which {
+        0 => storage(&STASH, sk, flags),
+        1 => storage(&STASH_2, sk, flags),
+        2 => storage(&STASH_3, sk, flags),
+        _ => storage(&STASH_4, sk, flags),
+    }
+}
+
+/// Where a kept segment that continues `seq` stands in the stash: `at | end << 32`, 0 = none.
+#[inline(never)]
+fn continuation(stash: *mut Stash, side: *mut Side, seq: u32) -> u64 {
+    // SAFETY: map values; the claim is held.
+    unsafe {
+        if (*stash).count == 0 {
+            return 0;
+        }
+        (*side).slot = 0;
+        (*side).found = 0;
+        (*side).live = 0;
+        Surroundings::<PACKET>::repeat(KEPT as u32 + 1, &mut Search { stash, side, seq });
+        if (*side).live == 0 {
+            // The bytes found are read before anything else is kept.
+            (*stash).count = 0;
+            (*stash).used = 0;
+        }
+        (*side).found
     }
 }
 
@@ -452,7 +525,9 @@ impl Turn for Search {
 /// Copies a segment into the stash.
 #[inline(never)]
 fn keep(skb: *mut __sk_buff, stash: *mut Stash, seq: u32, at: u32, count: u32) -> bool {
-    let Some(count) = size(count, KEPT_BYTES as u32) else { return false };
+    let Some(count) = size(count, KEPT_BYTES as u32) else {
+        return false;
+    };
     // SAFETY: a map value under the claim; used + count ≤ KEPT_ROOM is checked in two parts that the verifier can add.
     unsafe {
         let used = visible((*stash).used);
@@ -464,9 +539,22 @@ fn keep(skb: *mut __sk_buff, stash: *mut Stash, seq: u32, at: u32, count: u32) -
         if bpf_skb_load_bytes(skb.cast(), at, into.cast(), count) != 0 {
             return false;
         }
-        let kept = (&raw mut (*stash).kept).cast::<Kept>().add(entry as usize);
-        kept.write(Kept { seq, at: used as u16, length: count as u16 });
         (*stash).used = used + count;
+        if entry != 0 {
+            // Small segments one after another take one entry.
+            let last = (&raw mut (*stash).kept).cast::<Kept>().add((entry - 1) as usize);
+            let length = u32::from((*last).length);
+            if length != 0 && (*last).seq.wrapping_add(length) == seq && u32::from((*last).at) + length == used {
+                (*last).length = (length + count) as u16;
+                return true;
+            }
+        }
+        let kept = (&raw mut (*stash).kept).cast::<Kept>().add(entry as usize);
+        kept.write(Kept {
+            seq,
+            at: used as u16,
+            length: count as u16,
+        });
         (*stash).count = entry + 1;
     }
     true

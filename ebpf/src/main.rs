@@ -9,7 +9,11 @@
 #![no_std]
 #![no_main]
 #![feature(core_intrinsics, asm_experimental_arch)]
-#![allow(internal_features, unsafe_code, reason = "kernel programs: raw helpers, atomics and map values")]
+#![allow(
+    internal_features,
+    unsafe_code,
+    reason = "kernel programs: raw helpers, atomics and map values"
+)]
 
 mod account;
 mod atomic;

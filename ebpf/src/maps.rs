@@ -2,7 +2,8 @@
 //! The maps; their names stand in [`abi::names`], their sizes are set by the loader.
 
 use abi::{
-    Backend, BackendKey, Config, Origin, PeerKey, PodCounts, PodKey, PodShared, PodSlot, Redirects, RevisionShared, TargetKey,
+    Backend, BackendKey, Config, Origin, PeerKey, PodCounts, PodKey, PodShared, PodSlot, Redirects, RevisionShared,
+    TargetKey,
 };
 use aya_ebpf::btf_maps::SkStorage;
 use aya_ebpf::macros::{btf_map, map};
@@ -19,6 +20,12 @@ pub static CONNECTIONS: SkStorage<Connection> = SkStorage::new();
 pub static STREAMS: SkStorage<Streams> = SkStorage::new();
 #[btf_map]
 pub static STASH: SkStorage<Stash> = SkStorage::new();
+#[btf_map]
+pub static STASH_2: SkStorage<Stash> = SkStorage::new();
+#[btf_map]
+pub static STASH_3: SkStorage<Stash> = SkStorage::new();
+#[btf_map]
+pub static STASH_4: SkStorage<Stash> = SkStorage::new();
 #[btf_map]
 pub static ORIGINS: SkStorage<Origin> = SkStorage::new();
 

@@ -7,8 +7,8 @@
 use core::ptr::null_mut;
 
 use abi::{
-    BACKEND_REMOTE, Backend, BackendKey, Config, MODE_BUFFERED, MODE_DIRECT, ORIGIN_PROBE, ORIGIN_REDIRECTED, Origin, Redirects,
-    Switch, TargetKey, V4_MAPPED,
+    BACKEND_REMOTE, Backend, BackendKey, Config, MODE_BUFFERED, MODE_DIRECT, ORIGIN_PROBE, ORIGIN_REDIRECTED, Origin,
+    Redirects, Switch, TargetKey, V4_MAPPED,
 };
 use aya_ebpf::bindings::{BPF_SK_STORAGE_GET_F_CREATE, bpf_sock_addr};
 use aya_ebpf::helpers::generated::{bpf_get_current_cgroup_id, bpf_get_prandom_u32, bpf_sk_storage_get};
@@ -47,12 +47,19 @@ pub fn connect6(ctx: *mut bpf_sock_addr) {
     // SAFETY: context fields, each read by itself.
     let asked = unsafe {
         TargetKey {
-            addr: [(*ctx).user_ip6[0], (*ctx).user_ip6[1], (*ctx).user_ip6[2], (*ctx).user_ip6[3]],
+            addr: [
+                (*ctx).user_ip6[0],
+                (*ctx).user_ip6[1],
+                (*ctx).user_ip6[2],
+                (*ctx).user_ip6[3],
+            ],
             port: port((*ctx).user_port),
             _pad: 0,
         }
     };
-    let Some(to) = decide(ctx, asked, is_ipv4(&asked)) else { return };
+    let Some(to) = decide(ctx, asked, is_ipv4(&asked)) else {
+        return;
+    };
     // SAFETY: as above.
     unsafe {
         (*ctx).user_ip6[0] = to.addr[0];
@@ -69,7 +76,9 @@ pub fn getpeername4(ctx: *mut bpf_sock_addr) {
     let Some(origin) = origin(ctx) else { return };
     // SAFETY: a map value and context fields.
     unsafe {
-        if (*origin).flags & ORIGIN_REDIRECTED == 0 || ipv4((*ctx).user_ip4, port((*ctx).user_port)) != (*origin).sent_to {
+        if (*origin).flags & ORIGIN_REDIRECTED == 0
+            || ipv4((*ctx).user_ip4, port((*ctx).user_port)) != (*origin).sent_to
+        {
             return;
         }
         (*ctx).user_ip4 = (*origin).target.addr[3];
@@ -115,7 +124,11 @@ const fn port(network: u32) -> u16 {
 
 #[inline(always)]
 const fn ipv4(address: u32, port: u16) -> TargetKey {
-    TargetKey { addr: [0, 0, V4_MAPPED, address], port, _pad: 0 }
+    TargetKey {
+        addr: [0, 0, V4_MAPPED, address],
+        port,
+        _pad: 0,
+    }
 }
 
 #[inline(always)]
@@ -157,7 +170,15 @@ fn decide(ctx: *mut bpf_sock_addr, asked: TargetKey, ipv4: bool) -> Option<Targe
     // SAFETY: a map value.
     let (probe_cgroup, exempt_cgroup) = unsafe { ((*config).probe_cgroup, (*config).exempt_cgroup) };
     if probe_cgroup != 0 && cgroup == probe_cgroup {
-        remember(ctx, Origin { target: asked, flags: ORIGIN_PROBE, sent_to: asked, _pad: 0 });
+        remember(
+            ctx,
+            Origin {
+                target: asked,
+                flags: ORIGIN_PROBE,
+                sent_to: asked,
+                _pad: 0,
+            },
+        );
         return None;
     }
     let target = TARGETS.get_ptr(&asked)?;
@@ -168,7 +189,15 @@ fn decide(ctx: *mut bpf_sock_addr, asked: TargetKey, ipv4: bool) -> Option<Targe
     let target = unsafe { *target };
     let to = resolve(config, target, ipv4)?;
     // A socket without its origin could not be told apart by the gateway; getpeername would show the pod.
-    remember(ctx, Origin { target: asked, flags: ORIGIN_REDIRECTED, sent_to: to, _pad: 0 });
+    remember(
+        ctx,
+        Origin {
+            target: asked,
+            flags: ORIGIN_REDIRECTED,
+            sent_to: to,
+            _pad: 0,
+        },
+    );
     Some(to)
 }
 
@@ -287,10 +316,18 @@ fn pick(target: u32, generation: u32, count: u32) -> Option<(*const Backend, u64
     while step < 4 && step < count {
         let index = (start + step) % count;
         step += 1;
-        let key = BackendKey { target, generation, index };
-        let Some(backend) = BACKENDS.get_ptr(&key) else { continue };
+        let key = BackendKey {
+            target,
+            generation,
+            index,
+        };
+        let Some(backend) = BACKENDS.get_ptr(&key) else {
+            continue;
+        };
         // SAFETY: a map value.
-        let Some(shared) = SHARED.get_ptr(unsafe { (*backend).pod }) else { continue };
+        let Some(shared) = SHARED.get_ptr(unsafe { (*backend).pod }) else {
+            continue;
+        };
         // SAFETY: a map value.
         let (draining, in_flight, assigned) = unsafe { ((*shared).draining, (*shared).in_flight, (*shared).assigned) };
         if draining == 0 {

@@ -6,8 +6,8 @@ use core::ptr::null_mut;
 
 use abi::{EVENT_LISTEN, Event, ORIGIN_PROBE, POD_CONNECTIONS_ONLY, PeerKey, PodKey, PodSlot, TargetKey, V4_MAPPED};
 use aya_ebpf::bindings::{
-    BPF_SK_STORAGE_GET_F_CREATE, BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB, BPF_SOCK_OPS_STATE_CB, BPF_SOCK_OPS_STATE_CB_FLAG,
-    BPF_SOCK_OPS_TCP_CONNECT_CB, BPF_SOCK_OPS_TCP_LISTEN_CB, bpf_sock, bpf_sock_ops,
+    BPF_SK_STORAGE_GET_F_CREATE, BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB, BPF_SOCK_OPS_STATE_CB,
+    BPF_SOCK_OPS_STATE_CB_FLAG, BPF_SOCK_OPS_TCP_CONNECT_CB, BPF_SOCK_OPS_TCP_LISTEN_CB, bpf_sock, bpf_sock_ops,
 };
 use aya_ebpf::helpers::generated::{bpf_get_netns_cookie, bpf_sk_storage_get, bpf_sock_ops_cb_flags_set};
 use wire::words;
@@ -93,7 +93,10 @@ macro_rules! field {
 fn local(ops: *mut bpf_sock_ops) -> TargetKey {
     // SAFETY: context fields, each read by itself; local_port is in host order.
     unsafe {
-        let mut key = TargetKey { port: field!(ops, local_port) as u16, ..TargetKey::default() };
+        let mut key = TargetKey {
+            port: field!(ops, local_port) as u16,
+            ..TargetKey::default()
+        };
         if field!(ops, family) == AF_INET {
             key.addr[2] = V4_MAPPED;
             key.addr[3] = field!(ops, local_ip4);
@@ -112,7 +115,10 @@ fn local(ops: *mut bpf_sock_ops) -> TargetKey {
 fn remote(ops: *mut bpf_sock_ops) -> TargetKey {
     // SAFETY: context fields; remote_port is in network order, in the upper half.
     unsafe {
-        let mut key = TargetKey { port: u32::from_be(field!(ops, remote_port)) as u16, ..TargetKey::default() };
+        let mut key = TargetKey {
+            port: u32::from_be(field!(ops, remote_port)) as u16,
+            ..TargetKey::default()
+        };
         if field!(ops, family) == AF_INET {
             key.addr[2] = V4_MAPPED;
             key.addr[3] = field!(ops, remote_ip4);
@@ -136,14 +142,21 @@ fn by_netns() -> bool {
 #[inline(always)]
 fn netns(ops: *mut bpf_sock_ops) -> u64 {
     // SAFETY: the context.
-    if by_netns() { unsafe { bpf_get_netns_cookie(ops.cast()) } } else { 0 }
+    if by_netns() {
+        unsafe { bpf_get_netns_cookie(ops.cast()) }
+    } else {
+        0
+    }
 }
 
 /// The pod that owns the local end.
 #[inline(always)]
 fn pod(ops: *mut bpf_sock_ops) -> Option<PodSlot> {
     let local = local(ops);
-    let mut key = PodKey { port: local.port, ..PodKey::default() };
+    let mut key = PodKey {
+        port: local.port,
+        ..PodKey::default()
+    };
     if by_netns() {
         key.netns = netns(ops);
     } else {
@@ -158,7 +171,9 @@ fn pod(ops: *mut bpf_sock_ops) -> Option<PodSlot> {
 fn established<const EXACT: bool>(ops: *mut bpf_sock_ops) {
     let Some(slot) = pod(ops) else { return };
     // Another generation of the programs takes new connections.
-    let Some(generation) = GENERATION.get_ptr(0) else { return };
+    let Some(generation) = GENERATION.get_ptr(0) else {
+        return;
+    };
     // SAFETY: a map value.
     if unsafe { core::ptr::read_volatile(generation) } != abi::ABI {
         return;
@@ -193,8 +208,13 @@ fn established<const EXACT: bool>(ops: *mut bpf_sock_ops) {
 /// Whether the other end is a socket of kubelet's cgroup on this machine.
 #[inline(always)]
 fn is_probe(ops: *mut bpf_sock_ops) -> bool {
-    let key = PeerKey { client: remote(ops), server: local(ops) };
-    let Some(origin) = PEERS.get_ptr(&key) else { return false };
+    let key = PeerKey {
+        client: remote(ops),
+        server: local(ops),
+    };
+    let Some(origin) = PEERS.get_ptr(&key) else {
+        return false;
+    };
     // SAFETY: a map value.
     unsafe { (*origin).flags & ORIGIN_PROBE != 0 }
 }
@@ -208,7 +228,10 @@ fn connecting(ops: *mut bpf_sock_ops) {
     if origin.is_null() {
         return;
     }
-    let key = PeerKey { client: local(ops), server: remote(ops) };
+    let key = PeerKey {
+        client: local(ops),
+        server: remote(ops),
+    };
     // SAFETY: a map value.
     let origin = unsafe { *origin.cast::<abi::Origin>() };
     if PEERS.insert(&key, &origin, 0).is_err()

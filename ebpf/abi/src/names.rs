@@ -5,8 +5,14 @@
 pub const CONNECTIONS: &str = "CONNECTIONS";
 /// sk_storage: the streams of an HTTP/2 connection, private to the kernel side.
 pub const STREAMS: &str = "STREAMS";
-/// sk_storage: segments that arrived out of order, private to the kernel side.
+/// sk_storage: segments that arrived out of order, private to the kernel side; one after another is made as needed.
 pub const STASH: &str = "STASH";
+/// The second.
+pub const STASH_2: &str = "STASH_2";
+/// The third.
+pub const STASH_3: &str = "STASH_3";
+/// The fourth.
+pub const STASH_4: &str = "STASH_4";
 /// Per-CPU array, index = pod: [`crate::PodCounts`].
 pub const COUNTS: &str = "COUNTS";
 /// Array, index = pod: [`crate::PodShared`].
@@ -42,8 +48,26 @@ pub const HANDSHAKE: &str = "HANDSHAKE";
 /// Every map that userspace pins, in the order of loading. Storage maps are pinned too: the new programs of a swap
 /// must find the state of the old ones.
 pub const PINNED: &[&str] = &[
-    CONNECTIONS, STREAMS, STASH, COUNTS, SHARED, REVISIONS, PODS, CONFIG, HEARTBEAT, EVENTS, TARGETS, SWITCHES, BACKENDS,
-    ORIGINS, PEERS, REDIRECTS, HANDSHAKE,
+    CONNECTIONS,
+    STREAMS,
+    STASH,
+    STASH_2,
+    STASH_3,
+    STASH_4,
+    COUNTS,
+    SHARED,
+    REVISIONS,
+    PODS,
+    CONFIG,
+    HEARTBEAT,
+    EVENTS,
+    TARGETS,
+    SWITCHES,
+    BACKENDS,
+    ORIGINS,
+    PEERS,
+    REDIRECTS,
+    HANDSHAKE,
 ];
 
 /// cgroup_skb ingress: requests.
