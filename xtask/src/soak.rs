@@ -127,7 +127,7 @@ fn fuzz_for(time: Duration) -> Result<Tally> {
 }
 
 fn other_kernels() -> Result<Tally> {
-    match kernels::run(None)? {
+    match kernels::run(kernels::Choice::default())? {
         Outcome::Ran(tally) => Ok(tally),
         Outcome::Skipped(why) => bail!("must not be skipped: {why}"),
     }

@@ -26,6 +26,9 @@ pub(crate) struct Options {
     /// Only the network cases with this in their name, with all they say (netns, kernels)
     #[arg(long, value_name = "NAME")]
     case: Option<String>,
+    /// Write what the verifier of other kernels says into docs/kernels.md (kernels)
+    #[arg(long)]
+    record: bool,
     /// What cannot run here fails
     #[arg(long)]
     require: bool,
@@ -36,6 +39,7 @@ pub(crate) fn run(options: &Options, ci: bool) -> Result<()> {
     let manner = Manner {
         strict: ci || options.require,
         case: options.case.clone(),
+        record: options.record,
     };
     let rows: Vec<_> = options
         .chosen()

@@ -33,6 +33,8 @@ echo "guest: kernel $(uname -r)"
 export CI=true HOME=/root
 /suite/sluice check
 echo "guest: check ended with $?"
+/suite/kernel-probe
+echo "guest: probe ended with $?"
 cd "@FOLDER@"
 [ -n "@DEBUG@" ] && export SLUICE_DEBUG=1
 /suite/netns @ARGUMENTS@ 2>&1

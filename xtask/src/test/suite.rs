@@ -40,6 +40,8 @@ pub(crate) struct Manner {
     pub(crate) strict: bool,
     /// Only the network cases with this in their name.
     pub(crate) case: Option<String>,
+    /// Numbers of other kernels go into docs/kernels.md.
+    pub(crate) record: bool,
 }
 
 impl Suite {
@@ -70,7 +72,10 @@ impl Suite {
             Self::Plain => plain(manner.strict),
             Self::Netns => netns(manner),
             Self::FuzzShort => fuzz_short(),
-            Self::Kernels => kernels::run(manner.case.as_deref()),
+            Self::Kernels => kernels::run(kernels::Choice {
+                case: manner.case.as_deref(),
+                record: manner.record,
+            }),
         }
     }
 }
