@@ -8,14 +8,20 @@ mod faults;
 mod http1;
 mod http2;
 mod life;
+mod redirect;
 mod tools;
 
 use std::process::ExitCode;
 
 use tests::role::{self, Job};
-use tests::{counter, suite, truth};
+use tests::{counter, redirect as crossing, suite, truth};
 
-const JOBS: &[(&str, Job)] = &[("serve", truth::serve), ("daemon", counter::daemon)];
+const JOBS: &[(&str, Job)] = &[
+    ("serve", truth::serve),
+    ("daemon", counter::daemon),
+    ("dial", crossing::dial),
+    ("hear", crossing::hear),
+];
 
 fn main() -> ExitCode {
     role::play_if_asked(JOBS);
@@ -25,6 +31,7 @@ fn main() -> ExitCode {
     cases.extend(connect::cases());
     cases.extend(faults::cases());
     cases.extend(life::cases());
+    cases.extend(redirect::cases());
     cases.extend(tools::cases());
     suite::main(cases)
 }

@@ -12,6 +12,7 @@
 pub mod client;
 pub mod counter;
 pub mod fault;
+pub mod redirect;
 pub mod rig;
 pub mod role;
 pub mod scene;

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Changes while clients connect without a pause: none fails, none that began after the call's return meets what held
+//! before.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use kernel::{Mode, monotonic};
+use tests::redirect::{Crossing, Epochs, Judged, target};
+use tests::rig::Rig;
+use tests::suite::{Case, case_on_rig, is_long};
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        case_on_rig(
+            "redirect::flips_while_clients_connect_fail_nobody_and_nobody_is_late",
+            |rig| flips(rig, false),
+        ),
+        case_on_rig("redirect::flips_over_ipv6_fail_nobody_and_nobody_is_late", |rig| {
+            flips(rig, true)
+        }),
+        case_on_rig(
+            "redirect::new_lists_while_clients_connect_never_leave_them_without_a_pod",
+            lists,
+        ),
+        case_on_rig(
+            "redirect::lists_changed_without_a_pause_never_leave_clients_without_a_pod",
+            relentless,
+        ),
+        case_on_rig("redirect::draining_while_clients_connect_lets_nobody_in_late", draining),
+        case_on_rig("redirect::restarts_while_clients_connect_leave_nobody_alone", restarts),
+        case_on_rig("redirect::beats_while_clients_connect_are_never_read_as_stale", beats),
+        case_on_rig("redirect::targets_come_and_go_beside_one_that_stays", comings),
+    ]
+}
+
+const THREADS: u32 = 8;
+
+fn length() -> Duration {
+    Duration::from_secs(if is_long() { 60 } else { 2 })
+}
+
+/// Acts again and again while clients connect to some addresses.
+fn during(
+    crossing: &Crossing<'_>,
+    to: &[std::net::SocketAddr],
+    epochs: &mut Epochs,
+    mut act: impl FnMut(usize, &mut Epochs) -> Result<()>,
+) -> Result<Judged> {
+    crossing.dialler.storm(to, THREADS)?;
+    let deadline = Instant::now() + length();
+    let mut acted = Ok(());
+    for round in 0.. {
+        if Instant::now() > deadline || acted.is_err() {
+            break;
+        }
+        acted = act(round, epochs);
+    }
+    let attempts = crossing.dialler.calm()?;
+    acted?;
+    let judged = epochs.judge(&attempts)?;
+    println!("{} changes, {judged:?}", epochs.changes());
+    ensure!(judged.all >= 500, "the case itself: only {} connections", judged.all);
+    Ok(judged)
+}
+
+/// Long enough for some connections to lie within one epoch, short enough for thousands of epochs.
+fn pause() {
+    std::thread::sleep(Duration::from_micros(1000));
+}
+
+fn flips(rig: &Rig, six: bool) -> Result<()> {
+    let crossing = Crossing::new(rig, "flips", 2)?;
+    let kernel = crossing.kernel()?;
+    let both = [crossing.pod(0, six), crossing.pod(1, six)];
+    kernel.set_backends(target(six), Mode::Buffered, &both)?;
+    let mut epochs = Epochs::starting_with(&["gateway"]);
+    let judged = during(&crossing, &[target(six)], &mut epochs, |round, epochs| {
+        let (mode, allowed): (_, &[&str]) = match round % 2 {
+            0 => (Mode::Direct, &["pod0", "pod1"]),
+            _ => (Mode::Buffered, &["gateway"]),
+        };
+        epochs.change(allowed, || Ok(kernel.set_mode(target(six), mode)?))?;
+        pause();
+        Ok(())
+    })?;
+    ensure!(epochs.changes() >= 500, "the case itself: {} flips", epochs.changes());
+    ensure!(
+        judged.strict * 4 >= judged.all,
+        "the case itself: too few within one epoch: {judged:?}"
+    );
+    ensure!(judged.by_name.len() == 3, "{judged:?}");
+    let redirects = kernel.redirects()?;
+    ensure!(redirects.without_backend == 0 && redirects.stale == 0, "{redirects:?}");
+    Ok(())
+}
+
+/// Lists of other pods and lengths, the mode flips with them at times.
+fn lists(rig: &Rig) -> Result<()> {
+    let crossing = Crossing::new(rig, "lists", 4)?;
+    let kernel = crossing.kernel()?;
+    let sets: [(&[u16], &[&str]); 4] = [
+        (&[0], &["pod0"]),
+        (&[1, 2, 3], &["pod1", "pod2", "pod3"]),
+        (&[2, 0], &["pod2", "pod0"]),
+        (&[3], &["pod3"]),
+    ];
+    let set = |pods: &[u16], mode| {
+        let list: Vec<_> = pods.iter().map(|pod| crossing.pod(*pod, false)).collect();
+        kernel.set_backends(target(false), mode, &list)
+    };
+    set(sets[3].0, Mode::Direct)?;
+    let mut epochs = Epochs::starting_with(sets[3].1);
+    let judged = during(&crossing, &[target(false)], &mut epochs, |round, epochs| {
+        let (pods, allowed) = sets[round % sets.len()];
+        match round % 7 {
+            6 => epochs.change(&["gateway"], || Ok(set(pods, Mode::Buffered)?))?,
+            _ => epochs.change(allowed, || Ok(set(pods, Mode::Direct)?))?,
+        }
+        pause();
+        Ok(())
+    })?;
+    ensure!(
+        judged.strict * 4 >= judged.all,
+        "the case itself: too few within one epoch: {judged:?}"
+    );
+    let redirects = kernel.redirects()?;
+    ensure!(redirects.without_backend == 0 && redirects.stale == 0, "{redirects:?}");
+    Ok(())
+}
+
+fn relentless(rig: &Rig) -> Result<()> {
+    let crossing = Crossing::new(rig, "relentless", 4)?;
+    let kernel = crossing.kernel()?;
+    let all = [0, 1, 2, 3].map(|pod| crossing.pod(pod, false));
+    kernel.set_backends(target(false), Mode::Direct, &all)?;
+    let mut epochs = Epochs::starting_with(&["pod0", "pod1", "pod2", "pod3"]);
+    let mut changes = 0;
+    during(&crossing, &[target(false)], &mut epochs, |round, _| {
+        for size in 1..=all.len() {
+            let list = &all[round % (all.len() + 1 - size)..][..size];
+            kernel.set_backends(target(false), Mode::Direct, list)?;
+            changes += 1;
+        }
+        Ok(())
+    })?;
+    println!("{changes} lists");
+    let redirects = kernel.redirects()?;
+    ensure!(redirects.without_backend == 0 && redirects.stale == 0, "{redirects:?}");
+    Ok(())
+}
+
+fn draining(rig: &Rig) -> Result<()> {
+    let crossing = Crossing::new(rig, "drain-storm", 3)?;
+    let kernel = crossing.kernel()?;
+    let all = [0, 1, 2].map(|pod| crossing.pod(pod, false));
+    kernel.set_backends(target(false), Mode::Direct, &all)?;
+    let mut epochs = Epochs::starting_with(&["pod0", "pod1", "pod2"]);
+    during(&crossing, &[target(false)], &mut epochs, |round, epochs| {
+        let drains = round.is_multiple_of(2);
+        let allowed: &[&str] = if drains {
+            &["pod0", "pod2"]
+        } else {
+            &["pod0", "pod1", "pod2"]
+        };
+        epochs.change(allowed, || {
+            ensure!(kernel.pods().set_draining(crossing.id(1), drains), "no such pod");
+            Ok(())
+        })?;
+        pause();
+        Ok(())
+    })?;
+    ensure!(kernel.redirects()?.without_backend == 0, "{:?}", kernel.redirects()?);
+    Ok(())
+}
+
+/// The daemon goes and comes, the programs are swapped.
+fn restarts(rig: &Rig) -> Result<()> {
+    let mut crossing = Crossing::new(rig, "restarts", 1)?;
+    let (zero, limit) = (crossing.pod(0, false), length());
+    crossing.kernel()?.set_backends(target(false), Mode::Direct, &[zero])?;
+    let mut epochs = Epochs::starting_with(&["pod0"]);
+    crossing.dialler.storm(&[target(false)], THREADS)?;
+    let deadline = Instant::now() + limit;
+    let mut restarts = 0;
+    while Instant::now() < deadline {
+        crossing.counter().reopen()?;
+        let kernel = crossing.kernel()?;
+        epochs.change(&["gateway"], || Ok(kernel.set_mode(target(false), Mode::Buffered)?))?;
+        pause();
+        epochs.change(&["pod0"], || Ok(kernel.set_mode(target(false), Mode::Direct)?))?;
+        restarts += 1;
+    }
+    let judged = epochs.judge(&crossing.dialler.calm()?)?;
+    println!("{restarts} restarts, {judged:?}");
+    ensure!(
+        restarts >= 3 && judged.all >= 500,
+        "the case itself: {restarts} restarts, {judged:?}"
+    );
+    let redirects = crossing.kernel()?.redirects()?;
+    ensure!(redirects.without_backend == 0 && redirects.stale == 0, "{redirects:?}");
+    Ok(())
+}
+
+fn beats(rig: &Rig) -> Result<()> {
+    let crossing = Crossing::new(rig, "beats", 1)?;
+    let kernel = crossing.kernel()?;
+    kernel.set_backends(target(false), Mode::Direct, &[crossing.pod(0, false)])?;
+    let mut epochs = Epochs::starting_with(&["pod0"]);
+    let mut beats = 0_u64;
+    let judged = during(&crossing, &[target(false)], &mut epochs, |_, _| {
+        for _ in 0..1000 {
+            kernel.beat(monotonic());
+        }
+        beats += 1000;
+        Ok(())
+    });
+    let redirects = kernel.redirects()?;
+    ensure!(redirects.stale == 0, "{beats} beats: {redirects:?}");
+    judged.map(drop)
+}
+
+/// Indices of targets are used again while somebody connects to another.
+fn comings(rig: &Rig) -> Result<()> {
+    let crossing = Crossing::with(rig, "comings", 2, |settings| kernel::Settings {
+        targets: 8,
+        ..settings
+    })?;
+    let kernel = crossing.kernel()?;
+    let stranger = |number: usize| std::net::SocketAddr::from(([10, 99, 0, (number % 250) as u8], 80));
+    kernel.set_backends(target(false), Mode::Direct, &[crossing.pod(0, false)])?;
+    let mut epochs = Epochs::starting_with(&["pod0"]);
+    let judged = during(
+        &crossing,
+        &[target(false), target(true)],
+        &mut epochs,
+        |round, epochs| {
+            kernel.set_backends(stranger(round), Mode::Direct, &[crossing.pod(1, false)])?;
+            if round >= 5 {
+                kernel.remove_target(stranger(round - 5))?;
+            }
+            if round == 0 {
+                epochs.change(&["pod0", "itself"], || Ok(()))?;
+            }
+            Ok(())
+        },
+    );
+    judged.map(drop)
+}
