@@ -10,10 +10,10 @@ use crate::maps::{COUNTS, EVENTS, REVISIONS, SHARED};
 
 /// Where a pod's events go.
 #[derive(Clone, Copy)]
-pub struct Account {
-    pub counts: *mut PodCounts,
-    pub shared: *mut PodShared,
-    pub pod: u64,
+pub(crate) struct Account {
+    pub(crate) counts: *mut PodCounts,
+    pub(crate) shared: *mut PodShared,
+    pub(crate) pod: u64,
 }
 
 /// A field of the pod's counts.
@@ -27,7 +27,7 @@ macro_rules! field {
 impl Account {
     /// The account of a pod; None when the index is out of range.
     #[inline(always)]
-    pub fn of(pod: u32) -> Option<Self> {
+    pub(crate) fn of(pod: u32) -> Option<Self> {
         let counts = COUNTS.get_ptr_mut(pod)?;
         let shared = SHARED.get_ptr_mut(pod)?;
         Some(Self {
@@ -38,42 +38,42 @@ impl Account {
     }
 
     #[inline(always)]
-    pub fn started(&mut self, time: u64) {
+    pub(crate) fn started(&mut self, time: u64) {
         core_event::<true>(self.counts, 1, time);
         shared_start(self.shared, self.pod as u32, time);
     }
 
     #[inline(always)]
-    pub fn ended(&mut self, count: u32, time: u64) {
+    pub(crate) fn ended(&mut self, count: u32, time: u64) {
         core_event::<false>(self.counts, u64::from(count), time);
         shared_end(self.shared, u64::from(count));
     }
 
     #[inline(always)]
-    pub fn measured(&mut self, nanoseconds: u64) {
+    pub(crate) fn measured(&mut self, nanoseconds: u64) {
         let bucket = log2(nanoseconds);
         if (bucket as usize) < LATENCY_BUCKETS {
+            let buckets = field!(self, latency).cast::<u64>();
             // SAFETY: inside the array of a map value.
-            add(unsafe { field!(self, latency).cast::<u64>().add(bucket as usize) }, 1);
+            add(unsafe { buckets.add(bucket as usize) }, 1);
         } else {
+            let buckets = field!(self, latency).cast::<u64>();
             // SAFETY: as above.
-            add(
-                unsafe { field!(self, latency).cast::<u64>().add(LATENCY_BUCKETS - 1) },
-                1,
-            );
+            add(unsafe { buckets.add(LATENCY_BUCKETS - 1) }, 1);
         }
     }
 
     #[inline(always)]
-    pub fn status(&mut self, class: u32) {
+    pub(crate) fn status(&mut self, class: u32) {
         if (class as usize) < STATUS_CLASSES {
+            let classes = field!(self, status).cast::<u64>();
             // SAFETY: inside the array of a map value.
-            add(unsafe { field!(self, status).cast::<u64>().add(class as usize) }, 1);
+            add(unsafe { classes.add(class as usize) }, 1);
         }
     }
 
     #[inline(always)]
-    pub fn note(&mut self, note: Note) {
+    pub(crate) fn note(&mut self, note: Note) {
         match note {
             Note::Late => add(field!(self, late), 1),
             Note::Uncertain => add(field!(self, uncertain), 1),
@@ -90,43 +90,43 @@ impl Account {
     }
 
     #[inline(always)]
-    pub fn bytes_in(&self, count: u32) {
+    pub(crate) fn bytes_in(&self, count: u32) {
         add(field!(self, bytes_in), u64::from(count));
     }
 
     #[inline(always)]
-    pub fn bytes_out(&self, count: u32) {
+    pub(crate) fn bytes_out(&self, count: u32) {
         add(field!(self, bytes_out), u64::from(count));
     }
 
     #[inline(always)]
-    pub fn connected(&self) {
+    pub(crate) fn connected(&self) {
         add(field!(self, connections), 1);
         // SAFETY: a map value.
         add(unsafe { &raw mut (*self.shared).connections }, 1);
     }
 
     #[inline(always)]
-    pub fn closed(&self) {
+    pub(crate) fn closed(&self) {
         add(field!(self, closed), 1);
         // SAFETY: a map value.
         add(unsafe { &raw mut (*self.shared).connections }, !0);
     }
 
     #[inline(always)]
-    pub fn storage_failed(&self) {
+    pub(crate) fn storage_failed(&self) {
         add(field!(self, storage_failed), 1);
     }
 
     #[inline(always)]
-    pub fn probe(&self) {
+    pub(crate) fn probe(&self) {
         add(field!(self, probes), 1);
     }
 }
 
 /// CLOCK_MONOTONIC, ns.
 #[inline(always)]
-pub fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     // SAFETY: no argument, no failure.
     unsafe { bpf_ktime_get_ns() }
 }
@@ -219,7 +219,7 @@ fn shared_end(shared: *mut PodShared, count: u64) {
 
 /// Tells userspace; a full ring loses the event (the next tick sees the counters).
 #[inline(always)]
-pub fn raise(event: &Event) {
+pub(crate) fn raise(event: &Event) {
     let _ = EVENTS.output::<Event>(event, 0);
 }
 

@@ -5,83 +5,83 @@ use wire::{SLOTS, Side};
 
 /// One connection.
 #[repr(C)]
-pub struct Connection {
+pub(crate) struct Connection {
     /// Shared words ([`wire::words`]).
-    pub words: [u64; wire::words::COUNT],
+    pub(crate) words: [u64; wire::words::COUNT],
     /// From the client; whoever holds the claim may touch it.
-    pub request: Side,
+    pub(crate) request: Side,
     /// To the client; under the socket's lock.
-    pub response: Side,
+    pub(crate) response: Side,
     /// Index in COUNTS and SHARED.
-    pub pod: u32,
+    pub(crate) pod: u32,
     #[doc(hidden)]
-    pub _pad: u32,
+    pub(crate) _pad: u32,
 }
 
 /// Streams of an HTTP/2 connection.
 #[repr(C)]
-pub struct Streams {
+pub(crate) struct Streams {
     /// Slot words.
-    pub slots: [u64; SLOTS as usize],
+    pub(crate) slots: [u64; SLOTS as usize],
     /// When each began.
-    pub times: [u64; SLOTS as usize],
+    pub(crate) times: [u64; SLOTS as usize],
 }
 
 /// Segments a stash keeps.
-pub const KEPT: usize = 16;
+pub(crate) const KEPT: usize = 16;
 /// Most bytes of one.
-pub const KEPT_BYTES: usize = wire::LARGEST_KEPT as usize;
+pub(crate) const KEPT_BYTES: usize = wire::LARGEST_KEPT as usize;
 /// Stashes of a connection.
-pub const STASHES: u32 = 4;
+pub(crate) const STASHES: u32 = 4;
 /// Bytes of a stash: an initial window of ten Ethernet segments. Before Linux 6.7 optmem_max (20 KiB) leaves room for one.
-pub const KEPT_ROOM: usize = 15_360;
+pub(crate) const KEPT_ROOM: usize = 15_360;
 
 /// A segment that came too early.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct Kept {
+pub(crate) struct Kept {
     /// Its first sequence number.
-    pub seq: u32,
+    pub(crate) seq: u32,
     /// Its bytes in `Stash::bytes`; length 0 = free.
-    pub at: u16,
+    pub(crate) at: u16,
     /// See `at`.
-    pub length: u16,
+    pub(crate) length: u16,
 }
 
 /// Segments of a request side that came too early.
 #[repr(C)]
-pub struct Stash {
+pub(crate) struct Stash {
     /// Bytes used.
-    pub used: u32,
+    pub(crate) used: u32,
     /// Entries used.
-    pub count: u32,
+    pub(crate) count: u32,
     /// The segments.
-    pub kept: [Kept; KEPT],
+    pub(crate) kept: [Kept; KEPT],
     /// Their bytes.
-    pub bytes: [u8; KEPT_ROOM + wire::SPAN as usize],
+    pub(crate) bytes: [u8; KEPT_ROOM + wire::SPAN as usize],
 }
 
 /// Payload that came with the handshake, before its socket existed: seen with the listener, replayed by the
 /// establishment that follows at once on the same CPU.
 #[repr(C)]
-pub struct Handshake {
+pub(crate) struct Handshake {
     /// Remote port (network order) and sequence number tell whose it is.
-    pub port: u32,
+    pub(crate) port: u32,
     /// First sequence number.
-    pub seq: u32,
+    pub(crate) seq: u32,
     /// Bytes, 0 = none.
-    pub length: u32,
+    pub(crate) length: u32,
     #[doc(hidden)]
-    pub _pad: u32,
+    pub(crate) _pad: u32,
     /// The payload.
-    pub bytes: [u8; 2 * HANDSHAKE_BYTES],
+    pub(crate) bytes: [u8; 2 * HANDSHAKE_BYTES],
 }
 
 /// Most bytes kept of it (MSS of an Ethernet, and room).
-pub const HANDSHAKE_BYTES: usize = 2048;
+pub(crate) const HANDSHAKE_BYTES: usize = 2048;
 
 /// One number for the layouts here and the machine's.
-pub const SHAPE: u64 = {
+pub(crate) const SHAPE: u64 = {
     let shape = [
         size_of::<Connection>(),
         size_of::<Side>(),

@@ -27,7 +27,7 @@ const KEPT_HANDSHAKE: u8 = 1;
 const NOTHING: u8 = 2;
 
 /// What surrounds the machine while one packet is read.
-pub struct Surroundings<const FROM: u8> {
+pub(crate) struct Surroundings<const FROM: u8> {
     /// The packet, if bytes come from it.
     skb: *mut __sk_buff,
     sk: *mut bpf_sock,
@@ -48,7 +48,7 @@ fn storage<T>(map: &'static aya_ebpf::btf_maps::SkStorage<T>, sk: *mut bpf_sock,
 
 /// Requests.
 #[inline(always)]
-pub fn ingress(skb: *mut __sk_buff) {
+pub(crate) fn ingress(skb: *mut __sk_buff) {
     let Some(packet) = packet::parse(skb) else { return };
     // Pure acknowledgements leave here.
     let length = packet.length();
@@ -73,7 +73,7 @@ pub fn ingress(skb: *mut __sk_buff) {
 
 /// Responses.
 #[inline(always)]
-pub fn egress(skb: *mut __sk_buff) {
+pub(crate) fn egress(skb: *mut __sk_buff) {
     let Some(packet) = packet::parse(skb) else { return };
     let length = packet.length();
     if length == 0 && !packet.fin() {
@@ -132,7 +132,7 @@ fn keep_handshake(skb: *mut __sk_buff, sk: *mut bpf_sock, packet: &packet::Packe
 
 /// Reads what came with the handshake of a connection just established.
 #[inline(always)]
-pub fn replay_handshake(sk: *mut bpf_sock, connection: *mut Connection, port: u32) {
+pub(crate) fn replay_handshake(sk: *mut bpf_sock, connection: *mut Connection, port: u32) {
     let Some(kept) = HANDSHAKE.get_ptr_mut(0) else { return };
     // SAFETY: map values.
     unsafe {
@@ -160,7 +160,7 @@ pub fn replay_handshake(sk: *mut bpf_sock, connection: *mut Connection, port: u3
 
 /// The connection is over.
 #[inline(always)]
-pub fn close(connection: *mut Connection) {
+pub(crate) fn close(connection: *mut Connection) {
     // SAFETY: a map value.
     let side = unsafe { &raw mut (*connection).response };
     let Some(mut around) = Surroundings::<NOTHING>::of(null_mut(), null_mut(), connection, side) else {
@@ -173,7 +173,7 @@ pub fn close(connection: *mut Connection) {
 
 /// The connection counts as one request from now on.
 #[inline(always)]
-pub fn count_connection(connection: *mut Connection) {
+pub(crate) fn count_connection(connection: *mut Connection) {
     // SAFETY: a map value nobody else uses yet.
     let side = unsafe { &raw mut (*connection).request };
     let Some(mut around) = Surroundings::<NOTHING>::of(null_mut(), null_mut(), connection, side) else {
@@ -193,7 +193,7 @@ fn size(count: u32, limit: u32) -> Option<u32> {
 /// Hides where a number came from, so that the check after it stays and the verifier sees it. (An empty `asm!` would do
 /// it for nothing, but leaves two line records at one instruction, which the kernel refuses.)
 #[inline(always)]
-pub fn visible(number: u32) -> u32 {
+pub(crate) fn visible(number: u32) -> u32 {
     // SAFETY: a local.
     unsafe { core::ptr::read_volatile(&raw const number) }
 }

@@ -10,6 +10,11 @@
 #![no_main]
 #![feature(core_intrinsics, asm_experimental_arch)]
 #![allow(
+    missing_docs,
+    unreachable_pub,
+    reason = "what the program macros make of documented functions is public and bare"
+)]
+#![allow(
     internal_features,
     unsafe_code,
     reason = "kernel programs: raw helpers, atomics and map values"

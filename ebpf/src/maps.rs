@@ -15,45 +15,45 @@ use crate::connection::{Connection, Handshake, Stash, Streams};
 const NO_PREALLOC: u32 = 1;
 
 #[btf_map]
-pub static CONNECTIONS: SkStorage<Connection> = SkStorage::new();
+pub(crate) static CONNECTIONS: SkStorage<Connection> = SkStorage::new();
 #[btf_map]
-pub static STREAMS: SkStorage<Streams> = SkStorage::new();
+pub(crate) static STREAMS: SkStorage<Streams> = SkStorage::new();
 #[btf_map]
-pub static STASH: SkStorage<Stash> = SkStorage::new();
+pub(crate) static STASH: SkStorage<Stash> = SkStorage::new();
 #[btf_map]
-pub static STASH_2: SkStorage<Stash> = SkStorage::new();
+pub(crate) static STASH_2: SkStorage<Stash> = SkStorage::new();
 #[btf_map]
-pub static STASH_3: SkStorage<Stash> = SkStorage::new();
+pub(crate) static STASH_3: SkStorage<Stash> = SkStorage::new();
 #[btf_map]
-pub static STASH_4: SkStorage<Stash> = SkStorage::new();
+pub(crate) static STASH_4: SkStorage<Stash> = SkStorage::new();
 #[btf_map]
-pub static ORIGINS: SkStorage<Origin> = SkStorage::new();
+pub(crate) static ORIGINS: SkStorage<Origin> = SkStorage::new();
 
 #[map]
-pub static COUNTS: PerCpuArray<PodCounts> = PerCpuArray::with_max_entries(1024, 0);
+pub(crate) static COUNTS: PerCpuArray<PodCounts> = PerCpuArray::with_max_entries(1024, 0);
 #[map]
-pub static SHARED: Array<PodShared> = Array::with_max_entries(1024, 0);
+pub(crate) static SHARED: Array<PodShared> = Array::with_max_entries(1024, 0);
 #[map]
-pub static REVISIONS: Array<RevisionShared> = Array::with_max_entries(1024, 0);
+pub(crate) static REVISIONS: Array<RevisionShared> = Array::with_max_entries(1024, 0);
 #[map]
-pub static PODS: HashMap<PodKey, PodSlot> = HashMap::with_max_entries(1024, NO_PREALLOC);
+pub(crate) static PODS: HashMap<PodKey, PodSlot> = HashMap::with_max_entries(1024, NO_PREALLOC);
 #[map]
-pub static CONFIG: Array<Config> = Array::with_max_entries(1, 0);
+pub(crate) static CONFIG: Array<Config> = Array::with_max_entries(1, 0);
 #[map]
-pub static HEARTBEAT: Array<u64> = Array::with_max_entries(1, 0);
+pub(crate) static HEARTBEAT: Array<u64> = Array::with_max_entries(1, 0);
 #[map]
-pub static GENERATION: Array<u64> = Array::with_max_entries(1, 0);
+pub(crate) static GENERATION: Array<u64> = Array::with_max_entries(1, 0);
 #[map]
-pub static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 18, 0);
+pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 18, 0);
 #[map]
-pub static TARGETS: HashMap<TargetKey, u32> = HashMap::with_max_entries(16_384, NO_PREALLOC);
+pub(crate) static TARGETS: HashMap<TargetKey, u32> = HashMap::with_max_entries(16_384, NO_PREALLOC);
 #[map]
-pub static SWITCHES: Array<u64> = Array::with_max_entries(16_384, 0);
+pub(crate) static SWITCHES: Array<u64> = Array::with_max_entries(16_384, 0);
 #[map]
-pub static BACKENDS: HashMap<BackendKey, Backend> = HashMap::with_max_entries(65_536, NO_PREALLOC);
+pub(crate) static BACKENDS: HashMap<BackendKey, Backend> = HashMap::with_max_entries(65_536, NO_PREALLOC);
 #[map]
-pub static PEERS: LruHashMap<PeerKey, Origin> = LruHashMap::with_max_entries(65_536, 0);
+pub(crate) static PEERS: LruHashMap<PeerKey, Origin> = LruHashMap::with_max_entries(65_536, 0);
 #[map]
-pub static REDIRECTS: PerCpuArray<Redirects> = PerCpuArray::with_max_entries(1, 0);
+pub(crate) static REDIRECTS: PerCpuArray<Redirects> = PerCpuArray::with_max_entries(1, 0);
 #[map]
-pub static HANDSHAKE: PerCpuArray<Handshake> = PerCpuArray::with_max_entries(1, 0);
+pub(crate) static HANDSHAKE: PerCpuArray<Handshake> = PerCpuArray::with_max_entries(1, 0);

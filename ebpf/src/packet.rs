@@ -12,31 +12,31 @@ const SYN: u8 = 2;
 /// A TCP segment.
 #[derive(Clone, Copy)]
 #[repr(C, align(8))]
-pub struct Packet {
-    pub segment: Segment,
+pub(crate) struct Packet {
+    pub(crate) segment: Segment,
     flags: u8,
     /// The sender's port, network order.
-    pub source_port: u16,
+    pub(crate) source_port: u16,
 }
 
 impl Packet {
     #[inline(always)]
-    pub fn length(&self) -> u32 {
+    pub(crate) fn length(&self) -> u32 {
         self.segment.end.wrapping_sub(self.segment.at)
     }
     #[inline(always)]
-    pub fn fin(&self) -> bool {
+    pub(crate) fn fin(&self) -> bool {
         self.flags & FIN != 0
     }
     #[inline(always)]
-    pub fn syn(&self) -> bool {
+    pub(crate) fn syn(&self) -> bool {
         self.flags & SYN != 0
     }
 }
 
 /// Reads the headers. None: not TCP, a fragment, IPv6 extension headers, or cut short.
 #[inline(always)]
-pub fn parse(skb: *mut __sk_buff) -> Option<Packet> {
+pub(crate) fn parse(skb: *mut __sk_buff) -> Option<Packet> {
     // SAFETY: context fields; the pointers are compared with `data_end` before each use, as the verifier demands.
     unsafe {
         let data = (*skb).data as usize as *const u8;

@@ -24,7 +24,7 @@ const TRIES: u32 = 3;
 
 /// connect() of an IPv4 socket.
 #[inline(always)]
-pub fn connect4(ctx: *mut bpf_sock_addr) {
+pub(crate) fn connect4(ctx: *mut bpf_sock_addr) {
     if !is_tcp(ctx) {
         return;
     }
@@ -40,7 +40,7 @@ pub fn connect4(ctx: *mut bpf_sock_addr) {
 
 /// connect() of an IPv6 socket; a v4-mapped address stays one.
 #[inline(always)]
-pub fn connect6(ctx: *mut bpf_sock_addr) {
+pub(crate) fn connect6(ctx: *mut bpf_sock_addr) {
     if !is_tcp(ctx) {
         return;
     }
@@ -72,7 +72,7 @@ pub fn connect6(ctx: *mut bpf_sock_addr) {
 
 /// getpeername() of an IPv4 socket.
 #[inline(always)]
-pub fn getpeername4(ctx: *mut bpf_sock_addr) {
+pub(crate) fn getpeername4(ctx: *mut bpf_sock_addr) {
     let Some(origin) = origin(ctx) else { return };
     // SAFETY: a map value and context fields.
     unsafe {
@@ -88,7 +88,7 @@ pub fn getpeername4(ctx: *mut bpf_sock_addr) {
 
 /// getpeername() of an IPv6 socket.
 #[inline(always)]
-pub fn getpeername6(ctx: *mut bpf_sock_addr) {
+pub(crate) fn getpeername6(ctx: *mut bpf_sock_addr) {
     let Some(origin) = origin(ctx) else { return };
     // SAFETY: a map value and context fields.
     unsafe {

@@ -23,7 +23,7 @@ const CLOSE: u32 = 7;
 
 /// One callback. `EXACT`: requests are read; else a connection counts as one.
 #[inline(always)]
-pub fn run<const EXACT: bool>(ops: *mut bpf_sock_ops) {
+pub(crate) fn run<const EXACT: bool>(ops: *mut bpf_sock_ops) {
     // SAFETY: a context field.
     let op = unsafe { (*ops).op };
     if op == BPF_SOCK_OPS_STATE_CB {

@@ -7,8 +7,7 @@
 //! Invariants: who holds BUSY is the only one to touch the request [`crate::Side`]; the sequence number only grows.
 //! The hints let the response side see, without a claim, whether a head is half read or bytes are missing.
 
-use crate::env::{Repeat, Turn, Words};
-use crate::segment::LARGEST_KEPT;
+use crate::env::{LARGEST_KEPT, Repeat, Turn, Words};
 use crate::words::CLAIM;
 
 /// Held: a segment is being read.

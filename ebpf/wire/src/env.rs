@@ -7,6 +7,9 @@
 
 use crate::line::BUFFER;
 
+/// Longest segment that [`Bytes::keep`] takes.
+pub const LARGEST_KEPT: u32 = 4096;
+
 /// One step of a bounded loop.
 pub trait Turn {
     /// Does a step; false = stop.

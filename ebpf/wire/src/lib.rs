@@ -25,10 +25,10 @@ mod side;
 mod walk;
 pub mod words;
 
-pub use env::{Bytes, Env, Note, Repeat, Slots, Tally, Turn, Words};
+pub use env::{Bytes, Env, LARGEST_KEPT, Note, Repeat, Slots, Tally, Turn, Words};
 pub use flow::pending;
 pub use h2::SLOTS;
 pub use line::{BUFFER, SPAN};
-pub use segment::{LARGEST_KEPT, Segment, close_connection, count_connection, read_claimed, request, response};
+pub use segment::{Segment, close_connection, count_connection, read_claimed, request, response};
 pub use side::{Phase, Side};
 pub use walk::Walk;

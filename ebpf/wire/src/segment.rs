@@ -27,9 +27,6 @@ pub struct Segment {
     pub end: u32,
 }
 
-/// Longest segment that surroundings keep aside.
-pub const LARGEST_KEPT: u32 = 4096;
-
 /// Bytes read to find a boundary again.
 const LOOK: u32 = 16;
 
