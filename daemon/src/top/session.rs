@@ -44,6 +44,8 @@ pub(crate) struct Session {
     pub(crate) counted: Vec<Counted>,
     /// Whether something was pinned before.
     pub(crate) is_adopted: bool,
+    /// Whether programs were attached before: if not, ports tracked before are of servers that are gone.
+    was_attached: bool,
     is_begun: bool,
 }
 
@@ -68,11 +70,13 @@ impl Session {
     pub(crate) fn begin(settings: Settings, servers: Vec<Server>) -> Result<Self, Failure> {
         let kernel = progress::during("loading the programs", || Kernel::open(settings.clone()))?;
         let is_adopted = !kernel.tracked().is_empty();
+        let was_attached = kernel.verify().is_ok_and(|found| !found.links.is_empty());
         let mut session = Self {
             settings,
             kernel: Some(kernel),
             counted: Vec::new(),
             is_adopted,
+            was_attached,
             is_begun: false,
         };
         for server in servers {
@@ -193,7 +197,7 @@ impl Session {
         let others = kernel.tracked().len();
         // The lock on the pin folder goes with it.
         drop(kernel);
-        if others > 0 {
+        if others > 0 && self.was_attached {
             return Ok(Left::Others(others));
         }
         let cleaned = kernel::cleanup(&self.settings)?;

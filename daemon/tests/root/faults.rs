@@ -147,6 +147,19 @@ fn state_of_another_build_stays_and_is_named() {
     let cleaned = rig.sluice(&["cleanup"]);
     assert_eq!(cleaned.code, Some(0), "{cleaned:?}");
     rig.assert_nothing_left();
+    // A generation of another ABI that has a record and no counters.
+    let newer = rig.pin_dir().join("v99");
+    fs::create_dir_all(&newer).unwrap();
+    symlink(text, newer.join("meta")).unwrap();
+    let top = rig.sluice(&["top", "--once", "--pid", &server.pid()]);
+    top.assert_fault(5, &["generation 99"]);
+    rig.assert_nothing_attached();
+    assert!(
+        !newer.with_file_name(format!("v{}", abi::ABI)).exists(),
+        "what this call made is gone"
+    );
+    assert_eq!(rig.sluice(&["cleanup"]).code, Some(0));
+    rig.assert_nothing_left();
 }
 
 #[test]

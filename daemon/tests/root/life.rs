@@ -144,6 +144,45 @@ fn ports_of_others_stay() {
 }
 
 #[test]
+fn what_a_killed_one_counted_of_a_server_that_is_gone_goes_too() {
+    let Some(mut rig) = Rig::new() else { return };
+    let pod = rig.below("pod");
+    let (gone, other) = (rig.server_in(&pod), rig.server());
+    let mut top = rig.top(&["--pid", &gone.pid()]);
+    top.next();
+    assert_eq!(top.end(Signal::SIGKILL).code, None);
+    rig.stop(&gone);
+    assert!(eventually(|| std::fs::remove_dir(&pod).is_ok()));
+    let mut top = rig.top(&["--pid", &other.pid()]);
+    top.next();
+    let made = load(other.port, 1, 4);
+    top.until(|line| line["ended"] == made);
+    assert_eq!(top.end(Signal::SIGTERM).code, Some(0));
+    rig.assert_nothing_left();
+}
+
+#[test]
+fn an_end_in_the_middle_of_loading_leaves_nothing() {
+    let Some(mut rig) = Rig::new() else { return };
+    let server = rig.server();
+    let folder = rig.pin_dir().join(format!("v{}", abi::ABI));
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let top = rig.top(&["--pid", &server.pid()]);
+        assert!(eventually(|| folder.exists()));
+        assert_eq!(top.end(signal).code, Some(0));
+        rig.assert_nothing_left();
+    }
+    // Killed there, the next one is not in its way.
+    let top = rig.top(&["--pid", &server.pid()]);
+    assert!(eventually(|| folder.exists()));
+    assert_eq!(top.end(Signal::SIGKILL).code, None);
+    let mut top = rig.top(&["--pid", &server.pid()]);
+    top.next();
+    assert_eq!(top.end(Signal::SIGTERM).code, Some(0));
+    rig.assert_nothing_left();
+}
+
+#[test]
 fn the_second_is_told_that_the_folder_is_in_use() {
     let Some(mut rig) = Rig::new() else { return };
     let server = rig.server();
