@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `cargo xtask bench`: wiring only; what is measured and how is in `tests` (binary `bench`).
+//! `cargo xtask bench`: wiring only; what is measured and how is in `tests/bench` (binary `bench`).
 //!
 //! Depends on: setup, object.
 
@@ -11,16 +11,15 @@ use anyhow::Result;
 /// Options of `bench`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Which bench, and what it is to be told
+    /// Which bench, and what it is to be told: `kernel [--quick] [--record] [--gate] [--only PART]` or `budget`
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, default_value = "kernel")]
     arguments: Vec<String>,
 }
 
-/// Builds everything with optimisation and measures.
+/// Builds the object and the bench with optimisation, and measures.
 pub(crate) fn run(options: &Options) -> Result<()> {
     setup::need(setup::Purpose::Bench)?;
     object::build(Variant::Plain)?;
-    object::daemon(true)?;
     process::run(
         process::cargo()
             .args(["run", "--release", "--package", "tests", "--bin", "bench", "--"])
