@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Socket, Type};
-use tests::client::{Http1, get};
+use tests::client::{Frames, Http1, frames, get};
 use tests::rig::POD_PORT;
 use tests::scene::Scene;
 use tests::suite::{Case, case, is_long};
@@ -19,6 +19,8 @@ use crate::http1::connections;
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
+        case("connect::first_bytes_in_many_segments_are_exact", first_bytes),
+        case("connect::first_bytes_of_http2_in_many_segments_are_exact", first_frames),
         case("connect::ipv6_is_counted_like_ipv4", ipv6),
         case("connect::both_families_on_a_dual_stack_socket_are_counted", dual),
         case("connect::thousands_of_connections_at_once_are_exact", thousands),
@@ -223,4 +225,34 @@ fn same_port(scene: &mut Scene<'_>) -> Result<()> {
         Ok(())
     })?;
     scene.exact(20)
+}
+
+/// Many connections whose first bytes come in small segments right behind the handshake, which another CPU may still be
+/// busy with.
+fn first_bytes(scene: &mut Scene<'_>) -> Result<()> {
+    scene.serve(Server::of(Protocol::Raw))?;
+    scene.client(async |address, clock| {
+        for _ in 0..400 {
+            let mut client = Http1::connect(address, clock).await?;
+            client.send_split(get("/"), 2).await?;
+            client.reply(false).await?;
+        }
+        Ok(())
+    })?;
+    scene.exact(400)
+}
+
+fn first_frames(scene: &mut Scene<'_>) -> Result<()> {
+    scene.serve(Server::of(Protocol::H2))?;
+    scene.client(async |address, _| {
+        for _ in 0..200 {
+            let mut client = Frames::connect(address, 3).await?;
+            client.write(&frames::get(1, "/")).await?;
+            client.ended(1).await?;
+            client.write(&frames::frame(frames::GOAWAY, 0, 0, &[0; 8])).await?;
+            client.rest().await;
+        }
+        Ok(())
+    })?;
+    scene.exact(200)
 }

@@ -162,6 +162,9 @@ fn judge(scene: &Scene<'_>) -> Result<Off> {
             "silently different by {difference}: {rest:?}"
         );
         off += difference;
+        if difference > 0 {
+            println!("flagged: {rest:?}");
+        }
     }
     let (counted, truth) = (&all.counted, &all.truth);
     println!(

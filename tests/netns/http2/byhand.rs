@@ -19,6 +19,7 @@ pub(super) fn cases() -> Vec<Case> {
         cases.push(case(name, move |scene| answered(scene, split, &variety(), STREAMS)));
     }
     cases.extend([
+        case("http2::many_connections_in_segments_of_3_bytes_are_exact", many),
         case("http2::continuation_frames_belong_to_their_stream", continuation),
         case("http2::padding_is_not_frames", padding),
         case("http2::unknown_frames_and_flags_are_skipped", unknown),
@@ -79,6 +80,23 @@ fn answered(scene: &mut Scene<'_>, split: usize, bytes: &[u8], streams: u64) -> 
         Ok(())
     })?;
     scene.exact(streams)
+}
+
+/// Often enough for the rare moments in which two CPUs hold segments of one connection.
+fn many(scene: &mut Scene<'_>) -> Result<()> {
+    scene.serve(Server::of(Protocol::H2))?;
+    let bytes = variety();
+    scene.client(async |address, _| {
+        for _ in 0..60 {
+            let mut client = Frames::connect(address, 3).await?;
+            client.write(&bytes).await?;
+            client.ended(STREAMS as usize).await?;
+            client.write(&frame(GOAWAY, 0, 0, &[0; 8])).await?;
+            client.rest().await;
+        }
+        Ok(())
+    })?;
+    scene.exact(60 * STREAMS)
 }
 
 fn continuation(scene: &mut Scene<'_>) -> Result<()> {
