@@ -19,8 +19,10 @@ use crate::maps::{BACKENDS, CONFIG, HEARTBEAT, ORIGINS, REDIRECTS, SHARED, SWITC
 
 const TCP: u32 = 6;
 const STREAM: u32 = 1;
-/// Tries to read a list whose generation changes meanwhile.
+/// Tries to find a pod: the list may change meanwhile; the last one takes any that does not drain.
 const TRIES: u32 = 3;
+/// Pods looked at by the last try.
+const MAX_WALK: u32 = 32;
 
 /// connect() of an IPv4 socket.
 #[inline(always)]
@@ -30,7 +32,7 @@ pub(crate) fn connect4(ctx: *mut bpf_sock_addr) {
     }
     // SAFETY: context fields; user_port is in network order.
     let asked = unsafe { ipv4((*ctx).user_ip4, port((*ctx).user_port)) };
-    let Some(to) = decide(ctx, asked, true) else { return };
+    let Some(to) = decide(ctx, asked) else { return };
     // SAFETY: as above.
     unsafe {
         (*ctx).user_ip4 = to.addr[3];
@@ -57,7 +59,7 @@ pub(crate) fn connect6(ctx: *mut bpf_sock_addr) {
             _pad: 0,
         }
     };
-    let Some(to) = decide(ctx, asked, is_ipv4(&asked)) else {
+    let Some(to) = decide(ctx, asked) else {
         return;
     };
     // SAFETY: as above.
@@ -131,9 +133,10 @@ const fn ipv4(address: u32, port: u16) -> TargetKey {
     }
 }
 
+/// 0 for an IPv4 address; a number, not a branch: the verifier would look at everything after it twice.
 #[inline(always)]
-const fn is_ipv4(key: &TargetKey) -> bool {
-    key.addr[0] == 0 && key.addr[1] == 0 && key.addr[2] == V4_MAPPED
+const fn not_ipv4(key: &TargetKey) -> u32 {
+    key.addr[0] | key.addr[1] | (key.addr[2] ^ V4_MAPPED)
 }
 
 #[inline(always)]
@@ -163,7 +166,7 @@ fn count(field: fn(*mut Redirects) -> *mut u64) {
 
 /// Where the socket is to go instead; None = where it asked.
 #[inline(always)]
-fn decide(ctx: *mut bpf_sock_addr, asked: TargetKey, ipv4: bool) -> Option<TargetKey> {
+fn decide(ctx: *mut bpf_sock_addr, asked: TargetKey) -> Option<TargetKey> {
     let config = CONFIG.get_ptr(0)?;
     // SAFETY: no argument.
     let cgroup = unsafe { bpf_get_current_cgroup_id() };
@@ -187,7 +190,7 @@ fn decide(ctx: *mut bpf_sock_addr, asked: TargetKey, ipv4: bool) -> Option<Targe
     }
     // SAFETY: a map value.
     let target = unsafe { *target };
-    let to = resolve(config, target, ipv4)?;
+    let to = resolve(config, target, &asked)?;
     // A socket without its origin could not be told apart by the gateway; getpeername would show the pod.
     remember(
         ctx,
@@ -223,8 +226,11 @@ fn remember(ctx: *mut bpf_sock_addr, origin: Origin) {
 
 /// Follows the target's switch word.
 #[inline(always)]
-fn resolve(config: *const Config, target: u32, ipv4: bool) -> Option<TargetKey> {
-    let age = now().wrapping_sub(load(HEARTBEAT.get_ptr(0)?));
+fn resolve(config: *const Config, target: u32, asked: &TargetKey) -> Option<TargetKey> {
+    // Before `now`; and still the two clocks may differ by a little: a beat of the future is a fresh one.
+    let beat = load(HEARTBEAT.get_ptr(0)?);
+    let age = now().wrapping_sub(beat);
+    let age = if (age as i64) < 0 { 0 } else { age };
     // SAFETY: a map value.
     let (stale_buffered, stale_direct) = unsafe { ((*config).stale_buffered, (*config).stale_direct) };
     let word = SWITCHES.get_ptr(target)?;
@@ -239,7 +245,13 @@ fn resolve(config: *const Config, target: u32, ipv4: bool) -> Option<TargetKey> 
                 return None;
             }
             // SAFETY: a map value.
-            let gateway = unsafe { if ipv4 { (*config).gateway4 } else { (*config).gateway6 } };
+            let gateway = unsafe {
+                if not_ipv4(asked) == 0 {
+                    (*config).gateway4
+                } else {
+                    (*config).gateway6
+                }
+            };
             if gateway.port == 0 {
                 break;
             }
@@ -255,13 +267,18 @@ fn resolve(config: *const Config, target: u32, ipv4: bool) -> Option<TargetKey> 
             count(|redirects| unsafe { &raw mut (*redirects).stale });
             return None;
         }
-        let Some(backend) = choose(target, switch) else {
-            // The list was replaced meanwhile, or there is none.
+        let chosen = if tries < TRIES {
+            choose(target, switch)
+        } else {
+            any(target, switch)
+        };
+        let Some(backend) = chosen else {
+            // The list was replaced meanwhile, or both drain.
             continue;
         };
         // SAFETY: a map value.
         let to = unsafe { (*backend).to };
-        if is_ipv4(&to) != ipv4 {
+        if (not_ipv4(&to) == 0) != (not_ipv4(asked) == 0) {
             break;
         }
         assign(backend);
@@ -277,17 +294,21 @@ fn resolve(config: *const Config, target: u32, ipv4: bool) -> Option<TargetKey> 
 /// A pod of this node while one of two has room, else the less loaded of two of all.
 #[inline(always)]
 fn choose(target: u32, switch: Switch) -> Option<*const Backend> {
-    let local = switch.local();
-    if local != 0
-        && let Some((backend, load)) = best_of_two(target, switch.generation(), local)
-    {
-        // SAFETY: a map value.
-        let room = unsafe { (*backend).room };
-        if room == 0 || load < u64::from(room) || local == switch.count() {
-            return Some(backend);
+    let generation = switch.generation();
+    let mut count = switch.local();
+    let mut round = 0;
+    while round < 2 {
+        round += 1;
+        if let Some((backend, load)) = best_of_two(target, generation, count) {
+            // SAFETY: a map value.
+            let room = unsafe { (*backend).room };
+            if round == 2 || room == 0 || load < u64::from(room) {
+                return Some(backend);
+            }
         }
+        count = switch.count();
     }
-    best_of_two(target, switch.generation(), switch.count()).map(|(backend, _)| backend)
+    None
 }
 
 #[inline(always)]
@@ -295,11 +316,8 @@ fn best_of_two(target: u32, generation: u32, count: u32) -> Option<(*const Backe
     if count == 0 {
         return None;
     }
-    let first = pick(target, generation, count);
-    if count == 1 {
-        return first;
-    }
-    let second = pick(target, generation, count);
+    let first = pick(target, generation, random(count));
+    let second = pick(target, generation, random(count));
     match (first, second) {
         (Some(a), Some(b)) => Some(if b.1 < a.1 { b } else { a }),
         (a, None) => a,
@@ -307,33 +325,46 @@ fn best_of_two(target: u32, generation: u32, count: u32) -> Option<(*const Backe
     }
 }
 
-/// A random pod of the list that takes connections, and its load. One that drains is passed over for its neighbours.
 #[inline(always)]
-fn pick(target: u32, generation: u32, count: u32) -> Option<(*const Backend, u64)> {
+fn random(count: u32) -> u32 {
     // SAFETY: no argument.
-    let start = unsafe { bpf_get_prandom_u32() } % count;
+    (unsafe { bpf_get_prandom_u32() }) % count
+}
+
+/// A pod of the list that takes connections, and its load.
+#[inline(always)]
+fn pick(target: u32, generation: u32, index: u32) -> Option<(*const Backend, u64)> {
+    let key = BackendKey {
+        target,
+        generation,
+        index,
+    };
+    let backend = BACKENDS.get_ptr(&key)?;
+    // SAFETY: a map value.
+    let shared = SHARED.get_ptr(unsafe { (*backend).pod })?;
+    // SAFETY: a map value.
+    let (draining, in_flight, assigned) = unsafe { ((*shared).draining, (*shared).in_flight, (*shared).assigned) };
+    if draining != 0 {
+        return None;
+    }
+    let load = in_flight.wrapping_add(assigned);
+    Some((backend, if (load as i64) < 0 { 0 } else { load }))
+}
+
+/// Looks at up to [`MAX_WALK`] neighbours. (A list of which more drain at once is replaced by the daemon.)
+#[inline(always)]
+fn any(target: u32, switch: Switch) -> Option<*const Backend> {
+    let (generation, count) = (switch.generation(), switch.count());
+    if count == 0 {
+        return None;
+    }
+    let start = random(count);
     let mut step = 0;
-    while step < 4 && step < count {
-        let index = (start + step) % count;
-        step += 1;
-        let key = BackendKey {
-            target,
-            generation,
-            index,
-        };
-        let Some(backend) = BACKENDS.get_ptr(&key) else {
-            continue;
-        };
-        // SAFETY: a map value.
-        let Some(shared) = SHARED.get_ptr(unsafe { (*backend).pod }) else {
-            continue;
-        };
-        // SAFETY: a map value.
-        let (draining, in_flight, assigned) = unsafe { ((*shared).draining, (*shared).in_flight, (*shared).assigned) };
-        if draining == 0 {
-            let load = in_flight.wrapping_add(assigned);
-            return Some((backend, if (load as i64) < 0 { 0 } else { load }));
+    while step < MAX_WALK && step < count {
+        if let Some((backend, _)) = pick(target, generation, (start + step) % count) {
+            return Some(backend);
         }
+        step += 1;
     }
     None
 }
