@@ -99,7 +99,7 @@ fn pack(kernel: &Kernel, binaries: &Binaries, case: Option<&str>) -> Result<Path
             .join("kernels")
             .join(format!("{}.initramfs", kernel.release)),
     )?;
-    for tool in ["ip", "nft", "ethtool", "curl", "nghttp", "h2load"] {
+    for tool in ["ip", "nft", "ethtool", "nstat", "curl", "nghttp", "h2load"] {
         initramfs.program(tool)?;
     }
     initramfs.binary(&binaries.suite, Path::new("/suite/netns"))?;

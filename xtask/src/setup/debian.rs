@@ -55,6 +55,7 @@ pub(crate) const LINKER: &[Package] = &[
 pub(crate) const TEST: &[Package] = &[
     program("nftables", "nft", "loss in the network tests"),
     program("iproute2", "ip", "namespaces and veth pairs"),
+    program("ethtool", "ethtool", "segmentation offload in the network tests"),
     program("curl", "curl", "a client that is not ours"),
     program("nghttp2-client", "nghttp", "an HTTP/2 client that is not ours"),
 ];
