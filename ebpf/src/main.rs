@@ -24,6 +24,7 @@ mod account;
 mod atomic;
 mod connection;
 mod counting;
+mod diagnostics;
 mod maps;
 mod packet;
 mod redirect;

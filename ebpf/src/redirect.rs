@@ -15,6 +15,7 @@ use aya_ebpf::helpers::generated::{bpf_get_current_cgroup_id, bpf_get_prandom_u3
 
 use crate::account::now;
 use crate::atomic::{add, load};
+use crate::diagnostics;
 use crate::maps::{BACKENDS, CONFIG, HEARTBEAT, ORIGINS, REDIRECTS, SHARED, SWITCHES, TARGETS};
 
 const TCP: u32 = 6;
@@ -201,6 +202,7 @@ fn decide(ctx: *mut bpf_sock_addr, asked: TargetKey) -> Option<TargetKey> {
             _pad: 0,
         },
     );
+    diagnostics::redirected(&asked, &to);
     Some(to)
 }
 

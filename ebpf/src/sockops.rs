@@ -15,6 +15,7 @@ use wire::words;
 use crate::account::{self, Account};
 use crate::connection::Connection;
 use crate::counting;
+use crate::diagnostics;
 use crate::maps::{CONFIG, CONNECTIONS, GENERATION, ORIGINS, PEERS, PODS, REDIRECTS};
 
 const AF_INET: u32 = 2;
@@ -59,6 +60,8 @@ fn closed(ops: *mut bpf_sock_ops) {
     let Some(sk) = socket(ops) else { return };
     let Some(connection) = connection(sk, 0) else { return };
     counting::close(connection);
+    // SAFETY: a map value.
+    diagnostics::closed(unsafe { (*connection).pod });
 }
 
 /// A u32 field of the context by one instruction of its own: the compiler merges plain reads of two branches into one
@@ -186,6 +189,7 @@ fn established<const EXACT: bool>(ops: *mut bpf_sock_ops) {
     let Some(sk) = socket(ops) else { return };
     let Some(connection) = connection(sk, u64::from(BPF_SK_STORAGE_GET_F_CREATE)) else {
         account.storage_failed();
+        diagnostics::storage_failed(slot.pod);
         return;
     };
     // SAFETY: a map value that no other program can use yet; context fields.
@@ -196,6 +200,7 @@ fn established<const EXACT: bool>(ops: *mut bpf_sock_ops) {
         ((*ops).bpf_sock_ops_cb_flags, field!(ops, remote_port) >> 16)
     };
     account.connected();
+    diagnostics::counted(slot.pod, u32::from_be(port << 16));
     // SAFETY: the context.
     unsafe { bpf_sock_ops_cb_flags_set(ops, (flags | BPF_SOCK_OPS_STATE_CB_FLAG) as i32) };
     if !EXACT || slot.flags & POD_CONNECTIONS_ONLY != 0 {

@@ -20,12 +20,11 @@ pub const LOST: u64 = 1 << 34;
 /// A chunked body is being read: bytes missing from it end certainty.
 pub const IN_CHUNKS: u64 = 1 << 35;
 
-/// Turns before a busy claim is given up.
-pub const PATIENCE: u32 = 1024;
-/// Turns (some tens of microseconds) to wait for the bytes before a segment that is too large to be kept. Only a
-/// sender on this machine makes such segments, and only by moving between CPUs does it get them out of order: what is
-/// missing lies in the other CPU's queue.
-pub const LONG_PATIENCE: u32 = 1 << 14;
+/// Turns (some tens of microseconds) to wait: for a busy claim, whose holder reads one segment but may be on a virtual
+/// CPU that is taken away meanwhile; and for the bytes before a segment that is too large to be kept. Only a sender on
+/// this machine makes such segments, and only by moving between CPUs does it get them out of order: what is missing
+/// lies in the other CPU's queue.
+pub const PATIENCE: u32 = 1 << 15;
 
 /// The word as it was when the claim was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +99,7 @@ pub fn take<W: Words, R: Repeat>(words: &W, seq: u32, end: u32) -> Taken {
     };
     // The common case without a loop.
     if attempt.turn() {
-        R::repeat(if waits { LONG_PATIENCE } else { PATIENCE }, &mut attempt);
+        R::repeat(PATIENCE, &mut attempt);
         if waits && attempt.outcome == Outcome::Busy {
             attempt.waits = false;
             R::repeat(PATIENCE, &mut attempt);
