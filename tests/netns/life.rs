@@ -2,8 +2,9 @@
 //! Life of the programs: restart, kill -9, swap, generations, neighbours, tiers, limits.
 
 mod events;
-mod generations;
+pub(crate) mod generations;
 mod restart;
+mod thresholds;
 mod tiers;
 
 use std::fs::File;
@@ -50,6 +51,7 @@ pub(crate) fn cases() -> Vec<Case> {
     ];
     cases.extend(restart::cases());
     cases.extend(events::cases());
+    cases.extend(thresholds::cases());
     cases.extend(tiers::cases());
     cases.extend(generations::cases());
     cases

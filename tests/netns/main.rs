@@ -21,6 +21,7 @@ const JOBS: &[(&str, Job)] = &[
     ("daemon", counter::daemon),
     ("dial", crossing::dial),
     ("hear", crossing::hear),
+    ("steer", crossing::steer),
 ];
 
 fn main() -> ExitCode {

@@ -3,6 +3,7 @@
 
 mod choice;
 mod flips;
+mod generations;
 mod neighbours;
 mod probes;
 mod reach;
@@ -16,6 +17,7 @@ pub(crate) fn cases() -> Vec<Case> {
         reach::cases(),
         choice::cases(),
         flips::cases(),
+        generations::cases(),
         room::cases(),
         stale::cases(),
         neighbours::cases(),

@@ -11,10 +11,12 @@
 
 mod dial;
 mod hear;
+mod steer;
 mod verdict;
 
 pub use dial::{Attempt, Dial, Dialled, Dialler, How, job as dial};
 pub use hear::{Heard, Hearer, Listener, job as hear};
+pub use steer::{Steer, job as steer};
 pub use verdict::{Epochs, Judged};
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};

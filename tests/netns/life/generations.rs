@@ -24,7 +24,7 @@ pub(super) fn cases() -> Vec<Case> {
 }
 
 /// The program and object of generation 2.
-fn other() -> Result<(PathBuf, PathBuf)> {
+pub(crate) fn other() -> Result<(PathBuf, PathBuf)> {
     let Some(program) = std::env::var_os("SLUICE_ABI2").map(PathBuf::from) else {
         bail!("SLUICE_ABI2 does not name this test binary built with SLUICE_ABI=2 (cargo xtask test sets it)");
     };
