@@ -7,7 +7,7 @@
 
 use std::{error::Error, io, path::Path, process::ExitCode};
 
-use kernel::{AttachError, CleanupError, NetnsError, ObjectError, OpenError, ReadError, TrackError};
+use kernel::{AttachError, CallError, CleanupError, NetnsError, ObjectError, OpenError, ReadError, TrackError};
 
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,6 +156,16 @@ impl From<TrackError> for Failure {
     fn from(error: TrackError) -> Self {
         let exit = match &error {
             TrackError::Kernel(source) => of_io(source),
+            _ => Exit::Failed,
+        };
+        Self::of(exit, &error, error.advice())
+    }
+}
+
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        let exit = match error.kind() {
+            io::ErrorKind::PermissionDenied => Exit::Privilege,
             _ => Exit::Failed,
         };
         Self::of(exit, &error, error.advice())

@@ -14,7 +14,11 @@ use std::{
     time::Duration,
 };
 
-use crate::{generation, object, pins::Folder, settings::Settings};
+use crate::{
+    generation, object,
+    pins::{Folder, RecordError},
+    settings::Settings,
+};
 
 /// What a cleanup did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,7 +33,7 @@ pub struct Cleaned {
 #[derive(Debug, thiserror::Error)]
 pub enum CleanupError {
     /// A daemon is running.
-    #[error("{pin_dir} is in use by a running daemon")]
+    #[error("{pin_dir} is in use by another process")]
     Busy {
         /// Asked for.
         pin_dir: PathBuf,
@@ -48,7 +52,7 @@ impl CleanupError {
     /// What to do about it.
     pub fn advice(&self) -> &'static str {
         match self {
-            Self::Busy { .. } => "stop the daemon first",
+            Self::Busy { .. } => "stop it first (a `sluice` or its daemon)",
             Self::Kernel { .. } => "run as root or with CAP_BPF and CAP_NET_ADMIN",
         }
     }
@@ -73,18 +77,20 @@ pub fn cleanup(settings: &Settings) -> Result<Cleaned, CleanupError> {
 fn clean(settings: &Settings) -> io::Result<Cleaned> {
     let mut cleaned = Cleaned::default();
     for (_, folder) in Folder::all(&settings.pin_dir)? {
-        if folder.meta()?.is_some() {
-            let foreign = generation::dismantle(&folder, &mut cleaned.removed)?;
-            cleaned.left.extend(foreign);
-        } else {
-            cleaned.left.push(folder.root().to_owned());
+        match folder.meta() {
+            Ok(Some(_)) => cleaned
+                .left
+                .extend(generation::dismantle(&folder, &mut cleaned.removed)?),
+            Ok(None) | Err(RecordError::Foreign(_)) => cleaned.left.push(folder.root().to_owned()),
+            Err(RecordError::Kernel(error)) => return Err(error),
         }
     }
     let word = object::generation_path(settings);
     if cleaned.left.is_empty() && word.exists() {
         fs::remove_file(&word)?;
-        cleaned.removed.push(word);
+        cleaned.removed.push(word.clone());
     }
+    cleaned.left.extend(Folder::strangers(&settings.pin_dir, &word)?);
     match fs::remove_dir(&settings.pin_dir) {
         Ok(()) => cleaned.removed.push(settings.pin_dir.clone()),
         Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}

@@ -4,6 +4,7 @@
 //! Depends on: `abi`, aya (ring buffer).
 
 use std::{
+    io,
     net::SocketAddr,
     os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd},
     path::Path,
@@ -60,8 +61,13 @@ impl std::fmt::Debug for Events {
 }
 
 impl Events {
-    pub(crate) fn open(path: &Path) -> Result<Self, MapError> {
-        let ring = RingBuf::try_from(Map::from_map_data(MapData::from_pin(path)?)?)?;
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let open = || RingBuf::try_from(Map::from_map_data(MapData::from_pin(path)?)?);
+        let ring = open().map_err(|error| match error {
+            MapError::SyscallError(error) => error.io_error,
+            MapError::IoError(error) => error,
+            other => io::Error::other(other),
+        })?;
         Ok(Self { ring })
     }
 

@@ -11,6 +11,7 @@
 //! Depends on: `abi`, aya.
 
 mod attach;
+mod call;
 mod cleanup;
 mod counts;
 mod events;
@@ -44,6 +45,7 @@ pub use abi::{POD_CONNECTIONS_ONLY, PodKey, PodSlot};
 
 pub use crate::{
     attach::AttachError,
+    call::CallError,
     cleanup::{Cleaned, CleanupError, cleanup},
     counts::{Counts, ReadError, quantile},
     events::{Event, Events},
@@ -280,8 +282,8 @@ impl Kernel {
     }
 
     /// Asks the kernel what is really attached.
-    pub fn verify(&self) -> io::Result<Attachment> {
-        verify::verify(&self.folder, &self.programs)
+    pub fn verify(&self) -> Result<Attachment, CallError> {
+        verify::verify(&self.folder, &self.programs).map_err(CallError::when("asking what is attached"))
     }
 
     /// Counts connections to `key` under `pod` from now on. A pod index that no other key has starts at 0.
@@ -368,27 +370,28 @@ impl Kernel {
     }
 
     /// Sockets with state of ours, over all namespaces (needs the iterator of Linux 5.9).
-    pub fn sockets_with_state(&self) -> io::Result<usize> {
-        sys::storage::count(self.connections_fd())
+    pub fn sockets_with_state(&self) -> Result<usize, CallError> {
+        sys::storage::count(self.connections_fd()).map_err(CallError::when("counting sockets with state"))
     }
 
     /// Bytes of kernel memory that each map takes, by the kernel's own account. Socket storage is a few bytes here and
     /// grows with the sockets.
-    pub fn memory(&self) -> io::Result<Vec<(&'static str, u64)>> {
+    pub fn memory(&self) -> Result<Vec<(&'static str, u64)>, CallError> {
         let bytes = |name: &&'static str| {
             let map = sys::object::get(&self.folder.map(name))?;
             Ok((*name, sys::map::memory(map.as_fd(), &self.settings.proc_root)?))
         };
-        names::PINNED.iter().map(bytes).collect()
+        let maps: io::Result<_> = names::PINNED.iter().map(bytes).collect();
+        maps.map_err(CallError::when("asking for the memory of the maps"))
     }
 
     /// The events. One reader at a time.
-    pub fn events(&self) -> io::Result<Events> {
-        Events::open(&self.folder.map(names::EVENTS)).map_err(io::Error::other)
+    pub fn events(&self) -> Result<Events, CallError> {
+        Events::open(&self.folder.map(names::EVENTS)).map_err(CallError::when("opening the events"))
     }
 
     /// Tells the programs what they need to know.
-    pub fn configure(&self, configuration: &Configuration) -> io::Result<()> {
+    pub fn configure(&self, configuration: &Configuration) -> Result<(), CallError> {
         let gateway = |address: Option<SocketAddr>| address.map_or_else(Default::default, targets::target_key);
         let config = abi::Config {
             fingerprint: abi::FINGERPRINT,
@@ -401,7 +404,9 @@ impl Kernel {
             stale_buffered: configuration.stale_buffered.as_nanos() as u64,
             stale_direct: configuration.stale_direct.as_nanos() as u64,
         };
-        self.config.set(&0, &config)
+        self.config
+            .set(&0, &config)
+            .map_err(CallError::when("telling the programs their settings"))
     }
 
     /// The main loop has made progress at `now` (ns of CLOCK_MONOTONIC).
@@ -432,7 +437,7 @@ impl Kernel {
     }
 
     /// What the client behind an accepted connection asked for; `None` = it was not published.
-    pub fn asked(&self, peer: SocketAddr, local: SocketAddr) -> io::Result<Option<Asked>> {
+    pub fn asked(&self, peer: SocketAddr, local: SocketAddr) -> Result<Option<Asked>, CallError> {
         let key = PeerKey {
             client: targets::target_key(peer),
             server: targets::target_key(local),
@@ -442,11 +447,14 @@ impl Kernel {
             is_probe: origin.flags & abi::ORIGIN_PROBE != 0,
             is_redirected: origin.flags & abi::ORIGIN_REDIRECTED != 0,
         };
-        Ok(self.peers.get(&key)?.map(asked))
+        let origin = self.peers.get(&key);
+        Ok(origin
+            .map_err(CallError::when("looking up what a client asked for"))?
+            .map(asked))
     }
 
     /// The target that a redirected client asked for.
-    pub fn target_of(&self, peer: SocketAddr, local: SocketAddr) -> io::Result<Option<SocketAddr>> {
+    pub fn target_of(&self, peer: SocketAddr, local: SocketAddr) -> Result<Option<SocketAddr>, CallError> {
         Ok(self
             .asked(peer, local)?
             .filter(|asked| asked.is_redirected)
@@ -454,9 +462,10 @@ impl Kernel {
     }
 
     /// What the connect hooks did, summed over CPUs.
-    pub fn redirects(&self) -> io::Result<abi::Redirects> {
+    pub fn redirects(&self) -> Result<abi::Redirects, CallError> {
         let mut words = vec![0; self.redirects.words()];
-        self.redirects.read(0, &mut words)?;
+        let read = self.redirects.read(0, &mut words);
+        read.map_err(CallError::when("reading what the connect hooks did"))?;
         let sum = |field: usize| {
             words
                 .chunks(self.redirects.words_per_cpu())
@@ -494,10 +503,11 @@ impl Kernel {
     }
 
     /// Detaches the connect hooks of other generations. Call it when this one's targets are set.
-    pub fn retire_redirection(&self) -> io::Result<Vec<PathBuf>> {
+    pub fn retire_redirection(&self) -> Result<Vec<PathBuf>, CallError> {
         let mut gone = Vec::new();
         for older in &self.sources().older {
-            gone.extend(attach::detach_where(&older.folder, |_, hook| hook.redirects())?);
+            let detached = attach::detach_where(&older.folder, |_, hook| hook.redirects());
+            gone.extend(detached.map_err(CallError::when("detaching connect hooks of another generation"))?);
         }
         Ok(gone)
     }

@@ -3,17 +3,24 @@
 //!
 //! Problem: pods are known by their namespace's cookie, which only a socket inside can tell; and a thread that
 //! entered a namespace is lost for everything else.
-//! Mechanism: open the namespace's file, work inside it on a thread that ends with the work.
+//! Mechanism: open the namespace's file, work inside it on a thread that ends with the work. The caller's own namespace
+//! is not entered, which would need CAP_SYS_ADMIN for nothing.
 //! Invariants: the caller's thread never changes its namespace.
 //! Depends on: libc.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io,
-    os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
+    os::{
+        fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
+        unix::fs::MetadataExt as _,
+    },
     path::{Path, PathBuf},
     thread,
 };
+
+/// Of the calling thread, whatever procfs the settings name for others.
+const OWN: &str = "/proc/thread-self/ns/net";
 
 /// An open network namespace.
 #[derive(Debug)]
@@ -81,13 +88,24 @@ impl Netns {
     /// Does `work` inside the namespace, on a thread of its own.
     pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, NetnsError> {
         let inside = || {
-            enter(&self.file).map_err(NetnsError::Enter)?;
+            if !self.is_here() {
+                enter(&self.file).map_err(NetnsError::Enter)?;
+            }
             Ok(work())
         };
         thread::scope(|scope| match scope.spawn(inside).join() {
             Ok(result) => result,
             Err(panic) => std::panic::resume_unwind(panic),
         })
+    }
+
+    /// Whether the calling thread is in it; what cannot be told is entered.
+    fn is_here(&self) -> bool {
+        let id = |file: fs::Metadata| (file.dev(), file.ino());
+        let (Ok(here), Ok(there)) = (fs::metadata(OWN), self.file.metadata()) else {
+            return false;
+        };
+        id(here) == id(there)
     }
 
     /// What the kernel calls it: SO_NETNS_COOKIE (5.14). Never 0.

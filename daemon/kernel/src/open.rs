@@ -29,7 +29,7 @@ use crate::{
     hooks::Hook,
     host::{self, Capability},
     object::{self, Loaded, ObjectError},
-    pins::{Folder, Meta},
+    pins::{Folder, Meta, RecordError},
     settings::Settings,
     shared,
     sys::{
@@ -62,7 +62,7 @@ pub enum OpenError {
         root: Option<PathBuf>,
     },
     /// Another process has the pin folder.
-    #[error("{pin_dir} is in use by another daemon")]
+    #[error("{pin_dir} is in use by another process")]
     Busy {
         /// The pin folder.
         pin_dir: PathBuf,
@@ -109,13 +109,13 @@ impl OpenError {
             Self::NoCgroup2 { .. } => {
                 "mount it: `mount -t cgroup2 none /sys/fs/cgroup/unified`, or name it with --cgroup-root".to_owned()
             }
-            Self::Busy { .. } => "stop the other daemon, or choose another --pin-dir".to_owned(),
+            Self::Busy { .. } => "stop it (a `sluice` or its daemon), or choose another --pin-dir".to_owned(),
             Self::NoTier { .. } => {
                 "run on Linux 5.8 or newer (5.17 for exact counts); the proxy works without".to_owned()
             }
             Self::Object(error) => error.advice().to_owned(),
             Self::ForeignState { folder, .. } => format!(
-                "look at {}, then run `sluice cleanup` or choose another --pin-dir",
+                "look at {}; `sluice cleanup` removes what a Sluice recorded there; or choose another --pin-dir",
                 folder.display()
             ),
             Self::Adopt(error) => error.advice().to_owned(),
@@ -185,6 +185,20 @@ fn look(settings: &Settings) -> Result<PathBuf, OpenError> {
         })
 }
 
+/// The record of a folder, if it has one.
+fn meta(folder: &Folder) -> Result<Option<Meta>, OpenError> {
+    folder.meta().map_err(|error| match error {
+        RecordError::Foreign(why) => OpenError::ForeignState {
+            folder: folder.root().to_owned(),
+            why: format!("its record is not one that we read: {why}"),
+        },
+        RecordError::Kernel(source) => OpenError::Pin {
+            what: "reading the record of the pin folder",
+            source,
+        },
+    })
+}
+
 /// A folder made by this call; removed unless kept.
 struct Fresh {
     folder: Folder,
@@ -196,7 +210,7 @@ impl Fresh {
     /// `None` when there is a folder of ours to adopt.
     fn begin(folder: &Folder, settings: &Settings) -> Result<Option<Self>, OpenError> {
         let reading = "reading the record of the pin folder";
-        if folder.meta().map_err(pin(reading))?.is_some() {
+        if meta(folder)?.is_some() {
             return Ok(None);
         }
         if !folder.links().map_err(pin(reading))?.is_empty() {
@@ -278,7 +292,7 @@ fn load(
 }
 
 fn check_record(folder: &Folder, tier: &Tier, by_netns: bool, state: u64) -> Result<(), OpenError> {
-    let Some(meta) = folder.meta().map_err(pin("reading the record of the pin folder"))? else {
+    let Some(meta) = meta(folder)? else {
         return Ok(());
     };
     let foreign = |why| OpenError::ForeignState {
@@ -390,11 +404,7 @@ fn assemble(
 fn others(settings: &Settings, own: &Folder) -> Result<Vec<Older>, OpenError> {
     let mut older = Vec::new();
     for (abi, folder) in Folder::all(&settings.pin_dir).map_err(pin("listing generations"))? {
-        let is_recorded = folder
-            .meta()
-            .map_err(pin("reading the record of another generation"))?
-            .is_some();
-        if folder.root() != own.root() && is_recorded {
+        if folder.root() != own.root() && meta(&folder)?.is_some() {
             let foreign = |error: io::Error| OpenError::ForeignState {
                 folder: folder.root().to_owned(),
                 why: format!("generation {abi} cannot be read: {error}"),

@@ -21,17 +21,33 @@ use serde::{Deserialize, Serialize};
 
 use crate::hooks::Hook;
 
-/// What a generation says about itself.
+/// What a generation says about itself. Other versions may say less or more: the number alone makes it one of ours.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Meta {
     pub(crate) abi: u64,
     /// Hexadecimal: JSON numbers lose bits.
+    #[serde(default)]
     pub(crate) fingerprint: String,
     /// Layouts of the state in sockets, which only the programs read.
+    #[serde(default)]
     pub(crate) state: String,
+    #[serde(default)]
     pub(crate) tier: String,
+    #[serde(default)]
     pub(crate) by_netns: bool,
+    #[serde(default)]
     pub(crate) version: String,
+}
+
+/// Why a record could not be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RecordError {
+    /// There is something, but not a record as any version of ours writes it.
+    #[error("{0}")]
+    Foreign(String),
+    /// The kernel refused.
+    #[error(transparent)]
+    Kernel(#[from] io::Error),
 }
 
 /// `<pin_dir>/v<abi>`.
@@ -40,6 +56,7 @@ pub(crate) struct Folder {
     root: PathBuf,
 }
 
+const META: &str = "meta";
 const PARTS: [&str; 4] = ["maps", "links", "cgroups", "pods"];
 
 impl Folder {
@@ -64,6 +81,14 @@ impl Folder {
         }
         found.sort_by_key(|(abi, _)| *abi);
         Ok(found)
+    }
+
+    /// Names beside the generations' folders that are not `known` either.
+    pub(crate) fn strangers(pin_dir: &Path, known: &Path) -> io::Result<Vec<PathBuf>> {
+        let folders = Self::all(pin_dir)?;
+        let is_stranger = |path: &PathBuf| path != known && !folders.iter().any(|(_, folder)| folder.root == *path);
+        let paths = names_in(pin_dir)?.into_iter().map(|name| pin_dir.join(name));
+        Ok(paths.filter(is_stranger).collect())
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -92,16 +117,22 @@ impl Folder {
         Ok(links)
     }
 
-    pub(crate) fn meta(&self) -> io::Result<Option<Meta>> {
-        match read_text(&self.root.join("meta")) {
-            Ok(text) => serde_json::from_str(&text).map(Some).map_err(io::Error::from),
+    pub(crate) fn meta(&self) -> Result<Option<Meta>, RecordError> {
+        match read_text(&self.root.join(META)) {
+            Ok(text) => serde_json::from_str(&text)
+                .map(Some)
+                .map_err(|error| RecordError::Foreign(error.to_string())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+            // Not text, or not a symbolic link.
+            Err(error) if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) => {
+                Err(RecordError::Foreign(error.to_string()))
+            }
+            Err(error) => Err(error.into()),
         }
     }
 
     pub(crate) fn set_meta(&self, meta: &Meta) -> io::Result<()> {
-        write_text(&self.root.join("meta"), &serde_json::to_string(meta)?)
+        write_text(&self.root.join(META), &serde_json::to_string(meta)?)
     }
 
     pub(crate) fn set_cgroup(&self, id: u64, path: &Path) -> io::Result<()> {
@@ -158,9 +189,12 @@ impl Folder {
             }
             remove_folder(&place)?;
         }
+        let is_known = |name: &String| PARTS.contains(&name.as_str()) || name == UNFINISHED || name == META;
+        let strangers = names_in(&self.root)?.into_iter().filter(|name| !is_known(name));
+        foreign.extend(strangers.map(|name| self.root.join(name)));
         if foreign.is_empty() {
             remove(&self.root.join(UNFINISHED))?;
-            remove(&self.root.join("meta"))?;
+            remove(&self.root.join(META))?;
         }
         if remove_folder(&self.root)? {
             removed.push(self.root.clone());

@@ -126,9 +126,7 @@ impl Session {
 
     fn attach(&self) -> Result<(), Failure> {
         let kernel = self.kernel()?;
-        let known = kernel
-            .verify()
-            .map_err(doing("asking what is attached", "run `sluice cleanup`"))?;
+        let known = kernel.verify()?;
         let attached: Vec<PathBuf> = known.links.iter().map(|link| link.cgroup.clone()).collect();
         let wanted: Vec<PathBuf> = self
             .counted
@@ -147,9 +145,7 @@ impl Session {
 
     /// What was attached may still not run: a program above may forbid more.
     fn check_attachment(&self, kernel: &Kernel) -> Result<(), Failure> {
-        let found = kernel
-            .verify()
-            .map_err(doing("asking what is attached", "run `sluice cleanup`"))?;
+        let found = kernel.verify()?;
         match found
             .links
             .iter()

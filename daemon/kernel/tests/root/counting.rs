@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One server, counted.
 
-use std::path::Path;
+use std::{path::Path, process::Command};
 
 use abi::POD_CONNECTIONS_ONLY;
 use kernel::{Accounted, Event, Hooks, Kernel, Netns, PodId, PodKey, Refuse, Tier, monotonic, sockets};
@@ -219,4 +219,44 @@ fn sockets_of_another_namespace_are_seen_without_leaving_ours() {
     assert_eq!(current, before, "the caller stays where it was");
     assert!(Netns::of_process(proc_root, u32::MAX).is_err());
     assert!(Netns::named("sluice-no-such-namespace").is_err());
+}
+
+/// Not a test: runs without CAP_SYS_ADMIN.
+#[test]
+#[ignore = "started by another test"]
+#[expect(clippy::disallowed_methods, reason = "told by the parent")]
+fn process_without_sys_admin() {
+    let Ok(other) = std::env::var("SLUICE_TEST_ELSEWHERE") else {
+        return;
+    };
+    let proc_root = Path::new("/proc");
+    let here = Netns::current(proc_root).unwrap();
+    assert_ne!(here.cookie().unwrap(), 0);
+    sockets::listening(&here, None).unwrap();
+    let there = Netns::of_process(proc_root, other.parse().unwrap()).unwrap();
+    let error = there.cookie().unwrap_err();
+    assert!(matches!(error, kernel::NetnsError::Enter(_)), "{error:?}");
+    assert!(error.advice().contains("CAP_SYS_ADMIN"));
+    println!("\nhere without, there refused");
+}
+
+#[test]
+fn ones_own_namespace_needs_no_privilege_to_enter() {
+    let Some(mut rig) = Rig::new() else { return };
+    let (_, pid) = rig.server_elsewhere();
+    let this = std::env::current_exe().unwrap();
+    let output = Command::new("setpriv")
+        .args(["--bounding-set", "-sys_admin", "--"])
+        .arg(this)
+        .args([
+            "--exact",
+            "counting::process_without_sys_admin",
+            "--ignored",
+            "--nocapture",
+        ])
+        .env("SLUICE_TEST_ELSEWHERE", pid.to_string())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("\nhere without, there refused"), "{output:?}");
 }

@@ -130,6 +130,46 @@ fn pins_of_other_layouts_under_our_number_are_refused() {
 }
 
 #[test]
+fn records_that_no_sluice_wrote_are_refused_and_left() {
+    let Some(rig) = Rig::with_object() else { return };
+    drop(rig.open());
+    for number in [abi::ABI, 77] {
+        let folder = rig.settings().pin_dir.join(format!("v{number}"));
+        fs::create_dir_all(&folder).unwrap();
+        let meta = folder.join("meta");
+        let ours = fs::read_link(&meta);
+        for garbage in ["what is this", "{}", "[1]", "{\"abi\":\"1\"}"] {
+            let _ = fs::remove_file(&meta);
+            symlink(garbage, &meta).unwrap();
+            let error = refused(rig.settings());
+            assert!(
+                matches!(&error, OpenError::ForeignState { folder: found, .. } if *found == folder),
+                "{error:?}"
+            );
+            assert!(error.advice().contains("sluice cleanup"));
+        }
+        fs::remove_file(&meta).unwrap();
+        fs::create_dir(&meta).unwrap();
+        let error = refused(rig.settings());
+        assert!(matches!(error, OpenError::ForeignState { .. }), "{error:?}");
+        if let Ok(ours) = ours {
+            fs::remove_dir(&meta).unwrap();
+            symlink(ours, &meta).unwrap();
+        }
+    }
+    let stranger = rig.settings().pin_dir.join("v77");
+    let cleaned = kernel::cleanup(&rig.settings()).unwrap();
+    assert_eq!(cleaned.left, std::slice::from_ref(&stranger));
+    fs::remove_dir(stranger.join("meta")).unwrap();
+    symlink("{\"abi\":77,\"weather\":\"fair\"}", stranger.join("meta")).unwrap();
+    let cleaned = kernel::cleanup(&rig.settings()).unwrap();
+    assert!(
+        cleaned.removed.contains(&stranger),
+        "of another version, but ours: {cleaned:?}"
+    );
+}
+
+#[test]
 fn pins_that_nobody_recorded_are_refused() {
     let Some(rig) = Rig::with_object() else { return };
     let maps = rig.settings().pin_dir.join(format!("v{}/maps", abi::ABI));
