@@ -14,6 +14,8 @@ mod attach;
 mod call;
 mod cleanup;
 mod counts;
+#[cfg(feature = "log")]
+mod diagnostics;
 mod events;
 pub mod features;
 mod generation;
@@ -43,6 +45,8 @@ use std::{
 use abi::{Origin, PeerKey, names};
 pub use abi::{POD_CONNECTIONS_ONLY, PodKey, PodSlot};
 
+#[cfg(feature = "log")]
+pub use crate::diagnostics::{Diagnostics, DiagnosticsError};
 pub use crate::{
     attach::AttachError,
     call::CallError,
@@ -388,6 +392,13 @@ impl Kernel {
     /// The events. One reader at a time.
     pub fn events(&self) -> Result<Events, CallError> {
         Events::open(&self.folder.map(names::EVENTS)).map_err(CallError::when("opening the events"))
+    }
+
+    /// What the programs of an object with diagnostics write, for `logger` (`log::logger()`, or one's own).
+    #[cfg(feature = "log")]
+    pub fn diagnostics<L: log::Log>(&self, logger: L) -> Result<Diagnostics<L>, DiagnosticsError> {
+        let program = self.programs.get(&Hook::SockOps).ok_or(DiagnosticsError::NotBuilt)?;
+        Diagnostics::of(program.info.id, logger)
     }
 
     /// Tells the programs what they need to know.

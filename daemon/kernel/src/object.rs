@@ -144,10 +144,12 @@ fn fingerprint(bytes: &[u8]) -> Result<u64, ObjectError> {
 
 /// Layouts of what the programs keep in sockets, private to them: a swap finds the state that the last ones left.
 pub(crate) fn state(bytes: &[u8]) -> Result<u64, ObjectError> {
-    Ok(global(bytes, GLOBAL_STATE)?.unwrap_or_default())
+    global(bytes, GLOBAL_STATE)?.ok_or_else(|| ObjectError::Unreadable {
+        why: format!("it has no {GLOBAL_STATE}"),
+    })
 }
 
-/// Read-only global u64 of the object; one without it says nothing.
+/// Read-only global u64 of the object.
 const GLOBAL_STATE: &str = "SLUICE_STATE";
 
 /// The initial value of a u64.

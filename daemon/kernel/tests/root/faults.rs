@@ -77,23 +77,13 @@ fn an_object_that_is_none_is_refused() {
 #[test]
 fn an_object_of_other_layouts_is_refused() {
     let Some(rig) = Rig::with_object() else { return };
-    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/bpf/sluice.o");
-    let Ok(mut bytes) = fs::read(built) else {
-        return println!("skipped: no object file to change");
+    let Some(object) = rig.changed_object(abi::names::GLOBAL_FINGERPRINT) else {
+        return;
     };
-    let ours = abi::FINGERPRINT.to_le_bytes();
-    let places: Vec<usize> = (0..bytes.len() - 8).filter(|at| bytes[*at..*at + 8] == ours).collect();
-    assert!(!places.is_empty());
-    for at in places {
-        bytes[at] ^= 1;
-    }
-    let object = rig.pins.with_extension("o");
-    fs::write(&object, bytes).unwrap();
     let error = refused(Settings {
-        object: Some(object.clone()),
+        object: Some(object),
         ..rig.settings()
     });
-    fs::remove_file(&object).unwrap();
     assert!(
         matches!(error, OpenError::Object(ObjectError::Mismatch { .. })),
         "{error:?}"
@@ -127,6 +117,27 @@ fn pins_of_other_layouts_under_our_number_are_refused() {
     fs::remove_file(&meta).unwrap();
     symlink(text, &meta).unwrap();
     drop(rig.open());
+}
+
+#[test]
+fn an_object_whose_state_in_sockets_has_another_layout_is_refused() {
+    let Some(rig) = Rig::with_object() else { return };
+    let Some(object) = rig.changed_object("SLUICE_STATE") else {
+        return;
+    };
+    let other = || Settings {
+        object: Some(object.clone()),
+        ..rig.settings()
+    };
+    let is_about_state = |error: &OpenError| matches!(error, OpenError::ForeignState { why, .. } if why.contains("state in its sockets"));
+    drop(rig.open());
+    let error = refused(other());
+    assert!(is_about_state(&error), "{error:?}");
+    kernel::cleanup(&rig.settings()).unwrap();
+    drop(Kernel::open(other()).unwrap());
+    drop(Kernel::open(other()).unwrap());
+    let error = refused(rig.settings());
+    assert!(is_about_state(&error), "{error:?}");
 }
 
 #[test]

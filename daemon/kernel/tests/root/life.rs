@@ -14,7 +14,7 @@ use std::{
 
 use kernel::{Hooks, Kernel, OpenError, PodId, Settings, cleanup};
 
-use crate::rig::{Rig, Server, eventually};
+use crate::rig::{Rig, Server, eventually, is_required};
 
 const BOTH: Hooks = Hooks {
     account: true,
@@ -205,6 +205,7 @@ const HOW: &str = "needs this test binary with another ABI: SLUICE_ABI=2 SLUICE_
 fn other_generation() -> Option<PathBuf> {
     let other = std::env::var_os("SLUICE_TEST_OTHER").map(PathBuf::from);
     if other.is_none() {
+        assert!(!is_required(), "required, but: {HOW}");
         println!("skipped: {HOW}");
     }
     other

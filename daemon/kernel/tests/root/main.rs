@@ -11,6 +11,8 @@
 )]
 
 mod counting;
+#[cfg(feature = "log")]
+mod diagnostics;
 mod faults;
 mod life;
 mod links;

@@ -15,7 +15,7 @@ use std::{
 use kernel::{Kernel, Netns, PodKey, Settings, host};
 
 #[expect(clippy::disallowed_methods, reason = "tests are told by the environment")]
-fn is_required() -> bool {
+pub(crate) fn is_required() -> bool {
     let is = |name, value| std::env::var(name).is_ok_and(|found| found == value);
     is("CI", "true") || is("SLUICE_REQUIRE", "1")
 }
@@ -48,6 +48,36 @@ impl Rig {
             return None;
         }
         Self::new()
+    }
+
+    /// An object among those that the build makes, or `None` after saying why it is skipped.
+    pub(crate) fn object_file(&self, name: &str, how: &str) -> Option<PathBuf> {
+        let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/bpf");
+        let object = built.join(name);
+        if !object.exists() {
+            assert!(!is_required(), "required, but there is no {name}: run `{how}`");
+            println!("skipped: no {name}, run `{how}`");
+            return None;
+        }
+        Some(object)
+    }
+
+    /// A copy of the object in which one read-only global has another value; it goes with the rig.
+    pub(crate) fn changed_object(&self, global: &str) -> Option<PathBuf> {
+        use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
+        let mut bytes = fs::read(self.object_file("sluice.o", "cargo xtask build")?).unwrap();
+        let file = object::File::parse(&*bytes).unwrap();
+        let symbol = file.symbols().find(|symbol| symbol.name() == Ok(global)).unwrap();
+        let section = file.section_by_index(symbol.section_index().unwrap()).unwrap();
+        let at = section.file_range().unwrap().0 + symbol.address();
+        bytes[at as usize] ^= 1;
+        let changed = self.changed();
+        fs::write(&changed, bytes).unwrap();
+        Some(changed)
+    }
+
+    fn changed(&self) -> PathBuf {
+        self.pins.with_extension("o")
     }
 
     fn build() -> Result<Self, String> {
@@ -136,6 +166,7 @@ impl Drop for Rig {
         let _ = kernel::cleanup(&self.settings());
         let _ = run("umount", &["-l", &self.pins.display().to_string()]);
         let _ = fs::remove_dir(&self.pins);
+        let _ = fs::remove_file(self.changed());
         // The last process leaves its cgroup a moment after it was reaped.
         let _ = eventually(|| fs::remove_dir(&self.cgroup).is_ok() || !self.cgroup.exists());
     }
