@@ -2,9 +2,10 @@
 //! Every way to connect reaches the right side and sees the address it asked for; whatever is not ours is left alone.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use kernel::Mode;
+use kernel::{Mode, Refuse, Settings};
 use tests::redirect::{Crossing, Dial, Dialled, How, gateway, nobody, other, target};
 use tests::rig::{Netns, Rig};
 use tests::suite::{Case, case_on_rig};
@@ -27,6 +28,10 @@ pub(super) fn cases() -> Vec<Case> {
             no_gateway,
         ),
         case_on_rig("redirect::pods_of_the_other_family_are_not_chosen", other_family),
+        case_on_rig(
+            "redirect::in_the_connections_tier_targets_work_and_open_connections_are_in_flight",
+            connections_tier,
+        ),
         case_on_rig("redirect::outlives_the_daemon_and_is_adopted", adopted),
     ];
     for (name, how) in [
@@ -131,18 +136,14 @@ fn fast_opened(netns: &Netns) -> Result<u64> {
 
 /// The pods' accounting saw so many requests, all ended.
 fn counted(crossing: &Crossing<'_>, requests: u64) -> Result<()> {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(10);
     loop {
         let counts = crossing.kernel()?.counts(crossing.id(0))?;
         if counts.core.started == requests && counts.core.ended == requests {
             return Ok(());
         }
-        ensure!(
-            std::time::Instant::now() < deadline,
-            "{:?}, expected {requests}",
-            counts.core
-        );
-        std::thread::sleep(std::time::Duration::from_millis(5));
+        ensure!(Instant::now() < deadline, "{:?}, expected {requests}", counts.core);
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -312,4 +313,36 @@ fn adopted(rig: &Rig) -> Result<()> {
     kernel.set_backends(target(false), Mode::Direct, &[crossing.pod(0, false)])?;
     ensure_answer(&crossing.dialler.dial(dial)?, "pod0", &dial)?;
     Ok(())
+}
+
+/// Without bpf_loop.
+fn connections_tier(rig: &Rig) -> Result<()> {
+    let refuse = Refuse {
+        bpf_loop: true,
+        ..Refuse::default()
+    };
+    let crossing = Crossing::with(rig, "connections-tier", 1, |settings| Settings { refuse, ..settings })?;
+    let kernel = crossing.kernel()?;
+    let tier = kernel.tier();
+    ensure!(
+        tier.word() == "connections" && tier.why().is_some_and(|why| !why.is_empty()),
+        "{tier:?}"
+    );
+    let dial = Dial::to(target(false));
+    kernel.set_backends(target(false), Mode::Direct, &[crossing.pod(0, false)])?;
+    ensure_answer(&crossing.dialler.dial(dial)?, "pod0", &dial)?;
+    counted(&crossing, 1)?;
+    crossing.dialler.hold(target(false), 5)?;
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let open = kernel.counts(crossing.id(0))?;
+        let shared = kernel.pods().get(crossing.id(0));
+        if open.in_flight() == 5 && open.open_connections() == 5 && shared.in_flight == 5 {
+            break;
+        }
+        ensure!(Instant::now() < deadline, "{open:?}, {shared:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    crossing.dialler.release()?;
+    counted(&crossing, 6)
 }
