@@ -239,6 +239,10 @@ fn connecting(ops: *mut bpf_sock_ops) {
     };
     // SAFETY: a map value.
     let origin = unsafe { *origin.cast::<abi::Origin>() };
+    // A socket may connect again, elsewhere, after a refusal.
+    if origin.sent_to != key.server {
+        return;
+    }
     if PEERS.insert(&key, &origin, 0).is_err()
         && let Some(redirects) = REDIRECTS.get_ptr_mut(0)
     {

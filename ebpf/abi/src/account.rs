@@ -64,9 +64,9 @@ pub struct PodCounts {
     pub unmeasured: u64,
     /// Requests and connections of probes, left out of everything else.
     pub probes: u64,
-    /// Payload bytes from clients.
+    /// Payload bytes from clients, what was sent again included.
     pub bytes_in: u64,
-    /// Payload bytes to clients.
+    /// Payload bytes to clients, what was sent again included.
     pub bytes_out: u64,
     /// Final responses by status class.
     pub status: [u64; STATUS_CLASSES],
