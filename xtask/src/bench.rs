@@ -7,6 +7,8 @@ use crate::object::{self, Variant};
 use crate::process;
 use crate::setup;
 use anyhow::Result;
+use std::ffi::OsStr;
+use std::process::Command;
 
 /// Options of `bench`.
 #[derive(clap::Args)]
@@ -20,9 +22,14 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     setup::need(setup::Purpose::Bench)?;
     object::build(Variant::Plain)?;
-    process::run(
-        process::cargo()
-            .args(["run", "--release", "--package", "tests", "--bin", "bench", "--"])
-            .args(&options.arguments),
-    )
+    process::run(&mut command(&options.arguments))
+}
+
+/// The bench, told so.
+pub(crate) fn command(arguments: &[impl AsRef<OsStr>]) -> Command {
+    let mut cargo = process::cargo();
+    cargo
+        .args(["run", "--release", "--package", "tests", "--bin", "bench", "--"])
+        .args(arguments);
+    cargo
 }

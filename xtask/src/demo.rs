@@ -1,76 +1,143 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `cargo xtask demo`: a server under load, counted live.
+//! `cargo xtask demo`: a server under load, counted live, through a burst and a kill -9.
 //!
-//! Mechanism: a small HTTP server runs in a cgroup of its own (`server`, `cgroup`), clients of this process keep it busy
-//! (`load`), and `sluice top` shows for some seconds what the kernel counted.
-//! Invariants: whatever happens, the server ends, the cgroup goes, and what was attached is given back.
+//! Mechanism: `sluice sample` runs in a cgroup of its own (`server`), clients of this process keep it busy (`load`), and
+//! `sluice top -o json` is shown a line a second (`top`). At the end the kernel's totals must be what the clients got.
+//! Invariants: whatever happens, an interrupt too, the processes end, the cgroup goes, and what was attached is given back;
+//! a demo whose totals differ fails.
 //! Depends on: setup, object; root.
 
 mod cgroup;
+mod interrupt;
 mod load;
+mod pins;
 mod server;
-
-pub(crate) use server::serve;
+mod top;
 
 use crate::object::{self, Variant};
 use crate::place;
-use crate::process;
 use crate::setup::{self, Purpose};
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use cgroup::Cgroup;
+use interrupt::Interrupt;
 use load::Load;
+use pins::Pins;
 use server::Server;
-use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
+use top::{Reading, Top};
 
-const SECONDS: &str = "10";
-const CONNECTIONS: usize = 8;
+const FEW: usize = 16;
+const MANY: usize = 64;
+/// An answer takes this long, so a client has this one request in flight nearly all the time.
+const MILLISECONDS: u32 = 20;
 
 /// Builds what is needed and shows it.
 pub(crate) fn demo() -> Result<()> {
     if !place::is_root() {
         bail!("the demo loads programs into the kernel, which needs root: sudo -E cargo xtask demo");
     }
-    setup::need(Purpose::Build)?;
+    setup::need(Purpose::Demo)?;
     object::build(Variant::Plain)?;
     object::daemon(true)?;
+    let interrupt = Interrupt::expect()?;
     let cgroup = Cgroup::create()?;
-    let server = Server::start(&cgroup)?;
-    let _load = Load::start(server.port(), CONNECTIONS);
-    eprintln!(
-        "demo: {CONNECTIONS} clients keep a server on port {} busy; for {SECONDS} s:",
-        server.port()
-    );
-    let shown = show(&cgroup, server.port());
-    let cleaned = process::run(sluice().arg("cleanup").arg("--pin-dir").arg(pins()));
-    shown.and(cleaned)
+    let pins = Pins::new();
+    let shown = show(&Stage {
+        server: Server::start(&cgroup)?,
+        cgroup: &cgroup,
+        pins: &pins,
+        interrupt: &interrupt,
+    });
+    let left = pins.is_there();
+    shown?;
+    ensure!(!left, "pins were left behind");
+    println!("\nNothing is left: server and clients ended, links and maps gone with the pin folder, cgroup removed.");
+    Ok(())
 }
 
-/// `sluice top` for some seconds; an interrupt is how a person ends it.
-fn show(cgroup: &Cgroup, port: u16) -> Result<()> {
-    let sluice = sluice();
-    let mut top = Command::new("timeout");
-    top.args([
-        "--foreground",
-        "--preserve-status",
-        "--signal=INT",
-        "--kill-after=5",
-        SECONDS,
-    ])
-    .arg(sluice.get_program());
-    top.arg("top")
-        .arg("--cgroup")
-        .arg(cgroup.path())
-        .args(["--port", &port.to_string()])
-        .args(["-o", "table"]);
-    process::run(top.arg("--pin-dir").arg(pins()))
+struct Stage<'a> {
+    server: Server,
+    cgroup: &'a Cgroup,
+    pins: &'a Pins,
+    interrupt: &'a Interrupt,
+}
+
+fn show(stage: &Stage<'_>) -> Result<()> {
+    let port = stage.server.port();
+    println!("\nEvery client asks for GET /sleep/{MILLISECONDS} again and again, and counts its answers.");
+    println!(
+        "$ sluice top --cgroup {} --port {port} -o json   # as a table:",
+        stage.cgroup.name()
+    );
+    println!("{}", top::HEADING);
+    let mut top = stage.watch()?;
+    // Connections are counted from the attachment on: the first line says that it stands.
+    top.next(stage.interrupt)?;
+    let mut load = Load::new(port, MILLISECONDS);
+    load.grow(FEW);
+    stage.rows(&mut top, 3, &format!("{FEW} clients"))?;
+    load.grow(MANY);
+    stage.rows(&mut top, 3, &format!("a burst: {MANY} clients"))?;
+    let before = load.answers();
+    top.kill_9()?;
+    stage.interrupt.sleep(Duration::from_secs(2))?;
+    println!(
+        "          (kill -9 of sluice top; {} answers in the 2 s when nobody looks)",
+        load.answers() - before
+    );
+    let mut top = stage.watch()?;
+    stage.rows(&mut top, 3, "adopted, nothing lost")?;
+    let answers = load.stop()?;
+    let last = stage.rest(&mut top)?;
+    println!("{last}   clients stopped");
+    top.end()?;
+    verdict(answers, &last)
+}
+
+impl Stage<'_> {
+    fn watch(&self) -> Result<Top> {
+        let mut sluice = sluice();
+        sluice.arg("top").arg("--cgroup").arg(self.cgroup.path());
+        sluice.args(["--port", &self.server.port().to_string(), "-o", "json"]);
+        Top::start(sluice.arg("--pin-dir").arg(self.pins.path()))
+    }
+
+    /// The first line without a request in flight, or the last one before patience ends.
+    fn rest(&self, top: &mut Top) -> Result<Reading> {
+        let mut reading = top.next(self.interrupt)?;
+        for _ in 0..5 {
+            if reading.in_flight == 0 {
+                break;
+            }
+            reading = top.next(self.interrupt)?;
+        }
+        Ok(reading)
+    }
+
+    /// Shows some seconds; the first row bears the remark.
+    fn rows(&self, top: &mut Top, seconds: usize, remark: &str) -> Result<()> {
+        for second in 0..seconds {
+            let reading = top.next(self.interrupt)?;
+            let remark = if second == 0 { remark } else { "" };
+            println!("{}", format!("{reading}   {remark}").trim_end());
+        }
+        Ok(())
+    }
+}
+
+fn verdict(answers: u64, last: &Reading) -> Result<()> {
+    println!(
+        "\nThe clients got {answers} answers; the kernel counted {} started, {} ended, {} in flight.",
+        last.started, last.ended, last.in_flight
+    );
+    ensure!(
+        last.started == answers && last.ended == answers && last.in_flight == 0,
+        "the totals differ"
+    );
+    Ok(())
 }
 
 fn sluice() -> Command {
     Command::new(place::target().join("release/sluice"))
-}
-
-/// Not where a real daemon on this machine has its own.
-fn pins() -> PathBuf {
-    Path::new("/sys/fs/bpf").join(format!("sluice-demo-{}", std::process::id()))
 }

@@ -61,7 +61,8 @@ fn one(target: &str, time: Duration) -> Tally {
     }
 }
 
-fn targets() -> Result<Vec<String>> {
+/// Their names.
+pub(crate) fn targets() -> Result<Vec<String>> {
     let listed = process::output(&mut cargo_fuzz("list")).context("listing the fuzz targets")?;
     let targets: Vec<_> = listed.split_whitespace().map(str::to_owned).collect();
     if targets.is_empty() {

@@ -7,6 +7,7 @@
 //! Depends on: cargo, rustup where present, apt-get on Debian.
 
 mod bench;
+mod built;
 mod demo;
 mod fuzz;
 mod kernels;
@@ -44,9 +45,6 @@ enum Job {
     Soak(soak::Options),
     /// Show what Sluice does, on this machine, in a minute
     Demo,
-    /// The server of the demo
-    #[command(hide = true)]
-    DemoServer,
     /// Measure; the tables go into docs/benchmarks.md
     Bench(bench::Options),
     /// Check the arrows between crates and that no crate has a module cycle
@@ -72,7 +70,6 @@ fn run(job: Job) -> Result<()> {
         Job::Test(options) => test::run(&options, in_ci()),
         Job::Soak(options) => soak::run(&options),
         Job::Demo => demo::demo(),
-        Job::DemoServer => demo::serve(),
         Job::Bench(options) => bench::run(&options),
         Job::Layers => layers::run(),
         Job::Fuzz(options) => fuzz::run(&options),

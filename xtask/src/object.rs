@@ -6,8 +6,9 @@
 //! `target/bpf/sluice.o` only when its bytes changed, so that the daemon is not rebuilt for nothing.
 //! Invariants: `target/bpf/sluice.o` is always of the ABI in `ebpf/abi`; other generations and the build with
 //! diagnostics have names of their own.
-//! Depends on: toolchain, setup.
+//! Depends on: built, toolchain, setup.
 
+use crate::built;
 use crate::place;
 use crate::process;
 use crate::setup;
@@ -80,20 +81,28 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Builds one object and returns its path.
-pub(crate) fn build(variant: Variant) -> Result<PathBuf> {
+/// An object that was built.
+pub(crate) struct Object {
+    /// Where it is.
+    pub(crate) path: PathBuf,
+    /// How often the compiler warned.
+    pub(crate) warnings: usize,
+}
+
+/// Builds one object.
+pub(crate) fn build(variant: Variant) -> Result<Object> {
     let toolchain = Toolchain::find().context("no compiler for the BPF target: run `cargo xtask setup --for build`")?;
     let linker = place::program("bpf-linker").context("no bpf-linker: run `cargo xtask setup --for build`")?;
     eprintln!("BPF object by {}", toolchain.describe());
-    process::run(&mut command(toolchain, &linker, variant))?;
-    let built = variant.folder().join("bpfel-unknown-none/bpf/sluice");
-    let wanted = variant.path();
-    if copy_if_changed(&built, &wanted)? {
-        eprintln!("{} is new", shown(&wanted));
+    let warnings = built::by(&mut command(toolchain, &linker, variant))?.warnings();
+    let compiled = variant.folder().join("bpfel-unknown-none/bpf/sluice");
+    let path = variant.path();
+    if copy_if_changed(&compiled, &path)? {
+        eprintln!("{} is new", shown(&path));
     } else {
-        eprintln!("{} is unchanged", shown(&wanted));
+        eprintln!("{} is unchanged", shown(&path));
     }
-    Ok(wanted)
+    Ok(Object { path, warnings })
 }
 
 /// Builds the daemon, with whatever object stands in `target/bpf`.

@@ -7,11 +7,16 @@
 //! Depends on: nothing.
 
 use anyhow::{Context, Result, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
+
+/// Time to clean up after being asked to end.
+const GRACE: Duration = Duration::from_secs(20);
 
 /// Runs a command to its end; an error if it cannot be started or ends with another code than 0.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
@@ -19,6 +24,11 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = command
         .status()
         .with_context(|| format!("{} does not start", name(command)))?;
+    finish(status, command)
+}
+
+/// An error if `command` ended with another code than 0.
+pub(crate) fn finish(status: ExitStatus, command: &Command) -> Result<()> {
     if !status.success() {
         bail!("{} ended with {status}", name(command));
     }
@@ -57,24 +67,67 @@ pub(crate) fn follow_for(limit: Duration, command: &mut Command, each: impl FnMu
     follow_until(Some(Instant::now() + limit), command, each)
 }
 
+/// As [`follow`], but asks a command to end at `end`; none if that was needed.
+pub(crate) fn follow_gently(
+    end: Option<Instant>,
+    command: &mut Command,
+    mut each: impl FnMut(&str),
+) -> Result<Option<ExitStatus>> {
+    announce(command);
+    let mut running = start(command)?;
+    let lines = lines_of(&mut running)?;
+    let mut print = |line: &str| {
+        println!("{line}");
+        each(line);
+    };
+    while let Ok(Some(line)) = next(&lines, end) {
+        print(&line);
+    }
+    if end.is_none_or(|end| Instant::now() < end) {
+        return running.0.wait().map(Some).context("waiting for a child");
+    }
+    self::end(&mut running)?;
+    lines.iter().for_each(|line| print(&line));
+    Ok(None)
+}
+
+/// Runs a command and hands each line of its output to `each`, unprinted.
+pub(crate) fn lines(command: &mut Command, each: impl FnMut(&str)) -> Result<ExitStatus> {
+    announce(command);
+    each_line(None, command, each)
+}
+
 fn follow_until(end: Option<Instant>, command: &mut Command, mut each: impl FnMut(&str)) -> Result<ExitStatus> {
     announce(command);
-    let child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("{} does not start", name(command)))?;
-    let mut running = Running(child);
+    let mut written = Ok(());
+    let status = each_line(end, command, |line| {
+        if written.is_ok() {
+            written = writeln!(std::io::stdout(), "{line}");
+        }
+        each(line);
+    })?;
+    written.context("writing to standard output")?;
+    Ok(status)
+}
+
+fn each_line(end: Option<Instant>, command: &mut Command, mut each: impl FnMut(&str)) -> Result<ExitStatus> {
+    let mut running = start(command)?;
     let lines = lines_of(&mut running)?;
     while let Some(line) = next(&lines, end).with_context(|| format!("{} takes too long", name(command)))? {
-        writeln!(std::io::stdout(), "{line}").context("writing to standard output")?;
         each(&line);
     }
     running.0.wait().context("waiting for a child")
 }
 
+fn start(command: &mut Command) -> Result<Running> {
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+    child
+        .map(Running)
+        .with_context(|| format!("{} does not start", name(command)))
+}
+
 /// The lines of a child's output, read by a thread that ends with the output.
-fn lines_of(running: &mut Running) -> Result<Receiver<String>> {
+pub(crate) fn lines_of(running: &mut Running) -> Result<Receiver<String>> {
     let output = running.0.stdout.take().context("invariant: standard output is piped")?;
     let (sender, receiver) = sync_channel(64);
     thread::spawn(move || {
@@ -109,10 +162,29 @@ impl Drop for Running {
     }
 }
 
+/// Asks a child to end, and waits; one that does not within [`GRACE`] is killed.
+pub(crate) fn end(running: &mut Running) -> Result<ExitStatus> {
+    let id = i32::try_from(running.0.id()).context("invariant: process ids are positive")?;
+    // Not waited for yet, so the id is still its own.
+    kill(Pid::from_raw(id), Signal::SIGTERM).context("asking a child to end")?;
+    let end = Instant::now() + GRACE;
+    while Instant::now() < end {
+        if let Some(status) = running.0.try_wait().context("waiting for a child")? {
+            return Ok(status);
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    running.0.kill().context("killing a child")?;
+    running.0.wait().context("waiting for a child")
+}
+
 /// `cargo` of the host toolchain, in the workspace.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new("cargo");
-    command.current_dir(crate::place::root());
+    command
+        .current_dir(crate::place::root())
+        // Wherever this program was built: the object and the programs are looked for there.
+        .env("CARGO_TARGET_DIR", crate::place::target());
     command
 }
 
@@ -163,6 +235,15 @@ mod tests {
             (lines, status.code()),
             (vec!["one".to_owned(), "two".to_owned()], Some(3))
         );
+    }
+
+    #[test]
+    fn a_command_that_is_asked_to_end_may_say_a_last_word() {
+        let mut lines = Vec::new();
+        let script = "trap 'echo bye; exit' TERM; echo here; while :; do sleep 0.01; done";
+        let end = Instant::now() + Duration::from_millis(300);
+        let status = follow_gently(Some(end), &mut sh(script), |line| lines.push(line.to_owned())).unwrap();
+        assert_eq!((status, lines), (None, vec!["here".to_owned(), "bye".to_owned()]));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! Invariants: idempotent; nothing is installed without a line that says so; never asks.
 //! Depends on: apt-get on Debian 12; elsewhere it names what is missing.
 
+mod bpffs;
 mod debian;
 mod kernel;
 mod rust;
@@ -29,6 +30,8 @@ pub(crate) struct Options {
 pub(crate) enum Purpose {
     /// The BPF object
     Build,
+    /// The demo, with `build`
+    Demo,
     /// The test suites, with `build`
     Test,
     /// The benches, with `build`
@@ -53,6 +56,7 @@ pub(crate) fn need(purpose: Purpose) -> Result<()> {
     match purpose {
         Purpose::Build => build(),
         Purpose::Test => build().and_then(|()| test()),
+        Purpose::Demo => build().and_then(|()| bpffs::mount()),
         Purpose::Bench => build().and_then(|()| debian::install(debian::BENCH)),
         Purpose::Kernels => build().and_then(|()| test()).and_then(|()| kernels()),
         Purpose::Fuzz => fuzz(),
@@ -69,6 +73,7 @@ fn build() -> Result<()> {
 
 fn test() -> Result<()> {
     debian::install(debian::TEST)?;
+    bpffs::mount()?;
     lints()
 }
 

@@ -1,15 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `cargo xtask soak`: the long forms of what `test` runs short.
 //!
-//! Mechanism: one table; a row names a soak and how it is started.
-//! Invariants: a soak is the same code as its short form, with more of everything.
-//! Depends on: setup, object, kernels, fuzz.
+//! Mechanism: one table; a row names a soak and how its program is built and called. What the program says goes to the
+//! terminal and into `target/soak/<name>.log`.
+//! Invariants: a soak is the same code as its short form, with more of everything; what is cut at the bound of time is
+//! asked to end, so that it cleans up, and only what was finished counts.
+//! Depends on: setup, object, built, test (the other generation), process.
 
+mod log;
+
+use crate::built;
 use crate::object::{self, Variant};
-use crate::tally::{Outcome, Tally, counted};
-use crate::{fuzz, kernels, process, setup};
+use crate::tally::Tally;
+use crate::test::Other;
+use crate::{process, setup};
 use anyhow::{Context, Result, bail};
-use std::time::Duration;
+use log::Log;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 /// Options of `soak`.
 #[derive(clap::Args)]
@@ -19,34 +27,61 @@ pub(crate) struct Options {
     /// Only list them
     #[arg(long)]
     list: bool,
+    /// Repeat each for so long, and cut it there; once, however long it takes, without
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    minutes: Option<u64>,
 }
 
 struct Soak {
     name: &'static str,
     what: &'static str,
-    run: fn() -> Result<Tally>,
+    command: fn(Option<Duration>) -> Result<Command>,
+    /// Whether it may be cut at the bound.
+    is_cut: bool,
 }
 
 const SOAKS: &[Soak] = &[
     Soak {
+        name: "loss",
+        what: "0.1, 1 and 5 % loss with reordering and repeats, ten seeds each",
+        command: |_| cases(&["_lost"]),
+        is_cut: true,
+    },
+    Soak {
+        name: "flips",
+        what: "redirect flips while clients connect, tens of thousands",
+        command: |_| cases(&["redirect::"]),
+        is_cut: true,
+    },
+    Soak {
+        name: "life",
+        what: "restarts, kill -9, adoption and generations in the middle of traffic",
+        command: |_| cases(&["life::"]),
+        is_cut: true,
+    },
+    Soak {
         name: "netns",
-        what: "the network suite with its long cases",
-        run: netns,
+        what: "the whole network suite in its long form",
+        command: |_| cases(&[]),
+        is_cut: true,
     },
     Soak {
         name: "wire",
         what: "the property tests of the boundary machines, a hundred times as many cases",
-        run: wire,
+        command: |_| wire(),
+        is_cut: true,
     },
     Soak {
         name: "fuzz",
-        what: "every fuzz target for an hour",
-        run: || fuzz_for(Duration::from_secs(3600)),
+        what: "every fuzz target for an hour, or for its part of the bound",
+        command: fuzz,
+        is_cut: false,
     },
     Soak {
         name: "kernels",
-        what: "the network suite on Debian's own kernel under QEMU",
-        run: other_kernels,
+        what: "the network suite on Debian's own kernel under QEMU, once",
+        command: |_| again(&["test", "kernels", "--require"]),
+        is_cut: false,
     },
 ];
 
@@ -58,7 +93,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             .for_each(|soak| println!("{:<10} {}", soak.name, soak.what));
         return Ok(());
     }
-    let total: Tally = options.chosen()?.into_iter().map(one).sum();
+    let bound = options.minutes.map(|minutes| Duration::from_secs(60 * minutes));
+    let total: Tally = options.chosen()?.into_iter().map(|soak| soak.run_or_fail(bound)).sum();
     println!("{total}");
     if total.failed > 0 {
         bail!("{} failed", total.failed);
@@ -81,54 +117,105 @@ impl Options {
     }
 }
 
-fn one(soak: &Soak) -> Tally {
-    eprintln!("\n=== soak {}: {} ===", soak.name, soak.what);
-    (soak.run)().unwrap_or_else(|error| {
-        eprintln!("soak {}: {error:#}", soak.name);
-        Tally::FAILED
+impl Soak {
+    fn run_or_fail(&self, bound: Option<Duration>) -> Tally {
+        eprintln!("\n=== soak {}: {} ===", self.name, self.what);
+        self.run(bound).unwrap_or_else(|error| {
+            eprintln!("soak {}: {error:#}", self.name);
+            Tally::FAILED
+        })
+    }
+
+    fn run(&self, bound: Option<Duration>) -> Result<Tally> {
+        let mut command = (self.command)(bound)?;
+        let mut log = Log::create(self.name)?;
+        let begun = Instant::now();
+        let end = bound.filter(|_| self.is_cut).map(|bound| begun + bound);
+        let mut total = Tally::default();
+        let mut rounds = 0;
+        loop {
+            rounds += 1;
+            log.note(&format!("round {rounds}: {}", process::shown(&command)))?;
+            let round = round(&mut command, end, &mut log)?;
+            total = total + round.tally;
+            if round.is_cut || end.is_none_or(|end| Instant::now() >= end) {
+                break;
+            }
+        }
+        let minutes = begun.elapsed().as_secs_f64() / 60.0;
+        log.note(&format!("{}: {rounds} rounds in {minutes:.1} min: {total}", self.name))?;
+        eprintln!("soak: all of it is in {}", log.shown());
+        Ok(total)
+    }
+}
+
+struct Round {
+    tally: Tally,
+    is_cut: bool,
+}
+
+fn round(command: &mut Command, end: Option<Instant>, log: &mut Log) -> Result<Round> {
+    let mut tally = Tally::default();
+    let status = process::follow_gently(end, command, |line| {
+        log.line(line);
+        tally.read_case(line);
+    })?;
+    // One that fails without a failed case has failed itself.
+    if status.is_some_and(|status| !status.success()) && tally.failed == 0 {
+        tally = tally + Tally::FAILED;
+    }
+    Ok(Round {
+        tally,
+        is_cut: status.is_none(),
     })
 }
 
-fn netns() -> Result<Tally> {
+/// The network cases with this in their name, optimised and in their long form.
+fn cases(names: &[&str]) -> Result<Command> {
     setup::need(setup::Purpose::Test)?;
     object::build(Variant::Plain)?;
-    object::build(Variant::Abi(2))?;
-    let arguments = [
-        "test",
-        "--release",
-        "--package",
-        "tests",
-        "--test",
-        "netns",
-        "--no-fail-fast",
-        "--",
-        "--include-ignored",
-    ];
-    counted(
-        process::cargo()
-            .args(arguments)
-            .env("CI", "true")
-            .env("SLUICE_LONG", "1"),
-    )
+    let other = Other::build()?.environment()?;
+    let suite = optimised(&["--package", "tests", "--test", "netns"], "netns")?;
+    let mut command = both_outputs(suite);
+    command
+        .args(names)
+        .env("CI", "true")
+        .env("SLUICE_LONG", "1")
+        .envs(other);
+    Ok(command)
 }
 
-fn wire() -> Result<Tally> {
-    let cases = "25600";
-    counted(
-        process::cargo()
-            .args(["test", "--release", "--package", "wire"])
-            .env("PROPTEST_CASES", cases),
-    )
+fn wire() -> Result<Command> {
+    let mut command = both_outputs(optimised(&["--package", "wire", "--test", "host"], "host")?);
+    command.env("PROPTEST_CASES", "25600");
+    Ok(command)
 }
 
-fn fuzz_for(time: Duration) -> Result<Tally> {
+fn fuzz(bound: Option<Duration>) -> Result<Command> {
     setup::need(setup::Purpose::Fuzz)?;
-    fuzz::each_for(time)
+    let targets = u32::try_from(crate::fuzz::targets()?.len()).context("counting the fuzz targets")?;
+    let each = bound.map_or(Duration::from_secs(3600), |bound| bound / targets);
+    again(&["fuzz", "--seconds", &each.as_secs().to_string()])
 }
 
-fn other_kernels() -> Result<Tally> {
-    match kernels::run(kernels::Choice::default())? {
-        Outcome::Ran(tally) => Ok(tally),
-        Outcome::Skipped(why) => bail!("must not be skipped: {why}"),
-    }
+/// This program once more, so that all it says can be kept.
+fn again(arguments: &[&str]) -> Result<Command> {
+    let mut command = both_outputs(std::env::current_exe().context("finding this program")?);
+    command.args(arguments);
+    Ok(command)
+}
+
+fn optimised(what: &[&str], name: &str) -> Result<std::path::PathBuf> {
+    let mut cargo = process::cargo();
+    built::by(cargo.args(["test", "--release", "--no-run"]).args(what))?.program(name)
+}
+
+/// A program whose errors are lines of its output.
+fn both_outputs(program: std::path::PathBuf) -> Command {
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", r#"exec "$0" "$@" 2>&1"#])
+        .arg(program)
+        .current_dir(crate::place::root());
+    command
 }

@@ -59,6 +59,21 @@ impl Tally {
     }
 }
 
+impl Tally {
+    /// Adds what a line says about one case, so that a runner can be cut off before its result line; `xtask` itself is
+    /// read by its last line.
+    pub(crate) fn read_case(&mut self, line: &str) {
+        let verdict = line.strip_prefix("test ").and_then(|case| case.rsplit_once("... "));
+        let found = match verdict.map(|(_, verdict)| verdict.trim()) {
+            Some("ok") => Some(Self::PASSED),
+            Some("FAILED") => Some(Self::FAILED),
+            Some(verdict) if verdict.starts_with("ignored") => Some(Self::SKIPPED),
+            _ => own_line(line),
+        };
+        *self = *self + found.unwrap_or_default();
+    }
+}
+
 /// Runs tests and sums what they say; a runner that fails without a failed test is one failure.
 pub(crate) fn counted(command: &mut Command) -> Result<Tally> {
     let mut tally = Tally::default();
@@ -112,6 +127,20 @@ fn result_line(line: &str) -> Option<Tally> {
         passed: count("passed")?,
         failed: count("failed")?,
         skipped: count("ignored")?,
+    })
+}
+
+/// How a tally is printed.
+fn own_line(line: &str) -> Option<Tally> {
+    let mut counts = line.split(", ").map(|part| part.split_once(' '));
+    let mut next = |what: &str| match counts.next() {
+        Some(Some((count, name))) if name == what => count.parse().ok(),
+        _ => None,
+    };
+    Some(Tally {
+        passed: next("passed")?,
+        failed: next("failed")?,
+        skipped: next("skipped").unwrap_or(0),
     })
 }
 
@@ -188,5 +217,27 @@ mod tests {
             .to_string(),
             "3 passed, 1 failed, 2 skipped"
         );
+    }
+
+    #[test]
+    fn cases_are_counted_one_by_one() {
+        let text = "running 3 tests\n\
+            test a::b        ... ok\n\
+            test a::c ... FAILED\n\
+            test d ... ignored, for a reason\n\
+            test result: FAILED. 1 passed; 1 failed; 1 ignored; 0 measured\n";
+        let mut tally = Tally::default();
+        text.lines().for_each(|line| tally.read_case(line));
+        assert_eq!(tally.to_string(), "1 passed, 1 failed, 1 skipped");
+    }
+
+    #[test]
+    fn a_tally_that_was_printed_can_be_read() {
+        for printed in ["3 passed, 1 failed, 2 skipped", "4 passed, 0 failed"] {
+            let mut tally = Tally::default();
+            tally.read_case(printed);
+            assert_eq!(tally.to_string(), printed);
+        }
+        assert_eq!(own_line("3 passed; 1 failed"), None);
     }
 }

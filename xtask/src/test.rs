@@ -7,7 +7,10 @@
 //! reason, and failed under `CI=true` or `--require`; every suite runs even if an earlier one failed.
 //! Depends on: tally, setup, object, kernels, fuzz, layers.
 
+mod generation;
 mod suite;
+
+pub(crate) use generation::Other;
 
 use crate::tally::{Outcome, Tally};
 use anyhow::{Result, bail};
@@ -17,12 +20,9 @@ use suite::{Manner, Suite};
 /// Options of `test`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Suites to run; all but `kernels` when none is named
+    /// Suites to run; all when none is named
     #[arg(value_enum)]
     suites: Vec<Suite>,
-    /// Also the suites that take long (kernels)
-    #[arg(long)]
-    all: bool,
     /// Only the network cases with this in their name, with all they say (netns, kernels)
     #[arg(long, value_name = "NAME")]
     case: Option<String>,
@@ -57,10 +57,10 @@ pub(crate) fn run(options: &Options, ci: bool) -> Result<()> {
 
 impl Options {
     fn chosen(&self) -> Vec<Suite> {
-        match (self.suites.is_empty(), self.all) {
-            (false, _) => self.suites.clone(),
-            (true, true) => Suite::ALL.to_vec(),
-            (true, false) => Suite::ALL.into_iter().filter(|suite| !suite.takes_long()).collect(),
+        if self.suites.is_empty() {
+            Suite::ALL.to_vec()
+        } else {
+            self.suites.clone()
         }
     }
 }
@@ -75,7 +75,11 @@ struct Row {
 fn measured(suite: Suite, manner: &Manner) -> Row {
     eprintln!("\n=== {suite} ===");
     let begun = Instant::now();
-    let (tally, remark) = match suite.run(manner) {
+    let outcome = match suite.obstacle() {
+        Some(why) => Ok(Outcome::Skipped(why)),
+        None => suite.run(manner),
+    };
+    let (tally, remark) = match outcome {
         Ok(Outcome::Ran(tally)) => (tally, String::new()),
         Ok(Outcome::Skipped(why)) if manner.strict => (Tally::FAILED, format!("must not be skipped: {why}")),
         Ok(Outcome::Skipped(why)) => (Tally::SKIPPED, format!("skipped: {why}")),

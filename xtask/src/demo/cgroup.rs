@@ -28,9 +28,9 @@ impl Cgroup {
         &self.path
     }
 
-    /// Moves a process into it.
-    pub(super) fn take(&self, process: u32) -> Result<()> {
-        fs::write(self.path.join("cgroup.procs"), process.to_string()).context("moving the server into its cgroup")
+    /// As it is called below the mount.
+    pub(super) fn name(&self) -> &str {
+        self.path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
     }
 }
 

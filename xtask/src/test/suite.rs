@@ -3,14 +3,16 @@
 //!
 //! Invariants: a suite calls what it needs of setup and build itself; `Err` is a failure of the suite, `Skipped` a lack
 //! of the machine.
-//! Depends on: setup, object, kernels, fuzz, layers.
+//! Depends on: setup, object, generation, kernels, fuzz, bench, layers.
 
+use super::generation::Other;
 use crate::object::{self, Variant};
 use crate::tally::{Outcome, Tally, counted};
-use crate::{fuzz, kernels, layers, place, process, setup};
+use crate::{bench, fuzz, kernels, layers, place, process, setup};
 use anyhow::Result;
 use clap::ValueEnum;
 use std::fmt;
+use std::path::PathBuf;
 use std::process::Command;
 
 /// One suite.
@@ -22,14 +24,20 @@ pub(crate) enum Suite {
     Layers,
     /// Licences, bans and sources of dependencies
     Deny,
+    /// The BPF objects build, without a warning
+    Object,
     /// clippy has nothing to say
     Clippy,
     /// Tests that need no privilege
     Plain,
+    /// The daemon and its kernel crate on this kernel, the verifier's budget; needs root
+    Root,
     /// Real sockets over network namespaces, real programs; needs root
     Netns,
     /// Each fuzz target for a short time
     FuzzShort,
+    /// The benches work; their figures are not judged; needs root
+    Bench,
     /// Debian's own kernel under QEMU
     Kernels,
 }
@@ -46,21 +54,19 @@ pub(crate) struct Manner {
 
 impl Suite {
     /// In the order they run: cheap verdicts first.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Fmt,
         Self::Layers,
         Self::Deny,
+        Self::Object,
         Self::Clippy,
         Self::Plain,
+        Self::Root,
         Self::Netns,
         Self::FuzzShort,
+        Self::Bench,
         Self::Kernels,
     ];
-
-    /// Whether only `--all` or its name runs it.
-    pub(crate) fn takes_long(self) -> bool {
-        self == Self::Kernels
-    }
 
     /// Runs it.
     pub(crate) fn run(self, manner: &Manner) -> Result<Outcome> {
@@ -68,15 +74,35 @@ impl Suite {
             Self::Fmt => fmt(),
             Self::Layers => layers::run().map(|()| Outcome::Ran(Tally::PASSED)),
             Self::Deny => deny(),
+            Self::Object => objects(),
             Self::Clippy => clippy(),
             Self::Plain => plain(manner.strict),
+            Self::Root => root(manner.strict),
             Self::Netns => netns(manner),
             Self::FuzzShort => fuzz_short(),
-            Self::Kernels => kernels::run(kernels::Choice {
-                case: manner.case.as_deref(),
-                record: manner.record,
-            }),
+            Self::Bench => benches(),
+            Self::Kernels => other_kernels(manner),
         }
+    }
+
+    /// Why this machine cannot run it.
+    pub(crate) fn obstacle(self) -> Option<String> {
+        if self.loads_programs() && !place::is_root() {
+            return Some("needs root to load programs and make network namespaces".to_owned());
+        }
+        let purpose = match self {
+            Self::Object => setup::Purpose::Build,
+            Self::Root | Self::Netns => setup::Purpose::Test,
+            Self::FuzzShort => setup::Purpose::Fuzz,
+            Self::Bench => setup::Purpose::Bench,
+            Self::Kernels => setup::Purpose::Kernels,
+            Self::Fmt | Self::Layers | Self::Deny | Self::Clippy | Self::Plain => return None,
+        };
+        setup::need(purpose).err().map(|error| format!("{error:#}"))
+    }
+
+    fn loads_programs(self) -> bool {
+        matches!(self, Self::Root | Self::Netns | Self::Bench)
     }
 }
 
@@ -95,72 +121,86 @@ fn fmt() -> Result<Outcome> {
 fn deny() -> Result<Outcome> {
     setup::lints()?;
     // Advisories are not asked: their database is a download of its own.
-    single(process::cargo().args(["deny", "--workspace", "check", "licenses", "bans", "sources"]))
+    let quiet = ["deny", "--log-level", "error", "--workspace"];
+    single(
+        process::cargo()
+            .args(quiet)
+            .args(["check", "licenses", "bans", "sources"]),
+    )
+}
+
+/// The one that is embedded, the next generation's and the one with diagnostics.
+fn objects() -> Result<Outcome> {
+    let mut tally = Tally::default();
+    for variant in [Variant::Plain, Variant::Abi(2), Variant::Log] {
+        let object = object::build(variant)?;
+        if object.warnings > 0 {
+            eprintln!("object: {} warnings in {}", object.warnings, object.path.display());
+        }
+        tally = tally
+            + if object.warnings == 0 {
+                Tally::PASSED
+            } else {
+                Tally::FAILED
+            };
+    }
+    Ok(Outcome::Ran(tally))
 }
 
 fn clippy() -> Result<Outcome> {
     setup::lints()?;
-    single(process::cargo().args([
-        "clippy",
-        "--workspace",
-        "--exclude",
-        "ebpf",
-        "--all-targets",
-        "--",
-        "-D",
-        "warnings",
-    ]))
+    let everything = ["clippy", "--workspace", "--exclude", "ebpf", "--all-targets"];
+    single(process::cargo().args(everything).args(["--", "-D", "warnings"]))
 }
 
+/// The pure crates whole; of the others what needs no privilege.
 fn plain(strict: bool) -> Result<Outcome> {
-    // The pure crates need no object; the daemon embeds it where it can be built.
-    if let Err(error) = object_for_tests() {
-        eprintln!("plain: without the BPF object: {error:#}");
-    }
-    let everything = tests(
+    let pure = ["--package", "abi", "--package", "wire", "--package", "xtask"];
+    let pure = tests(&testing(strict, &pure))?;
+    let inner = ["--package", "kernel", "--package", "sluice", "--lib", "--bins"];
+    let inner = tests(&testing(strict, &inner))?;
+    Ok(Outcome::Ran(pure + inner))
+}
+
+fn root(strict: bool) -> Result<Outcome> {
+    object::build(Variant::Plain)?;
+    let other = Other::build()?;
+    let mut root = testing(
         strict,
-        &[
-            "test",
-            "--workspace",
-            "--exclude",
-            "ebpf",
-            "--exclude",
-            "tests",
-            "--no-fail-fast",
-        ],
-    )?;
-    let rig = tests(
-        strict,
-        &["test", "--package", "tests", "--lib", "--bins", "--no-fail-fast"],
-    )?;
-    Ok(Outcome::Ran(everything + rig))
+        &["--package", "kernel", "--package", "sluice", "--test", "root"],
+    );
+    root.environment = other.environment()?.to_vec();
+    let root = tests(&root)?;
+    let budget = tests(&testing(strict, &["--package", "tests", "--bins"]))?;
+    Ok(Outcome::Ran(root + budget))
 }
 
 fn netns(manner: &Manner) -> Result<Outcome> {
-    if !place::is_root() {
-        return Ok(Outcome::Skipped(
-            "needs root to load programs and make network namespaces".to_owned(),
-        ));
-    }
-    setup::need(setup::Purpose::Test)?;
-    object_for_tests()?;
-    let mut arguments = vec!["test", "--package", "tests", "--test", "netns", "--no-fail-fast"];
+    object::build(Variant::Plain)?;
+    let other = Other::build()?;
+    let mut run = testing(manner.strict, &["--package", "tests", "--test", "netns"]);
+    run.environment = other.environment()?.to_vec();
     if let Some(case) = &manner.case {
-        arguments.extend(["--", "--nocapture", case]);
+        run.arguments
+            .extend(["--".to_owned(), "--nocapture".to_owned(), case.clone()]);
     }
-    tests(manner.strict, &arguments).map(Outcome::Ran)
+    tests(&run).map(Outcome::Ran)
 }
 
 fn fuzz_short() -> Result<Outcome> {
-    setup::need(setup::Purpose::Fuzz)?;
     fuzz::each_for(fuzz::SHORT).map(Outcome::Ran)
 }
 
-/// The object and, for the tests of two generations side by side, the same programs under the next ABI number.
-fn object_for_tests() -> Result<()> {
-    setup::need(setup::Purpose::Build)?;
+fn benches() -> Result<Outcome> {
     object::build(Variant::Plain)?;
-    object::build(Variant::Abi(2)).map(|_| ())
+    single(&mut bench::command(&["kernel", "--quick"]))
+}
+
+fn other_kernels(manner: &Manner) -> Result<Outcome> {
+    kernels::run(kernels::Choice {
+        case: manner.case.as_deref(),
+        record: manner.record,
+    })
 }
 
 /// A suite that is one yes or no.
@@ -168,11 +208,27 @@ fn single(command: &mut Command) -> Result<Outcome> {
     process::run(command).map(|()| Outcome::Ran(Tally::PASSED))
 }
 
+/// A run of `cargo test`.
+struct Testing {
+    strict: bool,
+    arguments: Vec<String>,
+    environment: Vec<(&'static str, PathBuf)>,
+}
+
+fn testing(strict: bool, arguments: &[&str]) -> Testing {
+    let first = ["test", "--no-fail-fast"];
+    Testing {
+        strict,
+        arguments: first.iter().chain(arguments).map(|&word| word.to_owned()).collect(),
+        environment: Vec::new(),
+    }
+}
+
 /// Runs tests by cargo and sums what they say.
-fn tests(strict: bool, arguments: &[&str]) -> Result<Tally> {
+fn tests(run: &Testing) -> Result<Tally> {
     let mut cargo = process::cargo();
-    cargo.args(arguments);
-    if strict {
+    cargo.args(&run.arguments).envs(run.environment.iter().cloned());
+    if run.strict {
         // What the tests look at before they skip.
         cargo.env("CI", "true");
     }
