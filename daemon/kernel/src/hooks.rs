@@ -90,6 +90,17 @@ impl Hook {
         !matches!(self, Self::Ingress | Self::Egress | Self::SockOps)
     }
 
+    /// Place in the order of verifying: what takes the verifier longest is first.
+    pub(crate) const fn verified_after(self) -> u8 {
+        match self {
+            Self::Egress => 0,
+            Self::Ingress => 1,
+            Self::SockOps => 2,
+            Self::Connect4 | Self::Connect6 => 3,
+            Self::GetPeerName4 | Self::GetPeerName6 => 4,
+        }
+    }
+
     /// Name of the program for it; `None` = this tier has none there.
     pub(crate) const fn program(self, is_exact: bool) -> Option<&'static str> {
         match (self, is_exact) {

@@ -11,9 +11,11 @@ use std::{
     borrow::Cow,
     collections::HashMap,
     fs, io,
+    num::NonZero,
     os::fd::{AsFd as _, OwnedFd},
     path::{Path, PathBuf},
-    thread,
+    sync::{Mutex, PoisonError},
+    thread, vec,
 };
 
 use abi::names;
@@ -213,7 +215,8 @@ pub(crate) fn load(
     load_programs(&mut object, choice)
 }
 
-/// Each program on a thread of its own: the verifier is most of the time that starting takes, and it is not serial.
+/// One thread a CPU: the verifier is most of the time that starting takes, and it is not serial. The longest programs
+/// come first, so that none of them is left to the end.
 fn load_programs(object: &mut Ebpf, choice: Choice) -> Result<HashMap<Hook, Loaded>, ObjectError> {
     let hooks = Hook::ALL
         .into_iter()
@@ -226,19 +229,30 @@ fn load_programs(object: &mut Ebpf, choice: Choice) -> Result<HashMap<Hook, Load
             why: format!("it has no {name}"),
         });
     }
+    let is_wanted = |found: &str| wanted.iter().find(|(_, name)| *name == found).copied();
+    let mut jobs: Vec<Job<'_>> = object
+        .programs_mut()
+        .filter_map(|(found, program)| is_wanted(found).map(|(hook, name)| (hook, name, program)))
+        .collect();
+    jobs.sort_by_key(|(hook, ..)| hook.verified_after());
+    let queue = Mutex::new(jobs.into_iter());
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
     thread::scope(|scope| {
-        let mut loading = Vec::new();
-        for (found, program) in object.programs_mut() {
-            if let Some((hook, name)) = wanted.iter().find(|(_, name)| *name == found) {
-                loading.push((*hook, scope.spawn(move || load_program(name, program))));
-            }
-        }
-        let join = |(hook, thread): (Hook, thread::ScopedJoinHandle<'_, _>)| match thread.join() {
-            Ok(loaded) => Ok((hook, loaded?)),
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(|| load_until_empty(&queue))).collect();
+        let join = |worker: thread::ScopedJoinHandle<'_, _>| match worker.join() {
+            Ok(loaded) => loaded,
             Err(panic) => std::panic::resume_unwind(panic),
         };
-        loading.into_iter().map(join).collect()
+        workers.into_iter().flat_map(join).collect()
     })
+}
+
+type Job<'a> = (Hook, &'static str, &'a mut Program);
+
+fn load_until_empty(queue: &Mutex<vec::IntoIter<Job<'_>>>) -> Vec<Result<(Hook, Loaded), ObjectError>> {
+    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let load = |(hook, name, program)| Ok((hook, load_program(name, program)?));
+    std::iter::from_fn(next).map(load).collect()
 }
 
 fn load_program(name: &'static str, program: &mut Program) -> Result<Loaded, ObjectError> {
