@@ -69,7 +69,7 @@ pub(crate) fn measure(site: &Site<'_>, quick: bool, report: &mut Report) -> Resu
     let mut rows = Vec::new();
     for case in cases(quick) {
         eprintln!("cost: {}", case.name);
-        let rounds = if quick { 2 } else { 9 };
+        let rounds = if quick { 2 } else { 7 };
         let runs: Result<Vec<Cost>> = (0..rounds).map(|_| one(site, &case.load)).collect();
         let runs = runs?;
         let total = Estimate::of(&of(&runs, |cost| cost.total())).scaled(1e-3);
@@ -124,6 +124,7 @@ fn cases(quick: bool) -> Vec<Case> {
             load(Protocol::Untracked, "small"),
             Some(("untracked traffic, a request", 0.4, 0.4)),
         ),
+        case("new connection a request", load(Protocol::Closing, "small"), None),
     ];
     if !quick {
         all.extend([
@@ -132,7 +133,6 @@ fn cases(quick: bool) -> Vec<Case> {
             case("h2c, 10 streams", load(Protocol::Http2 { streams: 10 }, "small"), None),
             case("100 chunks of 1 kB", load(Protocol::Http1, "chunks"), None),
             case("1 MB answers", load(Protocol::Http1, "large"), None),
-            case("new connection a request", load(Protocol::Closing, "small"), None),
         ]);
     }
     all
@@ -153,6 +153,7 @@ impl Cost {
 
 fn one(site: &Site<'_>, load: &Load) -> Result<Cost> {
     let (before, started) = (spent(&site.kernel), site.started()?);
+    let connections = site.connections()?;
     let statistics = Statistics::on()?;
     let outcome = site.run(load, 1)?;
     drop(statistics);
@@ -164,6 +165,10 @@ fn one(site: &Site<'_>, load: &Load) -> Result<Cost> {
     };
     if requests < outcome.requests || requests == 0 {
         bail!("{load:?}: {} requests, {counted} counted", outcome.requests);
+    }
+    let connections = site.connections()? - connections;
+    if load.protocol == Protocol::Closing && connections < outcome.requests {
+        bail!("{connections} connections for {} requests", outcome.requests);
     }
     let each = |(hook, (time, runs)): (Hook, (u64, u64))| {
         (hook, (time as f64 / requests as f64, runs as f64 / requests as f64))

@@ -108,8 +108,9 @@ fn run(options: &Options) -> Result<bool> {
     let mut report = Report::default();
     let outcome = measure(&rig, options, &mut report);
     rig.register().undo_all();
-    outcome?;
+    // What was measured before something failed may have taken minutes.
     println!("{}", report.text());
+    outcome?;
     if options.record {
         report.record()?;
     }

@@ -17,7 +17,7 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::site;
 
@@ -44,9 +44,7 @@ pub(crate) fn serve(_: Value) -> Result<()> {
     speak(POD, b"p")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let first = TcpListener::bind((Ipv4Addr::UNSPECIFIED, HTTP1)).await?;
-        let untracked = TcpListener::bind((Ipv4Addr::UNSPECIFIED, UNTRACKED)).await?;
-        let second = TcpListener::bind((Ipv4Addr::UNSPECIFIED, HTTP2)).await?;
+        let [first, untracked, second] = [listen(HTTP1)?, listen(UNTRACKED)?, listen(HTTP2)?];
         role::answer_questions(|_| Ok(Value::Null))?;
         loop {
             tokio::select! {
@@ -56,6 +54,14 @@ pub(crate) fn serve(_: Value) -> Result<()> {
             }
         }
     })
+}
+
+/// With room for all connections of a load tool at once.
+fn listen(port: u16) -> Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind((Ipv4Addr::UNSPECIFIED, port).into())?;
+    Ok(socket.listen(1024)?)
 }
 
 /// Accepts, says one letter and closes.

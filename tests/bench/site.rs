@@ -18,6 +18,9 @@ use serde_json::Value;
 
 use crate::serve;
 
+/// Seconds after which a load tool is killed (it inherits the blocked SIGTERM) and the bench fails.
+const LIMIT: u32 = 30;
+
 /// The counted pod.
 pub(crate) const POD: PodId = counter::POD;
 
@@ -123,6 +126,11 @@ impl<'r> Site<'r> {
         Ok(self.kernel.counts(POD)?.core.started)
     }
 
+    /// Connections counted so far.
+    pub(crate) fn connections(&self) -> Result<u64> {
+        Ok(self.kernel.counts(POD)?.connections)
+    }
+
     /// Loads the server for `seconds` from the client's namespace.
     pub(crate) fn run(&self, load: &Load, seconds: u32) -> Result<Outcome> {
         let arguments = arguments(load, &self.field.pod_address(false).ip().to_string(), seconds);
@@ -173,12 +181,18 @@ fn arguments(load: &Load, host: &str, seconds: u32) -> Vec<String> {
     } = *load;
     let (tool, port, rest) = match protocol {
         Protocol::Http1 => ("wrk", serve::HTTP1, format!("-t1 -d{seconds}s")),
-        Protocol::Closing => ("wrk", serve::HTTP1, format!("-t1 -d{seconds}s -H Connection:close")),
+        Protocol::Closing => ("wrk", serve::HTTP1, format!("-t1 -d{seconds}s")),
         Protocol::Untracked => ("wrk", serve::UNTRACKED, format!("-t1 -d{seconds}s")),
-        Protocol::Http2 { streams } => ("h2load", serve::HTTP2, format!("-t1 -D{seconds} -m{streams}")),
+        Protocol::Http2 { streams } => {
+            let requests = h2load_requests(connections, seconds);
+            ("h2load", serve::HTTP2, format!("-t1 -n{requests} -m{streams}"))
+        }
     };
-    let head = format!("-c 0 {tool} {rest} -c{connections}");
+    let head = format!("-c 0 timeout -s KILL {LIMIT} {tool} {rest} -c{connections}");
     let mut all: Vec<String> = head.split(' ').map(str::to_owned).collect();
+    if protocol == Protocol::Closing {
+        all.extend(["-H", "Connection: close"].map(str::to_owned));
+    }
     if long_head {
         for field in 0..14 {
             all.extend(["-H".to_owned(), format!("x-field-{field:02}: {}", "v".repeat(57))]);
@@ -186,6 +200,11 @@ fn arguments(load: &Load, host: &str, seconds: u32) -> Vec<String> {
     }
     all.push(format!("http://{host}:{port}/{path}"));
     all
+}
+
+/// About as many requests as take that long: with `-D` h2load never stops the connections that came about late.
+fn h2load_requests(connections: u32, seconds: u32) -> u32 {
+    seconds * if connections == 1 { 15_000 } else { 45_000 }
 }
 
 fn wrk_says(text: &str) -> Result<Outcome> {
