@@ -154,34 +154,32 @@ fn core_event<const START: bool>(counts: *mut PodCounts, count: u64, time: u64) 
 #[inline(never)]
 fn shared_start(shared: *mut PodShared, pod: u32, time: u64) {
     // SAFETY: a map value.
-    let (in_flight, maximum, threshold, revision) = unsafe {
-        (
-            &raw mut (*shared).in_flight,
-            &raw mut (*shared).maximum,
-            (*shared).threshold,
-            (*shared).revision,
-        )
-    };
-    rise(in_flight, maximum, threshold, EVENT_POD_BURST, pod, time);
+    let (in_flight, maximum) = unsafe { (&raw mut (*shared).in_flight, &raw mut (*shared).maximum) };
+    // The add comes first: its cache line comes once, to be changed, and the rest of it is read then.
+    let value = rise(in_flight, maximum);
+    // SAFETY: as above.
+    let (threshold, revision) = unsafe { ((*shared).threshold, (*shared).revision) };
+    if threshold != 0 && value == threshold {
+        burst(EVENT_POD_BURST, pod, value, time);
+    }
     if revision != 0 {
         let Some(shared) = REVISIONS.get_ptr_mut(revision) else {
             return;
         };
         // SAFETY: a map value.
-        let (in_flight, maximum, threshold) = unsafe {
-            (
-                &raw mut (*shared).in_flight,
-                &raw mut (*shared).maximum,
-                (*shared).threshold,
-            )
-        };
-        rise(in_flight, maximum, threshold, EVENT_REVISION_BURST, revision, time);
+        let (in_flight, maximum) = unsafe { (&raw mut (*shared).in_flight, &raw mut (*shared).maximum) };
+        let value = rise(in_flight, maximum);
+        // SAFETY: as above.
+        let threshold = unsafe { (*shared).threshold };
+        if threshold != 0 && value == threshold {
+            burst(EVENT_REVISION_BURST, revision, value, time);
+        }
     }
 }
 
-/// Adds one in flight, keeps the maximum, and tells when the threshold is reached from below.
+/// Adds one in flight and keeps the maximum; the new value.
 #[inline(always)]
-fn rise(in_flight: *mut u64, maximum: *mut u64, threshold: u64, kind: u32, index: u32, time: u64) {
+fn rise(in_flight: *mut u64, maximum: *mut u64) -> u64 {
     let value = add_and_get(in_flight, 1);
     let mut tries = 0;
     while tries < 4 {
@@ -192,22 +190,27 @@ fn rise(in_flight: *mut u64, maximum: *mut u64, threshold: u64, kind: u32, index
             break;
         }
     }
-    if threshold != 0 && value == threshold {
-        raise(&Event {
-            kind,
-            index,
-            value,
-            time,
-            ..Event::default()
-        });
-    }
+    value
+}
+
+/// The threshold was reached from below.
+#[inline(always)]
+fn burst(kind: u32, index: u32, value: u64, time: u64) {
+    raise(&Event {
+        kind,
+        index,
+        value,
+        time,
+        ..Event::default()
+    });
 }
 
 #[inline(never)]
 fn shared_end(shared: *mut PodShared, count: u64) {
     // SAFETY: a map value.
-    let (in_flight, revision) = unsafe { (&raw mut (*shared).in_flight, (*shared).revision) };
-    add(in_flight, count.wrapping_neg());
+    add_and_get(unsafe { &raw mut (*shared).in_flight }, count.wrapping_neg());
+    // SAFETY: as above.
+    let revision = unsafe { (*shared).revision };
     if revision != 0 {
         let Some(shared) = REVISIONS.get_ptr_mut(revision) else {
             return;

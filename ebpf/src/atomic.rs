@@ -36,11 +36,11 @@ pub(crate) fn or(word: *mut u64, bits: u64) -> u64 {
     unsafe { atomic_or::<u64, u64, { SEQ_CST }>(word, bits) }
 }
 
-/// Writes with release semantics (an exchange: BPF before v4 has no store-release).
+/// Writes and tells what was there. (Also a write with release semantics: BPF before v4 has no store-release.)
 #[inline(always)]
-pub(crate) fn release(word: *mut u64, value: u64) {
+pub(crate) fn swap(word: *mut u64, value: u64) -> u64 {
     // SAFETY: as `add`.
-    unsafe { atomic_xchg::<u64, { SEQ_CST }>(word, value) };
+    unsafe { atomic_xchg::<u64, { SEQ_CST }>(word, value) }
 }
 
 /// One aligned read.

@@ -3,20 +3,28 @@
 
 use wire::{SLOTS, Side};
 
-/// One connection.
+/// One connection. The storage's bytes begin 8 behind the start of a cache line (its own header), which every packet's
+/// look-up reads: what is written lies in other lines.
 #[repr(C)]
 pub(crate) struct Connection {
+    /// Index in COUNTS and SHARED.
+    pub(crate) pod: u32,
+    #[doc(hidden)]
+    pub(crate) _line: [u32; 13],
     /// Shared words ([`wire::words`]).
     pub(crate) words: [u64; wire::words::COUNT],
     /// From the client; whoever holds the claim may touch it.
     pub(crate) request: Side,
+    /// Keeps the two sides, written by two CPUs, out of one line.
+    #[doc(hidden)]
+    pub(crate) _between: [u64; 8],
     /// To the client; under the socket's lock.
     pub(crate) response: Side,
-    /// Index in COUNTS and SHARED.
-    pub(crate) pod: u32,
-    #[doc(hidden)]
-    pub(crate) _pad: u32,
 }
+
+/// Bytes before the state's own in its cache line.
+const HEADER: usize = 8;
+const _: () = assert!((HEADER + core::mem::offset_of!(Connection, words)) % 64 == 0);
 
 /// Streams of an HTTP/2 connection.
 #[repr(C)]

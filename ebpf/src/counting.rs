@@ -238,7 +238,7 @@ impl<const FROM: u8> Words for Surroundings<FROM> {
     #[inline(always)]
     fn store(&self, w: usize, value: u64) {
         if w == words::CLAIM {
-            atomic::release(self.word(w), value);
+            atomic::swap(self.word(w), value);
         } else {
             atomic::store(self.word(w), value);
         }
@@ -246,6 +246,14 @@ impl<const FROM: u8> Words for Surroundings<FROM> {
     #[inline(always)]
     fn compare_exchange(&self, w: usize, old: u64, new: u64) -> bool {
         atomic::compare_exchange(self.word(w), old, new)
+    }
+    #[inline(always)]
+    fn swap(&self, w: usize, value: u64) -> u64 {
+        atomic::swap(self.word(w), value)
+    }
+    #[inline(always)]
+    fn load_to_change(&self, w: usize) -> u64 {
+        atomic::add_and_get(self.word(w), 0)
     }
     #[inline(always)]
     fn or(&self, w: usize, bits: u64) -> u64 {
@@ -573,6 +581,3 @@ unsafe extern "C" fn step<T: Turn>(_index: u32, turn: *mut T) -> i64 {
     // SAFETY: see `repeat`.
     if unsafe { (*turn).turn() } { 0 } else { 1 }
 }
-
-/// The sides are plain data of a fixed size.
-const _: () = assert!(size_of::<Connection>() == 8 * words::COUNT + 2 * size_of::<Side>() + 8);

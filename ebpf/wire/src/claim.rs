@@ -2,7 +2,7 @@
 //! The claim of the request side: one CPU at a time reads segments of a flow.
 //!
 //! Problem: cgroup ingress runs before the socket's lock, so two CPUs can hold segments of one flow at once.
-//! Mechanism: one word, IDLE(sequence number, hints) or BUSY, taken by compare-and-swap and released by a store;
+//! Mechanism: one word, IDLE(sequence number, hints) or BUSY, taken by an exchange and released by a store;
 //! a segment that finds BUSY tries a bounded number of turns and is then dealt with as out of order.
 //! Invariants: who holds BUSY is the only one to touch the request [`crate::Side`]; the sequence number only grows.
 //! The hints let the response side see, without a claim, whether a head is half read or bytes are missing.
@@ -54,24 +54,24 @@ enum Outcome {
 impl<W: Words> Turn for Attempt<'_, W> {
     #[inline(always)]
     fn turn(&mut self) -> bool {
-        let word = self.words.load(CLAIM);
+        // Exchanging BUSY for BUSY changes nothing; anything else is ours.
+        let word = self.words.swap(CLAIM, BUSY);
         if word & BUSY != 0 {
             return true;
         }
         let next = word as u32;
-        // Nothing in it is new: a retransmission needs no claim.
         if self.end.wrapping_sub(next) as i32 <= 0 {
+            // Nothing in it is new: a retransmission.
+            self.words.store(CLAIM, word);
             self.outcome = Outcome::Old;
             return false;
         }
         if self.waits && word & IN_CHUNKS != 0 && self.seq.wrapping_sub(next) as i32 > 0 {
+            self.words.store(CLAIM, word);
             return true;
         }
-        if self.words.compare_exchange(CLAIM, word, word | BUSY) {
-            self.outcome = Outcome::Taken(next);
-            return false;
-        }
-        true
+        self.outcome = Outcome::Taken(next);
+        false
     }
 }
 
@@ -118,7 +118,7 @@ pub fn release<W: Words>(words: &W, seq: u32, hints: u64) {
     words.store(CLAIM, u64::from(seq) | hints);
 }
 
-/// What the response side may know: next sequence number wanted and hints.
+/// What the response side may know: next sequence number wanted (not while BUSY) and hints.
 #[inline(always)]
 pub fn look<W: Words>(words: &W) -> (u32, u64) {
     let word = words.load(CLAIM);

@@ -30,6 +30,10 @@ pub trait Words {
     fn store(&self, w: usize, value: u64);
     /// Replaces `old` by `new`; true when `old` was there.
     fn compare_exchange(&self, w: usize, old: u64, new: u64) -> bool;
+    /// Writes word `w` and tells what was there.
+    fn swap(&self, w: usize, value: u64) -> u64;
+    /// Reads word `w`, which is about to be changed: its cache line comes once, not twice.
+    fn load_to_change(&self, w: usize) -> u64;
     /// Sets bits; the value before.
     fn or(&self, w: usize, bits: u64) -> u64;
     /// The same number; the verifier forgets what it knew of it, so that paths which differ in nothing else meet again.

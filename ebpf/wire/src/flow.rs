@@ -7,12 +7,14 @@
 //! tally exactly once by whoever made it.
 
 use crate::env::{Env, Note, Words};
-use crate::words::{CLOSED, COUNTER, EARLY, FLOW, KINDS, MODE, MODE_UNCERTAIN, TIMES};
+use crate::words::{CLOSED, COUNTER, EARLY, FLOW, KINDS, MODE, MODE_UNCERTAIN, RECENT, TIMES};
 
 /// Three parties change the word; a try fails only when another one succeeded.
 const TRIES: u32 = 4;
 /// Start times kept.
 const TIMES_KEPT: u32 = 8;
+/// The bits of a start time that number its request: it is known to 256 ns.
+const NUMBER: u64 = 0xff;
 /// Kinds kept.
 const KINDS_KEPT: u32 = 32;
 const ENDED: u32 = 32;
@@ -112,14 +114,20 @@ fn remember<E: Env>(env: &mut E, flow: u64, kind: u8, since: u64) -> u8 {
             env.store(KINDS, new);
         }
     }
-    if open(flow) < TIMES_KEPT {
-        // The lowest three bits say which round of the eight slots this is.
-        env.store(
-            TIMES + (index % TIMES_KEPT) as usize,
-            since & !7 | u64::from(index / TIMES_KEPT & 7),
-        );
+    let time = since & !NUMBER | u64::from(index) & NUMBER;
+    if open(flow) == 0 {
+        env.store(RECENT, time);
+    } else if open(flow) < TIMES_KEPT {
+        env.store(TIMES + (index % TIMES_KEPT) as usize, time);
     }
     taken_for
+}
+
+/// Whether a kept start time is that of request number `index`. (A request 256 later, in a pipeline that never ran empty,
+/// would be taken for it: its latency comes out too long.)
+#[inline(always)]
+const fn is_of(time: u64, index: u32) -> bool {
+    time > NUMBER && (time ^ index as u64) & NUMBER == 0
 }
 
 /// Kind of the request that is to be answered next, None when none is pending.
@@ -143,15 +151,13 @@ pub(crate) fn start_late<E: Env>(env: &mut E, early: bool) {
         if flow & CLOSED != 0 || open(flow) != 0 {
             return;
         }
-        // A plain kind, and no start time: the slot's round is made a wrong one.
+        // A plain kind, and no start time.
         let index = started(flow);
         let shift = index % KINDS_KEPT * 2;
         let kinds = env.load(KINDS);
         env.store(KINDS, kinds & !(3 << shift));
-        env.store(
-            TIMES + (index % TIMES_KEPT) as usize,
-            u64::from(!(index / TIMES_KEPT) & 7),
-        );
+        env.store(RECENT, 0);
+        env.store(TIMES + (index % TIMES_KEPT) as usize, 0);
         let mut new = with_started(flow, index.wrapping_add(1));
         if early {
             new |= EARLY;
@@ -177,13 +183,18 @@ pub(crate) fn end<E: Env>(env: &mut E) {
         }
         let index = ended(flow);
         let kind = (env.load(KINDS) >> (index % KINDS_KEPT * 2)) as u8 & 3;
-        let time = env.load(TIMES + (index % TIMES_KEPT) as usize);
+        let recent = env.load(RECENT);
         if env.compare_exchange(FLOW, flow, with_ended(flow, index.wrapping_add(1))) {
             if kind == IGNORED {
                 return;
             }
             env.ended(1);
-            if time & 7 == u64::from(index / TIMES_KEPT & 7) {
+            if is_of(recent, index) {
+                env.measured(recent);
+                return;
+            }
+            let time = env.load(TIMES + (index % TIMES_KEPT) as usize);
+            if is_of(time, index) {
                 env.measured(time);
             } else {
                 env.note(Note::Unmeasured);

@@ -192,7 +192,7 @@ const fn digits3(word: u64) -> (bool, u16) {
 fn answer_without_request<E: Env>(env: &mut E, side: &mut Side) {
     let (seq, hints) = claim::look(env);
     let missed = match env.received() {
-        Some(received) => received.wrapping_sub(seq) as i32 > 0,
+        Some(received) => hints & claim::BUSY == 0 && received.wrapping_sub(seq) as i32 > 0,
         None => false,
     };
     let lost = missed || hints & claim::LOST != 0 || env.load(MODE) & MODE_WAS_LOST != 0;

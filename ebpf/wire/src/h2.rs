@@ -102,7 +102,7 @@ fn status<E: Env>(env: &mut E, first: u8, flags: u8) {
         0x8c | 0x8d => 4,
         0x8e => 5,
         0x08 | 0x18 | 0x48 => 0,
-        0xc0..=0xff | 0xbe | 0xbf if flags & END_STREAM == 0 => 0,
+        0xbe..=0xff if flags & END_STREAM == 0 => 0,
         _ => return,
     };
     env.status(class);

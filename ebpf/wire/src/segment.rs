@@ -96,7 +96,9 @@ fn claimed<E: Env>(env: &mut E, side: &mut Side, segment: Segment, claim: Claim)
         }
         if ahead > 0 && !jump::<E, true>(env, side, ahead as u32) {
             // Without room it comes again only by luck; the stack's own number will tell.
-            let _ = env.keep(segment.seq, segment.at, segment.end.wrapping_sub(segment.at));
+            if env.keep(segment.seq, segment.at, segment.end.wrapping_sub(segment.at)) {
+                side.has_kept = 1;
+            }
             return next;
         }
     }
@@ -152,7 +154,13 @@ pub fn count_connection<E: Env>(env: &mut E, side: &mut Side) {
 
 #[inline(always)]
 fn adopt_mode<E: Env>(env: &mut E, side: &mut Side) {
-    let mode = env.load(MODE);
+    // A response that begins here mostly ends here.
+    let begins = side.phase == Phase::FIRST || side.phase == Phase::FRAME;
+    let mode = if begins {
+        env.load_to_change(MODE)
+    } else {
+        env.load(MODE)
+    };
     if mode & MODE_OPAQUE != 0 {
         side.phase = Phase::OPAQUE;
     } else if mode & MODE_HTTP2 != 0 && side.phase == Phase::FIRST {

@@ -123,8 +123,10 @@ pub struct Side {
     pub marks: u8,
     /// Kind of the request at hand.
     pub kind: u8,
+    /// Not 0 once a segment was kept.
+    pub has_kept: u8,
     #[doc(hidden)]
-    pub _pad: [u8; 2],
+    pub _pad: u8,
     /// The line or frame header at hand, and what was read with it.
     pub buffer: [u8; BUFFER],
 }
@@ -154,7 +156,8 @@ impl Default for Side {
             kept: 0,
             marks: 0,
             kind: 0,
-            _pad: [0; 2],
+            has_kept: 0,
+            _pad: 0,
             buffer: [0; BUFFER],
         }
     }

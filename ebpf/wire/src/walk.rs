@@ -47,6 +47,9 @@ impl<E: Env, const REQUEST: bool> Turn for Walk<'_, E, REQUEST> {
 impl<E: Env, const REQUEST: bool> Walk<'_, E, REQUEST> {
     #[inline(always)]
     fn continue_kept(&mut self) -> bool {
+        if self.side.has_kept == 0 {
+            return false;
+        }
         let Some((at, end)) = self.env.continue_from(self.side.end_seq) else {
             return false;
         };

@@ -3,7 +3,8 @@
 //!
 //! [`FLOW`] holds how many requests began and ended, and whether the account is closed, in one word, so that a
 //! start, an end, a start found late and the close can never both win. [`CLAIM`] is the request side's lock
-//! ([`crate::claim`]). The rest have one writer each, or only gain bits.
+//! ([`crate::claim`]). The rest have one writer each, or only gain bits. The first eight share a cache line: requests and
+//! responses run on different CPUs, and each line that both write costs more than the reading of a head.
 
 /// Started (bits 0–29), [`EARLY`], [`CLOSED`], ended (bits 32–61).
 pub const FLOW: usize = 0;
@@ -19,12 +20,14 @@ pub const HIGHEST: usize = 4;
 pub const GOAWAY: usize = 5;
 /// HTTP/2 streams in flight without a slot.
 pub const UNSLOTTED: usize = 6;
-/// HTTP/2: the lowest stream id that may have gone unseen, 0 = none; written by the request side.
-pub const UNSEEN_FROM: usize = 7;
+/// Start time of the request that found nothing pending; the lowest 8 bits are those of its number.
+pub const RECENT: usize = 7;
+/// HTTP/2: the lowest stream id that may have gone unseen, 0 = none; written by the request side. (This and the next
+/// have the places of start times, which HTTP/2 keeps with its streams.)
+pub const UNSEEN_FROM: usize = TIMES;
 /// HTTP/2: the stream id before which the unseen ones end, `u64::MAX` while it is not known; written by the request side.
-/// (The place of a start time, which HTTP/2 keeps with its streams.)
-pub const UNSEEN_TO: usize = TIMES;
-/// First of the 8 start times.
+pub const UNSEEN_TO: usize = TIMES + 1;
+/// First of the 8 start times of pipelined requests, numbered in the same way.
 pub const TIMES: usize = 8;
 /// How many words.
 pub const COUNT: usize = 16;

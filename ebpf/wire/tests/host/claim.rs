@@ -62,6 +62,17 @@ impl Words for Cpu {
         }
         same
     }
+    fn swap(&self, w: usize, value: u64) -> u64 {
+        if self.shared.atomic {
+            return self.shared.words[w].swap(value, SeqCst);
+        }
+        let before = self.load(w);
+        self.store(w, value);
+        before
+    }
+    fn load_to_change(&self, w: usize) -> u64 {
+        self.load(w)
+    }
     fn or(&self, w: usize, bits: u64) -> u64 {
         self.shared.words[w].fetch_or(bits, SeqCst)
     }

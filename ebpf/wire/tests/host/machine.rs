@@ -109,6 +109,12 @@ impl Words for Host {
         }
         same
     }
+    fn swap(&self, w: usize, value: u64) -> u64 {
+        self.words[w].replace(value)
+    }
+    fn load_to_change(&self, w: usize) -> u64 {
+        self.load(w)
+    }
     fn or(&self, w: usize, bits: u64) -> u64 {
         self.words[w].replace(self.words[w].get() | bits)
     }
@@ -170,7 +176,7 @@ impl Tally for Host {
     }
     fn measured(&mut self, since: u64) {
         assert!(
-            since <= self.clock && since + 8 > 1_000_000,
+            since <= self.clock && since + 256 > 1_000_000,
             "a start time out of nowhere: {since}"
         );
         self.measured += 1;
