@@ -75,7 +75,7 @@ impl Failure {
 }
 
 /// The message with its causes, each said once.
-fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -90,7 +90,11 @@ fn chain(error: &dyn Error) -> String {
 
 /// The kernel says EPERM or EACCES for a missing privilege, wherever it is met.
 fn of_io(error: &io::Error) -> Exit {
-    match error.kind() {
+    of_kind(error.kind())
+}
+
+fn of_kind(kind: io::ErrorKind) -> Exit {
+    match kind {
         io::ErrorKind::PermissionDenied => Exit::Privilege,
         _ => Exit::Failed,
     }
@@ -103,7 +107,9 @@ impl From<OpenError> for Failure {
             OpenError::NoBpffs { .. } | OpenError::NoCgroup2 { .. } | OpenError::NoTier { .. } => Exit::Unsupported,
             OpenError::Busy { .. } | OpenError::ForeignState { .. } => Exit::Foreign,
             OpenError::Object(error) => of_object(error),
+            OpenError::Nothing { .. } => Exit::Gone,
             OpenError::Adopt(error) => of_attach(error),
+            OpenError::Call(error) => of_call(error),
             OpenError::Pin { source, .. } => of_io(source),
         };
         let help = match &error {
@@ -162,13 +168,13 @@ impl From<TrackError> for Failure {
     }
 }
 
+fn of_call(error: &CallError) -> Exit {
+    of_kind(error.kind())
+}
+
 impl From<CallError> for Failure {
     fn from(error: CallError) -> Self {
-        let exit = match error.kind() {
-            io::ErrorKind::PermissionDenied => Exit::Privilege,
-            _ => Exit::Failed,
-        };
-        Self::of(exit, &error, error.advice())
+        Self::of(of_call(&error), &error, error.advice())
     }
 }
 

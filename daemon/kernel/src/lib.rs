@@ -31,18 +31,19 @@ pub mod sockets;
 pub mod sys;
 mod targets;
 mod verify;
+mod view;
 
 use std::{
     collections::HashMap,
     fs::File,
     io,
     net::SocketAddr,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::fd::AsFd as _,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    sync::{Mutex, PoisonError, atomic::Ordering},
 };
 
-use abi::{Origin, PeerKey, names};
+use abi::names;
 pub use abi::{POD_CONNECTIONS_ONLY, PodKey, PodSlot};
 
 #[cfg(feature = "log")]
@@ -63,11 +64,10 @@ pub use crate::{
     sockets::Accounted,
     targets::{Backend, Mode, TargetError, words},
     verify::{Attached, Attachment},
+    view::View,
 };
 use crate::{
     attach::Cgroup,
-    counts::Reader,
-    generation::Older,
     object::Loaded,
     pins::Folder,
     sys::{
@@ -87,69 +87,16 @@ pub struct Kernel {
     tier: Tier,
     folder: Folder,
     programs: HashMap<Hook, Loaded>,
-    counts: Reader,
+    view: View,
     pods: Pods,
     revisions: Revisions,
     heartbeat: Mapped,
     generation: Mapped,
-    keys: Map<PodKey, PodSlot>,
     config: Map<u32, abi::Config>,
-    connections: OwnedFd,
-    peers: Map<PeerKey, Origin>,
     redirects: PerCpu,
     targets: Targets,
-    sources: Mutex<Sources>,
     attaching: Mutex<()>,
     _lock: File,
-}
-
-/// Where other generations counted our pods.
-#[derive(Debug)]
-struct Sources {
-    older: Vec<Older>,
-    /// Pod → (place in `older`, index there).
-    by_pod: HashMap<u32, Vec<(usize, u32)>>,
-    /// What stands in PODS: nobody else writes it.
-    keys: HashMap<PodKey, PodSlot>,
-    /// What generations counted that have gone since: sums never run backwards.
-    gone: HashMap<u32, Counts>,
-}
-
-impl Sources {
-    fn refresh(&mut self) {
-        let mut by_pod: HashMap<u32, Vec<(usize, u32)>> = HashMap::new();
-        for (place, older) in self.older.iter().enumerate() {
-            for (key, slot) in &self.keys {
-                let places = by_pod.entry(slot.pod).or_default();
-                // Two keys of one pod count into one index there: add it once.
-                if let Some(index) = older.index(key).filter(|index| !places.contains(&(place, *index))) {
-                    places.push((place, index));
-                }
-            }
-        }
-        self.by_pod = by_pod;
-    }
-
-    /// Adds what other generations count for a pod.
-    fn add(&self, pod: u32, sum: &mut Counts) -> Result<(), ReadError> {
-        if let Some(gone) = self.gone.get(&pod) {
-            sum.merge(gone);
-        }
-        for (place, index) in self.by_pod.get(&pod).into_iter().flatten() {
-            self.older[*place].add(*index, sum)?;
-        }
-        Ok(())
-    }
-
-    /// Keeps the last sums of the generation at `place`, which is about to go.
-    fn keep(&mut self, place: usize) -> Result<(), ReadError> {
-        for (pod, places) in &self.by_pod {
-            for (_, index) in places.iter().filter(|(at, _)| *at == place) {
-                self.older[place].add(*index, self.gone.entry(*pod).or_default())?;
-            }
-        }
-        Ok(())
-    }
 }
 
 /// What the programs are told while they run.
@@ -232,6 +179,11 @@ impl Kernel {
         open::open(settings)
     }
 
+    /// Looks at what another process counts: no lock, no loading, nothing written.
+    pub fn look(settings: &Settings) -> Result<View, OpenError> {
+        open::look_at(settings)
+    }
+
     /// How exactly we count.
     pub fn tier(&self) -> &Tier {
         &self.tier
@@ -292,22 +244,22 @@ impl Kernel {
 
     /// Counts connections to `key` under `pod` from now on. A pod index that no other key has starts at 0.
     pub fn track(&self, key: PodKey, pod: PodId, flags: u32) -> Result<(), TrackError> {
-        let room = self.counts.room();
+        let room = self.view.counts.room();
         if pod.0 >= room {
             return Err(TrackError::Full { pod: pod.0, room });
         }
         self.check_key(&key)?;
-        let mut sources = self.sources();
+        let mut sources = self.view.sources();
         if !sources.keys.values().any(|slot| slot.pod == pod.0) {
             sources.gone.remove(&pod.0);
-            self.counts.clear(pod.0)?;
+            self.view.counts.clear(pod.0)?;
             let revision = self.pods.get(pod).revision;
             self.pods.clear(pod);
             self.pods.set_revision(pod, RevisionId(revision));
         }
         let slot = PodSlot { pod: pod.0, flags };
         self.folder.set_pod(&key, pod.0, flags)?;
-        self.keys.set(&key, &slot)?;
+        self.view.keys.set(&key, &slot)?;
         sources.keys.insert(key, slot);
         sources.refresh();
         Ok(())
@@ -315,8 +267,8 @@ impl Kernel {
 
     /// Counts no new connections to `key`; open ones go on.
     pub fn untrack(&self, key: &PodKey) -> Result<(), TrackError> {
-        let mut sources = self.sources();
-        self.keys.remove(key)?;
+        let mut sources = self.view.sources();
+        self.view.keys.remove(key)?;
         self.folder.forget_pod(key)?;
         sources.keys.remove(key);
         sources.refresh();
@@ -325,16 +277,12 @@ impl Kernel {
 
     /// What is tracked: after a restart, what was.
     pub fn tracked(&self) -> Vec<(PodKey, PodId, u32)> {
-        let row = |(key, slot): (&PodKey, &PodSlot)| (*key, PodId(slot.pod), slot.flags);
-        self.sources().keys.iter().map(row).collect()
+        self.view.tracked()
     }
 
     /// What was counted, over CPUs and generations. Never torn.
     pub fn counts(&self, pod: PodId) -> Result<Counts, ReadError> {
-        let mut counts = Counts::default();
-        self.counts.add(pod.0, true, &mut counts)?;
-        self.sources().add(pod.0, &mut counts)?;
-        Ok(counts)
+        self.view.counts(pod)
     }
 
     /// The shared words of pods.
@@ -350,32 +298,12 @@ impl Kernel {
     /// Open connections to a port in a namespace, and how many of them nobody counts. Probes that have no state are left
     /// out of both.
     pub fn accounted(&self, netns: &Netns, port: u16) -> Result<Accounted, NetnsError> {
-        let older: Result<Vec<OwnedFd>, io::Error> = self
-            .sources()
-            .older
-            .iter()
-            .map(|older| older.connections().try_clone_to_owned())
-            .collect();
-        // Not under the lock: a long list of sockets must not hold up the counters.
-        let older = older.map_err(NetnsError::Ask)?;
-        let mut maps: Vec<BorrowedFd<'_>> = vec![self.connections_fd()];
-        maps.extend(older.iter().map(AsFd::as_fd));
-        let mut sockets = sockets::connections(netns, port, &maps)?;
-        let is_probe = |socket: &sockets::Socket| {
-            let asked = self.asked(socket.peer, socket.local);
-            asked.is_ok_and(|asked| asked.is_some_and(|asked| asked.is_probe))
-        };
-        sockets.retain(|socket| socket.has_storage || !is_probe(socket));
-        let unaccounted = sockets.iter().filter(|socket| !socket.has_storage).count() as u64;
-        Ok(Accounted {
-            open: sockets.len() as u64,
-            unaccounted,
-        })
+        self.view.accounted(netns, port)
     }
 
     /// Sockets with state of ours, over all namespaces (needs the iterator of Linux 5.9).
     pub fn sockets_with_state(&self) -> Result<usize, CallError> {
-        sys::storage::count(self.connections_fd()).map_err(CallError::when("counting sockets with state"))
+        sys::storage::count(self.view.connections.as_fd()).map_err(CallError::when("counting sockets with state"))
     }
 
     /// Bytes of kernel memory that each map takes, by the kernel's own account. Socket storage is a few bytes here and
@@ -449,19 +377,7 @@ impl Kernel {
 
     /// What the client behind an accepted connection asked for; `None` = it was not published.
     pub fn asked(&self, peer: SocketAddr, local: SocketAddr) -> Result<Option<Asked>, CallError> {
-        let key = PeerKey {
-            client: targets::target_key(peer),
-            server: targets::target_key(local),
-        };
-        let asked = |origin: Origin| Asked {
-            target: targets::socket_address(&origin.target),
-            is_probe: origin.flags & abi::ORIGIN_PROBE != 0,
-            is_redirected: origin.flags & abi::ORIGIN_REDIRECTED != 0,
-        };
-        let origin = self.peers.get(&key);
-        Ok(origin
-            .map_err(CallError::when("looking up what a client asked for"))?
-            .map(asked))
+        self.view.asked(peer, local)
     }
 
     /// The target that a redirected client asked for.
@@ -494,13 +410,13 @@ impl Kernel {
 
     /// Other generations that still have a folder.
     pub fn generations(&self) -> Vec<u64> {
-        self.sources().older.iter().map(|older| older.abi).collect()
+        self.view.sources().older.iter().map(|older| older.abi).collect()
     }
 
     /// Removes the folders of generations without connections; returns their numbers. Call it now and then.
     pub fn retire_generations(&self) -> Result<Vec<u64>, ReadError> {
         let mut retired = Vec::new();
-        let mut sources = self.sources();
+        let mut sources = self.view.sources();
         for place in (0..sources.older.len()).rev() {
             if sources.older[place].is_empty()? {
                 sources.keep(place)?;
@@ -516,24 +432,11 @@ impl Kernel {
     /// Detaches the connect hooks of other generations. Call it when this one's targets are set.
     pub fn retire_redirection(&self) -> Result<Vec<PathBuf>, CallError> {
         let mut gone = Vec::new();
-        for older in &self.sources().older {
+        for older in &self.view.sources().older {
             let detached = attach::detach_where(&older.folder, |_, hook| hook.redirects());
             gone.extend(detached.map_err(CallError::when("detaching connect hooks of another generation"))?);
         }
         Ok(gone)
-    }
-
-    fn sources(&self) -> MutexGuard<'_, Sources> {
-        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn pods_in_map(&self) -> io::Result<Vec<(PodKey, PodSlot)>> {
-        let slot = |key: PodKey| Ok(self.keys.get(&key)?.map(|slot| (key, slot)));
-        self.keys
-            .keys()?
-            .into_iter()
-            .filter_map(|key| slot(key).transpose())
-            .collect()
     }
 
     fn check_key(&self, key: &PodKey) -> Result<(), TrackError> {

@@ -12,7 +12,6 @@ use std::{
     collections::HashMap,
     fs::{self, File},
     io,
-    os::fd::AsFd as _,
     path::{Path, PathBuf},
     sync::{Mutex, atomic::Ordering},
 };
@@ -20,8 +19,9 @@ use std::{
 use abi::{PodKey, names};
 
 use crate::{
-    Kernel, Sources,
+    Kernel,
     attach::{self, AttachError, Cgroup},
+    call::CallError,
     cleanup,
     counts::Reader,
     features::{self, Features, Tier},
@@ -38,6 +38,7 @@ use crate::{
         mapped::Mapped,
     },
     targets::Targets,
+    view::{Sources, View},
 };
 
 /// Why there is no counting in the kernel.
@@ -67,6 +68,12 @@ pub enum OpenError {
         /// The pin folder.
         pin_dir: PathBuf,
     },
+    /// Nobody counts there, under our ABI.
+    #[error("nothing is counted under {pin_dir}")]
+    Nothing {
+        /// The pin folder.
+        pin_dir: PathBuf,
+    },
     /// This kernel cannot even count connections.
     #[error("this kernel cannot count in the kernel: {why}")]
     NoTier {
@@ -87,6 +94,9 @@ pub enum OpenError {
     /// What is attached could not be taken over.
     #[error("what is attached could not be taken over")]
     Adopt(#[from] AttachError),
+    /// What is tracked could not be read.
+    #[error(transparent)]
+    Call(#[from] CallError),
     /// A pinned object could not be opened or made.
     #[error("{what}")]
     Pin {
@@ -110,6 +120,7 @@ impl OpenError {
                 "mount it: `mount -t cgroup2 none /sys/fs/cgroup/unified`, or name it with --cgroup-root".to_owned()
             }
             Self::Busy { .. } => "stop it (a `sluice` or its daemon), or choose another --pin-dir".to_owned(),
+            Self::Nothing { .. } => "start counting first, or name its --pin-dir".to_owned(),
             Self::NoTier { .. } => {
                 "run on Linux 5.8 or newer (5.17 for exact counts); the proxy works without".to_owned()
             }
@@ -119,6 +130,7 @@ impl OpenError {
                 folder.display()
             ),
             Self::Adopt(error) => error.advice().to_owned(),
+            Self::Call(error) => error.advice().to_owned(),
             Self::Pin { .. } => "check that the pin folder is on a writable bpffs".to_owned(),
         }
     }
@@ -291,6 +303,14 @@ fn load(
     }
 }
 
+fn other_layouts(folder: &Folder, meta: &Meta) -> OpenError {
+    let (theirs, ours, abi) = (&meta.fingerprint, fingerprint(), abi::ABI);
+    OpenError::ForeignState {
+        folder: folder.root().to_owned(),
+        why: format!("its layouts are {theirs}, ours {ours}, under the same ABI {abi}"),
+    }
+}
+
 fn check_record(folder: &Folder, tier: &Tier, by_netns: bool, state: u64) -> Result<(), OpenError> {
     let Some(meta) = meta(folder)? else {
         return Ok(());
@@ -300,13 +320,7 @@ fn check_record(folder: &Folder, tier: &Tier, by_netns: bool, state: u64) -> Res
         why,
     };
     if meta.fingerprint != fingerprint() {
-        let why = format!(
-            "its layouts are {}, ours {}, under the same ABI {}",
-            meta.fingerprint,
-            fingerprint(),
-            abi::ABI
-        );
-        return Err(foreign(why));
+        return Err(other_layouts(folder, &meta));
     }
     if meta.state != format!("{state:016x}") {
         let why = format!(
@@ -356,13 +370,8 @@ fn assemble(
     programs: Programs,
     lock: File,
 ) -> Result<Kernel, OpenError> {
-    let foreign = |name: &str, error: io::Error| OpenError::ForeignState {
-        folder: folder.map(name),
-        why: format!("the map has another shape or cannot be opened: {error}"),
-    };
+    let foreign = |name: &str, error: io::Error| foreign_map(&folder, name, error);
     let mapped = |name| Mapped::open(&folder.map(name)).map_err(|error| foreign(name, error));
-    let per_cpu = |name| PerCpu::open(&folder.map(name)).map_err(|error| foreign(name, error));
-    let counts = Reader::new(per_cpu(names::COUNTS)?).map_err(|error| foreign(names::COUNTS, error))?;
     let targets = Targets::adopt(
         Map::open(&folder.map(names::TARGETS)).map_err(|error| foreign(names::TARGETS, error))?,
         Map::open(&folder.map(names::BACKENDS)).map_err(|error| foreign(names::BACKENDS, error))?,
@@ -370,26 +379,16 @@ fn assemble(
     );
     let generation =
         Mapped::open(&object::generation_path(&settings)).map_err(|error| foreign("../generation", error))?;
-    let older = others(&settings, &folder)?;
+    let view = view(&settings, &folder, features.netns_cookie.is_there())?;
     Ok(Kernel {
-        counts,
+        view,
         pods: shared::Pods(mapped(names::SHARED)?),
         revisions: shared::Revisions(mapped(names::REVISIONS)?),
         heartbeat: mapped(names::HEARTBEAT)?,
         generation,
-        keys: Map::open(&folder.map(names::PODS)).map_err(|error| foreign(names::PODS, error))?,
         config: Map::open(&folder.map(names::CONFIG)).map_err(|error| foreign(names::CONFIG, error))?,
-        peers: Map::open(&folder.map(names::PEERS)).map_err(|error| foreign(names::PEERS, error))?,
-        redirects: per_cpu(names::REDIRECTS)?,
-        connections: sys::object::get(&folder.map(names::CONNECTIONS))
-            .map_err(|error| foreign(names::CONNECTIONS, error))?,
+        redirects: PerCpu::open(&folder.map(names::REDIRECTS)).map_err(|error| foreign(names::REDIRECTS, error))?,
         targets: targets.map_err(pin("reading the targets back"))?,
-        sources: Mutex::new(Sources {
-            older,
-            by_pod: HashMap::new(),
-            keys: HashMap::new(),
-            gone: HashMap::new(),
-        }),
         attaching: Mutex::new(()),
         settings,
         cgroup_root,
@@ -399,6 +398,45 @@ fn assemble(
         programs,
         _lock: lock,
     })
+}
+
+fn foreign_map(folder: &Folder, name: &str, error: io::Error) -> OpenError {
+    OpenError::ForeignState {
+        folder: folder.map(name),
+        why: format!("the map has another shape or cannot be opened: {error}"),
+    }
+}
+
+/// The counters of a folder, and of the generations beside it.
+fn view(settings: &Settings, folder: &Folder, is_by_netns: bool) -> Result<View, OpenError> {
+    let foreign = |name: &'static str| move |error| foreign_map(folder, name, error);
+    let sources = Sources::beside(others(settings, folder)?);
+    Ok(View {
+        counts: PerCpu::open(&folder.map(names::COUNTS))
+            .and_then(Reader::new)
+            .map_err(foreign(names::COUNTS))?,
+        keys: Map::open(&folder.map(names::PODS)).map_err(foreign(names::PODS))?,
+        peers: Map::open(&folder.map(names::PEERS)).map_err(foreign(names::PEERS))?,
+        connections: sys::object::get(&folder.map(names::CONNECTIONS)).map_err(foreign(names::CONNECTIONS))?,
+        sources: Mutex::new(sources),
+        is_by_netns,
+    })
+}
+
+/// Looks at what another process counts under our ABI.
+pub(crate) fn look_at(settings: &Settings) -> Result<View, OpenError> {
+    let folder = Folder::new(&settings.pin_dir, abi::ABI);
+    let Some(meta) = meta(&folder)? else {
+        return Err(OpenError::Nothing {
+            pin_dir: settings.pin_dir.clone(),
+        });
+    };
+    if meta.fingerprint != fingerprint() {
+        return Err(other_layouts(&folder, &meta));
+    }
+    let view = view(settings, &folder, meta.by_netns)?;
+    view.refresh()?;
+    Ok(view)
 }
 
 fn others(settings: &Settings, own: &Folder) -> Result<Vec<Older>, OpenError> {
@@ -434,16 +472,12 @@ impl Kernel {
             self.inherit(active)?;
             word.store(abi::ABI, Ordering::Release);
         }
-        let keys = self.pods_in_map().map_err(pin("reading pods back"))?;
-        let mut sources = self.sources();
-        sources.keys = keys.into_iter().collect();
-        sources.refresh();
-        Ok(())
+        Ok(self.view.refresh()?)
     }
 
     /// Takes pods and cgroups over from the generation that was active.
     fn inherit(&self, active: u64) -> Result<(), OpenError> {
-        let sources = self.sources();
+        let sources = self.view.sources();
         let Some(before) = sources.older.iter().find(|older| older.abi == active) else {
             return Ok(());
         };
@@ -478,18 +512,18 @@ impl Kernel {
 
     fn inherit_pods(&self, pods: &[(PodKey, u32, u32)]) -> io::Result<()> {
         let current: HashMap<PodKey, u32> = pods.iter().map(|(key, index, _)| (*key, *index)).collect();
-        for (key, slot) in self.pods_in_map()? {
+        for (key, slot) in self.view.pods_in_map()? {
             if current.get(&key) != Some(&slot.pod) {
-                self.keys.remove(&key)?;
+                self.view.keys.remove(&key)?;
                 self.folder.forget_pod(&key)?;
-                if slot.pod < self.counts.room() {
-                    self.counts.clear(slot.pod)?;
+                if slot.pod < self.view.counts.room() {
+                    self.view.counts.clear(slot.pod)?;
                 }
             }
         }
-        for (key, index, flags) in pods.iter().filter(|(_, index, _)| *index < self.counts.room()) {
+        for (key, index, flags) in pods.iter().filter(|(_, index, _)| *index < self.view.counts.room()) {
             self.folder.set_pod(key, *index, *flags)?;
-            self.keys.set(
+            self.view.keys.set(
                 key,
                 &abi::PodSlot {
                     pod: *index,
@@ -498,9 +532,5 @@ impl Kernel {
             )?;
         }
         Ok(())
-    }
-
-    pub(crate) fn connections_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        self.connections.as_fd()
     }
 }

@@ -278,6 +278,33 @@ fn a_second_daemon_is_turned_away() {
 }
 
 #[test]
+fn whoever_looks_sees_what_another_counts_and_leaves_it_alone() {
+    let Some(mut rig) = Rig::with_object() else { return };
+    let nothing = Kernel::look(&rig.settings()).unwrap_err();
+    assert!(matches!(nothing, OpenError::Nothing { .. }), "{nothing:?}");
+    let server = rig.server();
+    let daemon = loader(&rig, &server);
+    let view = Kernel::look(&rig.settings()).unwrap();
+    assert_eq!(view.tracked(), [(server.key(), POD, 0)]);
+    assert!(view.is_by_netns());
+    let mut client = server.connect();
+    (0..3).for_each(|_| client.get());
+    let counts = view.counts(POD).unwrap();
+    assert_eq!((counts.core.started, counts.core.ended), (3, 3));
+    let netns = kernel::Netns::current(Path::new("/proc")).unwrap();
+    let accounted = view.accounted(&netns, server.port).unwrap();
+    assert_eq!((accounted.open, accounted.unaccounted), (1, 0));
+    drop(daemon);
+    let kernel = rig.open();
+    kernel.untrack(&server.key()).unwrap();
+    assert_eq!(view.tracked().len(), 1, "as it was last read");
+    view.refresh().unwrap();
+    assert_eq!(view.tracked(), []);
+    drop(view);
+    assert!(kernel.verify().unwrap().is_complete());
+}
+
+#[test]
 fn detaching_leaves_nothing_and_reopening_finds_nothing() {
     let Some(rig) = Rig::with_object() else { return };
     let kernel = rig.open();
