@@ -2,10 +2,12 @@
 //! `sluice check`: what this kernel offers, which tier, how much memory, what is missing.
 //!
 //! Mechanism: features are probed one by one; when nothing is missing the programs are really loaded, into a folder of
-//! this process's own beside the pin folder, which also shows what the maps take. Nothing is attached.
+//! this process's own beside the pin folder, which also shows what the maps take, and real requests go through a cgroup of
+//! its own, the only one that anything is attached to.
 //! Invariants: the last line has the tier's word; what could not be looked at is said to be unknown, not absent.
 //! Depends on: kernel.
 
+mod loopback;
 mod report;
 mod text;
 mod trial;

@@ -145,7 +145,9 @@ const CHECK_LONG: &str = "\
 Say what this kernel offers, found by trying: each feature, what it is for, how much memory the maps take, and what is missing.
 
 The last line has one word: exact (requests are counted), connections (only connections are), none (nothing is; without the \
-privilege to look, this too). Nothing is attached; the programs are loaded into a folder beside the pin folder that is removed at once. \
+privilege to look, this too). The programs are loaded into a folder beside the pin folder, and two requests are sent over the \
+loopback to a server in a cgroup made for it; folder, server and cgroup are removed at once, and nothing else is attached to.
+
 Ends with 0 when counting is possible, 3 when privileges are missing, 4 when something else is.";
 
 /// `sluice check`
@@ -187,6 +189,12 @@ pub(crate) struct Sample {
     /// The address
     #[arg(long, default_value = "127.0.0.1", value_name = "ADDR")]
     pub(crate) listen: IpAddr,
+    /// Join this cgroup first; it must be there
+    #[arg(long, value_name = "PATH")]
+    pub(crate) cgroup: Option<PathBuf>,
+    /// End at once when the process that started it ends
+    #[arg(long, hide = true)]
+    pub(crate) with_parent: bool,
 }
 
 /// How to show results.

@@ -8,6 +8,7 @@
 mod answers;
 
 use std::{
+    fs,
     io::{self, Write as _},
     net::SocketAddr,
     sync::Arc,
@@ -19,6 +20,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
 };
+use nix::sys::{prctl, signal::Signal};
 use tokio::{
     net::{TcpListener, TcpStream},
     signal::unix::{SignalKind, signal},
@@ -38,6 +40,7 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// Runs the command.
 pub(crate) fn run(arguments: &cli::Sample) -> Result<Exit, Failure> {
+    prepare(arguments)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(doing("starting", ""))?;
     let address = SocketAddr::new(arguments.listen, arguments.port);
@@ -48,6 +51,16 @@ pub(crate) fn run(arguments: &cli::Sample) -> Result<Exit, Failure> {
     ))?;
     runtime.block_on(serve(listener)).map_err(doing("serving", ""))?;
     Ok(Exit::Done)
+}
+
+/// Before any socket or thread is made: both belong where the process is then.
+fn prepare(arguments: &cli::Sample) -> Result<(), Failure> {
+    if arguments.with_parent {
+        prctl::set_pdeathsig(Signal::SIGKILL).map_err(|error| doing("tying it to its parent", "")(error.into()))?;
+    }
+    let Some(cgroup) = &arguments.cgroup else { return Ok(()) };
+    let help = "name the folder of a cgroup v2 that is there, and run as root";
+    fs::write(cgroup.join("cgroup.procs"), "0").map_err(doing(format!("joining cgroup {}", cgroup.display()), help))
 }
 
 async fn serve(listener: TcpListener) -> io::Result<()> {

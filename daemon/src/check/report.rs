@@ -2,7 +2,7 @@
 //! What `sluice check` found, the same for both ways of showing it.
 //!
 //! Invariants: without the privilege to look, a feature is unknown (null), not absent.
-//! Depends on: `trial`, kernel.
+//! Depends on: `trial`, `loopback`, kernel.
 
 use std::path::Path;
 
@@ -10,8 +10,11 @@ use kernel::{Features, Settings, Support, Tier, host};
 use serde::Serialize;
 
 use crate::{
-    check::trial::{Loaded, Trial},
-    failure::Exit,
+    check::{
+        loopback::Loopback,
+        trial::{Loaded, Trial},
+    },
+    failure::{Exit, Failure},
 };
 
 /// All of it.
@@ -28,6 +31,7 @@ pub(crate) struct Report {
     pub(crate) places: Vec<Feature>,
     /// Null when nothing was loaded.
     pub(crate) load: Option<Load>,
+    pub(crate) loopback: Requests,
     pub(crate) memory: Option<Memory>,
     pub(crate) missing: Vec<Missing>,
     #[serde(skip)]
@@ -41,6 +45,15 @@ pub(crate) struct Feature {
     /// Null: it could not be looked at.
     pub(crate) is_there: Option<bool>,
     pub(crate) used_for: &'static str,
+    pub(crate) why_not: Option<String>,
+}
+
+/// Requests that were made to see whether they are counted.
+#[derive(Debug, Serialize)]
+pub(crate) struct Requests {
+    /// Null: it could not be tried.
+    pub(crate) counted: Option<bool>,
+    pub(crate) made: u64,
     pub(crate) why_not: Option<String>,
 }
 
@@ -74,7 +87,10 @@ impl Report {
         let is_blind = !features.missing.is_empty();
         let mut missing = missing(settings, features);
         let (loaded, failure) = match trial {
-            Trial::Loaded(loaded) => (Some(loaded), None),
+            Trial::Loaded(loaded) => {
+                let failure = not_counted(&loaded.loopback);
+                (Some(loaded), failure)
+            }
             Trial::Failed(failure) => (None, Some(failure)),
             Trial::NotTried => (None, None),
         };
@@ -110,6 +126,7 @@ impl Report {
             features: kernel_features(features, is_blind),
             places: places(settings, features),
             load: loaded.as_ref().map(load),
+            loopback: requests(loaded.as_ref().map(|loaded| &loaded.loopback)),
             memory: loaded.as_ref().and_then(|loaded| memory(settings, loaded)),
             missing: missing
                 .into_iter()
@@ -301,6 +318,35 @@ fn load(loaded: &Loaded) -> Load {
         milliseconds: loaded.took.as_millis() as u64,
         verified_instructions: loaded.programs.clone(),
     }
+}
+
+fn requests(loopback: Option<&Loopback>) -> Requests {
+    let (counted, made, why_not) = match loopback {
+        Some(Loopback::Exact { made }) => (Some(true), *made, None),
+        Some(Loopback::Wrong { made, why }) => (Some(false), *made, Some(why.clone())),
+        Some(Loopback::NotAttached { why }) => (Some(false), 0, Some(why.clone())),
+        Some(Loopback::NotMade { why }) => (None, 0, Some(why.clone())),
+        None => (None, 0, Some("nothing was loaded".to_owned())),
+    };
+    Requests { counted, made, why_not }
+}
+
+/// A kernel that loads everything and counts wrong, or lets nothing be attached, is none to count with.
+fn not_counted(loopback: &Loopback) -> Option<Failure> {
+    let (exit, message, help) = match loopback {
+        Loopback::Exact { .. } | Loopback::NotMade { .. } => return None,
+        Loopback::Wrong { made, why } => (
+            Exit::Failed,
+            format!("{made} requests through a cgroup of our own were counted wrong: {why}"),
+            "another program may drop or change packets there (`bpftool cgroup tree`); else report this output",
+        ),
+        Loopback::NotAttached { why } => (
+            Exit::Unsupported,
+            format!("programs cannot be attached below the cgroup root: {why}"),
+            "a program of another owner above may forbid it: see `bpftool cgroup tree`, or name a --cgroup-root",
+        ),
+    };
+    Some(Failure::new(exit, message, help))
 }
 
 /// `None` where the kernel does not say.

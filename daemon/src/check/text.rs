@@ -14,9 +14,10 @@ pub(crate) fn lines(report: &Report, in_colour: bool) -> Vec<String> {
         .iter()
         .chain(&report.places)
         .map(|feature| feature.name.chars().count());
-    let width = names.max().unwrap_or(0);
+    let width = names.chain([REQUESTS.len()]).max().unwrap_or(0);
     let all = report.features.iter().chain(&report.places);
     lines.extend(all.map(|feature| feature_line(feature, width, in_colour)));
+    lines.push(requests_line(report, width, in_colour));
     if let Some(load) = &report.load {
         let programs = load.verified_instructions.iter();
         let programs: Vec<String> = programs.map(|(hook, count)| format!("{hook} {count}")).collect();
@@ -54,21 +55,41 @@ fn last(report: &Report) -> String {
     format!("tier: {}{condition}", report.tier)
 }
 
+const REQUESTS: &str = "requests through a cgroup of our own";
+
+fn requests_line(report: &Report, width: usize, in_colour: bool) -> String {
+    let requests = &report.loopback;
+    let made = requests.made;
+    let what = match (requests.counted, report.tier) {
+        (Some(true), "exact") => format!("counted exactly: {made} of {made}, one HTTP/1.1, one HTTP/2"),
+        (Some(true), _) => format!("counted as connections: {made} of {made}"),
+        (Some(false), _) => "not counted as they were".to_owned(),
+        (None, _) => "not tried".to_owned(),
+    };
+    line(
+        requests.counted,
+        REQUESTS,
+        &what,
+        requests.why_not.as_deref(),
+        width,
+        in_colour,
+    )
+}
+
 fn feature_line(feature: &Feature, width: usize, in_colour: bool) -> String {
-    let (word, colour) = match feature.is_there {
+    let why = feature.why_not.as_deref();
+    line(feature.is_there, &feature.name, feature.used_for, why, width, in_colour)
+}
+
+fn line(is_there: Option<bool>, name: &str, what: &str, why: Option<&str>, width: usize, in_colour: bool) -> String {
+    let (word, colour) = match is_there {
         Some(true) => ("yes", "\x1b[32m"),
         Some(false) => ("no ", "\x1b[31m"),
         None => ("?  ", "\x1b[33m"),
     };
     let (colour, plain) = if in_colour { (colour, "\x1b[0m") } else { ("", "") };
-    let why = feature
-        .why_not
-        .as_ref()
-        .map_or_else(String::new, |why| format!(" ({why})"));
-    format!(
-        "  {colour}{word}{plain}  {:<width$}  {}{why}",
-        feature.name, feature.used_for
-    )
+    let why = why.map_or_else(String::new, |why| format!(" ({why})"));
+    format!("  {colour}{word}{plain}  {name:<width$}  {what}{why}")
 }
 
 fn memory_lines(memory: &Memory) -> [String; 4] {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Loading for real, to see whether the verifier agrees and what the maps take.
+//! Loading for real, to see whether the verifier agrees, what the maps take, and whether requests are counted.
 //!
-//! Invariants: the folder is this process's own and is removed again, also when loading fails; nothing is attached.
-//! Depends on: kernel, `failure`.
+//! Invariants: the folder is this process's own and is removed again, also when loading fails and when a signal comes: it is
+//! delivered afterwards. Nothing is attached but to the cgroup of `loopback`.
+//! Depends on: `loopback`, kernel, `failure`.
 
 use std::{
     fs, io,
@@ -13,7 +14,13 @@ use std::{
 
 use kernel::{Features, Kernel, Settings, sys};
 
-use crate::{failure::Failure, progress};
+use nix::sys::signal::{SigSet, Signal};
+
+use crate::{
+    check::loopback::{self, Loopback},
+    failure::Failure,
+    progress,
+};
 
 /// What loading showed.
 #[derive(Debug)]
@@ -23,6 +30,7 @@ pub(crate) struct Loaded {
     /// Hook and instructions that the verifier walked.
     pub(crate) programs: Vec<(&'static str, u32)>,
     pub(crate) maps: Vec<Room>,
+    pub(crate) loopback: Loopback,
 }
 
 /// A map and its memory.
@@ -53,10 +61,36 @@ pub(crate) fn run(settings: &Settings, features: &Features) -> Trial {
     if !is_possible {
         return Trial::NotTried;
     }
+    // Before the place, so that it goes after it.
+    let _held = Held::signals();
     let place = Place::beside(settings);
     match progress::during("loading the programs", || load(&place.settings)) {
         Ok(loaded) => Trial::Loaded(loaded),
         Err(failure) => Trial::Failed(failure),
+    }
+}
+
+/// Signals that would end the program wait until this is dropped.
+struct Held {
+    before: Option<SigSet>,
+}
+
+impl Held {
+    fn signals() -> Self {
+        let mut mask = SigSet::empty();
+        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+            mask.add(signal);
+        }
+        let before = SigSet::thread_get_mask().ok();
+        // Where it cannot be done, a signal ends it in the middle, as before.
+        let _ = mask.thread_block();
+        Self { before }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = self.before.map(|before| before.thread_set_mask());
     }
 }
 
@@ -99,12 +133,13 @@ fn load(settings: &Settings) -> Result<Loaded, Failure> {
     programs.sort_unstable();
     // A kernel that does not account for maps (before 6.? all do) leaves the list empty.
     let maps = rooms(settings).unwrap_or_default();
-    let tier = kernel.tier().clone();
+    let loopback = loopback::run(&kernel, settings);
     Ok(Loaded {
-        tier,
+        tier: kernel.tier().clone(),
         took,
         programs,
         maps,
+        loopback,
     })
 }
 
