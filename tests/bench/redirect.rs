@@ -3,7 +3,8 @@
 //!
 //! Problem: the connect hooks run in the client's cgroup, so whoever measures must stand in it.
 //! Mechanism: a child in a cgroup and namespace of its own loads, attaches and connects; it resets its connections, so
-//! that ports do not run out. Ways to connect are interleaved like everything else. That the new side is meant by the
+//! that ports do not run out. Nobody accepts while connect() is timed: whether a server slept on the other CPU would be
+//! ten times what is measured. Ways to connect are interleaved like everything else. That the new side is meant by the
 //! first connection after a switch is told by the letter it says.
 //! Depends on: site, serve, cost, sample, report.
 
@@ -35,6 +36,7 @@ struct Orders {
     pins: PathBuf,
     cgroup: PathBuf,
     pod: SocketAddr,
+    silent: SocketAddr,
     gateway: SocketAddr,
 }
 
@@ -57,6 +59,7 @@ pub(crate) fn measure(site: &Site<'_>, quick: bool, report: &mut Report) -> Resu
         pins,
         cgroup: cgroup.path().to_owned(),
         pod: SocketAddr::new(host, serve::POD),
+        silent: SocketAddr::new(host, serve::SILENT),
         gateway: SocketAddr::new(host, serve::GATEWAY),
     };
     let client = Role::start(
@@ -66,12 +69,12 @@ pub(crate) fn measure(site: &Site<'_>, quick: bool, report: &mut Report) -> Resu
         "bench-connect",
         orders,
     )?;
-    report_connects(&client, if quick { 3 } else { 31 }, report)?;
+    report_connects(site, &client, if quick { 3 } else { 31 }, report)?;
     report_switches(&client.ask("switch")?, report);
     Ok(())
 }
 
-fn report_connects(client: &Role, rounds: usize, report: &mut Report) -> Result<()> {
+fn report_connects(site: &Site<'_>, client: &Role, rounds: usize, report: &mut Report) -> Result<()> {
     let ways = ["nothing attached", "attached, no target", "redirected"];
     let mut times: [Vec<f64>; 3] = Default::default();
     for round in 0..rounds {
@@ -81,6 +84,10 @@ fn report_connects(client: &Role, rounds: usize, report: &mut Report) -> Result<
         }
         for way in order {
             times[way].push(client.ask(&format!("connect {}", ways[way]))?);
+            let drained = site.drain()?;
+            if drained != u64::from(CONNECTS) {
+                bail!("{drained} of {CONNECTS} connections came through");
+            }
         }
     }
     let more = |way: usize| {
@@ -111,7 +118,7 @@ fn report_connects(client: &Role, rounds: usize, report: &mut Report) -> Result<
     report.table(
         "connect()",
         &format!(
-            "Microseconds of a blocking connect() over the veth; each round the median of {CONNECTS}. The difference is taken \
+            "Microseconds of a blocking connect() over the veth; each round the median of {CONNECTS} that nobody accepts meanwhile. The difference is taken \
              within a round. By the kernel's statistics all programs of a redirected connection together (connect4 and \
              sock_ops, clock reads included) take {program:.0} ns."
         ),
@@ -162,8 +169,8 @@ pub(crate) fn connect(orders: Value) -> Result<()> {
     let client = Client::new(orders)?;
     role::answer_questions(move |question| {
         Ok(match question {
-            "connect nothing attached" => serde_json::to_value(client.connects(false, client.orders.pod)?)?,
-            "connect attached, no target" => serde_json::to_value(client.connects(true, client.orders.pod)?)?,
+            "connect nothing attached" => serde_json::to_value(client.connects(false, client.orders.silent)?)?,
+            "connect attached, no target" => serde_json::to_value(client.connects(true, client.orders.silent)?)?,
             "connect redirected" => serde_json::to_value(client.connects(true, TARGET.into())?)?,
             "cost" => serde_json::to_value(client.cost()?)?,
             "switch" => serde_json::to_value(client.switches()?)?,
@@ -192,13 +199,13 @@ impl Client {
         })?;
         kernel.beat(kernel::monotonic());
         let client = Self { orders, kernel };
-        client.set_backends()?;
+        client.set_backends(client.orders.pod)?;
         Ok(client)
     }
 
-    fn set_backends(&self) -> Result<()> {
+    fn set_backends(&self, to: SocketAddr) -> Result<()> {
         let pod = Backend {
-            to: self.orders.pod,
+            to,
             pod: PodId(1),
             is_remote: false,
             room: 0,
@@ -220,6 +227,7 @@ impl Client {
 
     /// The median, in ns.
     fn connects(&self, attached: bool, to: SocketAddr) -> Result<f64> {
+        self.set_backends(self.orders.silent)?;
         if attached {
             self.attach()?;
         }
@@ -230,6 +238,7 @@ impl Client {
 
     /// ns that the programs take for a redirected connection.
     fn cost(&self) -> Result<f64> {
+        self.set_backends(self.orders.pod)?;
         self.attach()?;
         let before = cost::spent(&self.kernel);
         let statistics = Statistics::on()?;
@@ -248,6 +257,7 @@ impl Client {
     }
 
     fn switches(&self) -> Result<Switched> {
+        self.set_backends(self.orders.pod)?;
         self.attach()?;
         let mut switched = Switched::default();
         for turn in 0..SWITCHES {
@@ -268,7 +278,7 @@ impl Client {
         }
         for _ in 0..SWITCHES {
             let begun = Instant::now();
-            self.set_backends()?;
+            self.set_backends(self.orders.pod)?;
             switched.set_backends.push(begun.elapsed().as_nanos() as f64);
         }
         self.detach()?;

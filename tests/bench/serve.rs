@@ -5,7 +5,7 @@
 
 use std::convert::Infallible;
 use std::io::Write as _;
-use std::net::{Ipv4Addr, TcpListener as Listener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener as Listener};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -17,6 +17,7 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
+use socket2::{Domain, Socket, Type};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::site;
@@ -32,6 +33,9 @@ pub(crate) const GATEWAY: u16 = HTTP1 + 3;
 /// Stands for a pod: says `p` and closes.
 pub(crate) const POD: u16 = HTTP1 + 4;
 
+/// Where connections wait unaccepted until the question `drain`: no connect() wakes anybody up.
+pub(crate) const SILENT: u16 = HTTP1 + 5;
+
 const MEGABYTE: usize = 1 << 20;
 const CHUNK: usize = 1 << 10;
 /// Chunks of an answer to `/chunks`.
@@ -42,10 +46,11 @@ pub(crate) fn serve(_: Value) -> Result<()> {
     site::pin(site::server_cpu())?;
     speak(GATEWAY, b"g")?;
     speak(POD, b"p")?;
+    let silent = listen_silently()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let [first, untracked, second] = [listen(HTTP1)?, listen(UNTRACKED)?, listen(HTTP2)?];
-        role::answer_questions(|_| Ok(Value::Null))?;
+        role::answer_questions(move |_| Ok(Value::from(drain(&silent))))?;
         loop {
             tokio::select! {
                 Ok((stream, _)) = first.accept() => { tokio::spawn(talk1(stream)); }
@@ -54,6 +59,20 @@ pub(crate) fn serve(_: Value) -> Result<()> {
             }
         }
     })
+}
+
+/// Nobody accepts there unless asked to.
+fn listen_silently() -> Result<Listener> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, SILENT)).into())?;
+    socket.listen(4096)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+/// Accepts all that wait, and how many they were.
+fn drain(listener: &Listener) -> u64 {
+    std::iter::from_fn(|| listener.accept().ok()).count() as u64
 }
 
 /// With room for all connections of a load tool at once.

@@ -34,7 +34,7 @@ pub(crate) struct Site<'r> {
     pub(crate) field: Field,
     /// Where the kernel side is pinned.
     pub(crate) pins: PathBuf,
-    _server: Role,
+    server: Role,
     _pins: Kept,
 }
 
@@ -102,7 +102,7 @@ impl<'r> Site<'r> {
             kernel,
             field,
             pins,
-            _server: server,
+            server,
             _pins: kept,
         })
     }
@@ -124,6 +124,11 @@ impl<'r> Site<'r> {
     /// Requests counted so far.
     pub(crate) fn started(&self) -> Result<u64> {
         Ok(self.kernel.counts(POD)?.core.started)
+    }
+
+    /// Accepts what waits at the silent port; how many connections that were.
+    pub(crate) fn drain(&self) -> Result<u64> {
+        self.server.ask("drain")
     }
 
     /// Connections counted so far.
