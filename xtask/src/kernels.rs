@@ -30,7 +30,10 @@ const LIMIT: Duration = Duration::from_secs(20 * 60);
 /// Kernels worth a run that no package of Debian 12 offers: named, so that nobody takes them for tested.
 const UNTESTED: &[&str] = &["5.10", "5.15", "5.17", "6.6", "6.12"];
 /// The suite without loss and delay, whose statistics emulation is too slow for. The names are the suite's.
-const WITHOUT_LOSS: &str = "--skip _lost_ --skip _delayed_";
+///
+/// Left out besides: the hand-over between ABIs, which needs a second binary, and a case that measures how long a
+/// snapshot takes to read: an emulated CPU stretches that beyond its bound.
+const WITHOUT_LOSS: &str = "--skip _lost_ --skip _delayed_ --skip an_abi_upgrade --skip snapshots_read_without_a_pause";
 /// What makes an emulated kernel slow and is not under test: zeroed pages, mitigations, unhurried grace periods.
 const COMMAND_LINE: &str = "console=ttyS0 quiet panic=-1 loglevel=3 mitigations=off init_on_alloc=0 audit=0 \
     rcupdate.rcu_expedited=1";
