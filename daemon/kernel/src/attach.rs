@@ -113,8 +113,13 @@ impl Cgroup {
         };
         let file = File::open(path).map_err(|_| gone())?;
         if !host::is_on_cgroup2(path) {
-            return Err(AttachError::NotCgroup2 {
-                cgroup: path.to_owned(),
+            // It may have gone since it was opened.
+            return Err(if path.exists() {
+                AttachError::NotCgroup2 {
+                    cgroup: path.to_owned(),
+                }
+            } else {
+                gone()
             });
         }
         // On 64 bit a cgroup's inode number is its id.
