@@ -11,6 +11,7 @@
 
 mod budget;
 mod cost;
+mod cpu;
 mod load;
 mod redirect;
 mod report;

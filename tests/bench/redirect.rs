@@ -21,10 +21,11 @@ use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 
 use crate::cost::{self, Statistics};
+use crate::cpu;
 use crate::report::{Report, Target};
 use crate::sample::{Estimate, median, quantile};
 use crate::serve;
-use crate::site::{self, Site};
+use crate::site::Site;
 
 /// What clients ask for; nobody listens there.
 const TARGET: (Ipv4Addr, u16) = (Ipv4Addr::new(10, 99, 0, 1), 80);
@@ -165,7 +166,7 @@ fn report_switches(switched: &Switched, report: &mut Report) {
 /// The job `bench-connect`.
 pub(crate) fn connect(orders: Value) -> Result<()> {
     let orders: Orders = serde_json::from_value(orders)?;
-    site::pin(0)?;
+    cpu::pin(0)?;
     let client = Client::new(orders)?;
     role::answer_questions(move |question| {
         Ok(match question {

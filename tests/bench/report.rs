@@ -10,7 +10,7 @@ use std::path::Path;
 use ::tests::rig;
 use anyhow::{Context, Result};
 
-use crate::site;
+use crate::cpu;
 
 /// A figure that something is required of.
 pub(crate) struct Target {
@@ -102,7 +102,7 @@ fn preface() -> Result<String> {
          holds it, `cargo xtask test netns`, and over all seeds `SLUICE_LONG=1 cargo xtask test netns`.\n",
         date.trim(),
         kernel.trim(),
-        site::cpus(),
+        cpu::cpus(),
         std::env::consts::ARCH,
         load.join(" "),
     ))

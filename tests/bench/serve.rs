@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The measured server: hyper on one thread, pinned to one CPU.
 //!
-//! Depends on: hyper, site.
+//! Depends on: hyper, cpu.
 
 use std::convert::Infallible;
 use std::io::Write as _;
@@ -20,7 +20,7 @@ use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
-use crate::site;
+use crate::cpu;
 
 /// HTTP/1.1, counted when counting.
 pub(crate) const HTTP1: u16 = tests::rig::POD_PORT;
@@ -43,7 +43,7 @@ pub(crate) const CHUNKS: usize = 100;
 
 /// The job `bench-serve`.
 pub(crate) fn serve(_: Value) -> Result<()> {
-    site::pin(site::server_cpu())?;
+    cpu::pin(cpu::server_cpu())?;
     speak(GATEWAY, b"g")?;
     speak(POD, b"p")?;
     let silent = listen_silently()?;

@@ -12,8 +12,6 @@ use ::tests::rig::{Field, Kept, Rig};
 use ::tests::role::Role;
 use anyhow::{Context, Result, bail};
 use kernel::{Hooks, Kernel, PodId, Settings};
-use nix::sched::{CpuSet, sched_setaffinity};
-use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::serve;
@@ -147,23 +145,6 @@ impl<'r> Site<'r> {
         };
         outcome.with_context(|| format!("{}:\n{said}", arguments.join(" ")))
     }
-}
-
-/// Binds the calling thread, and those it starts, to a CPU.
-pub(crate) fn pin(cpu: usize) -> Result<()> {
-    let mut set = CpuSet::new();
-    set.set(cpu)?;
-    sched_setaffinity(Pid::from_raw(0), &set).with_context(|| format!("CPU {cpu}"))
-}
-
-/// The server's CPU: the last one.
-pub(crate) fn server_cpu() -> usize {
-    cpus() - 1
-}
-
-/// How many CPUs there are.
-pub(crate) fn cpus() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// One veth instead of the router's two: the router would be paid for in every request and hide what is measured.
