@@ -3,7 +3,7 @@
 
 use std::{fs, os::unix::fs::symlink, path::Path};
 
-use crate::rig::{Rig, eventually};
+use crate::rig::{Ended, Rig, Server, eventually};
 
 pub(crate) const NOBODY: [&str; 4] = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
 
@@ -18,20 +18,40 @@ fn without_root() {
     rig.assert_nothing_left();
 }
 
+fn without(capability: &str) -> [String; 3] {
+    [
+        "setpriv".to_owned(),
+        format!("--bounding-set=-{capability}"),
+        format!("--inh-caps=-{capability}"),
+    ]
+}
+
+/// `top --once` without one capability.
+fn top_without(rig: &Rig, capability: &str, server: &Server) -> Ended {
+    let by = without(capability);
+    let by: Vec<&str> = by.iter().map(String::as_str).collect();
+    rig.sluice_by(&by, &["top", "--pid", &server.pid(), "--once"])
+}
+
 #[test]
-fn without_one_capability() {
+fn without_net_admin() {
     let Some(mut rig) = Rig::new() else { return };
     let server = rig.server();
-    for (capability, named) in [("net_admin", "CAP_NET_ADMIN"), ("sys_admin", "CAP_SYS_ADMIN")] {
-        let (bounding, inherited) = (
-            format!("--bounding-set=-{capability}"),
-            format!("--inh-caps=-{capability}"),
-        );
-        let by = ["setpriv", &bounding, &inherited];
-        let top = rig.sluice_by(&by, &["top", "--pid", &server.pid(), "--once"]);
-        top.assert_fault(3, &[named]);
-        rig.assert_nothing_left();
-    }
+    top_without(&rig, "net_admin", &server).assert_fault(3, &["CAP_NET_ADMIN"]);
+    rig.assert_nothing_left();
+}
+
+#[test]
+fn without_sys_admin_only_the_own_network_namespace_is_counted() {
+    let Some(mut rig) = Rig::new() else { return };
+    let server = rig.server();
+    let own = top_without(&rig, "sys_admin", &server);
+    assert_eq!(own.code, Some(0), "{own:?}");
+    let cgroup = rig.below("elsewhere");
+    let script = "exec unshare --net sh -c 'ip link set lo up && exec \"$0\" sample --port 0' \"$0\"";
+    let elsewhere = rig.server_by(&cgroup, script);
+    top_without(&rig, "sys_admin", &elsewhere).assert_fault(3, &["CAP_SYS_ADMIN"]);
+    rig.assert_nothing_left();
 }
 
 #[test]
