@@ -40,6 +40,7 @@ pub(crate) fn run(options: &Options, ci: bool) -> Result<()> {
         strict: ci || options.require,
         case: options.case.clone(),
         record: options.record,
+        is_named: !options.suites.is_empty(),
     };
     let rows: Vec<_> = options
         .chosen()
