@@ -6,14 +6,14 @@ use core::ptr::null_mut;
 use aya_ebpf::bindings::{__sk_buff, BPF_SK_STORAGE_GET_F_CREATE, bpf_sock};
 use aya_ebpf::cty::c_void;
 use aya_ebpf::helpers::generated::{
-    bpf_loop, bpf_probe_read_kernel, bpf_sk_fullsock, bpf_sk_storage_get, bpf_skb_load_bytes, bpf_tcp_sock,
+    bpf_loop, bpf_probe_read_kernel, bpf_sk_fullsock, bpf_skb_load_bytes, bpf_tcp_sock,
 };
 use wire::{BUFFER, Bytes, Note, Repeat, SLOTS, SPAN, Side, Slots, Tally, Turn, Words, words};
 
 use crate::account::{self, Account};
 use crate::atomic;
 use crate::connection::{Connection, HANDSHAKE_BYTES, KEPT, KEPT_BYTES, KEPT_ROOM, Kept, STASHES, Stash, Streams};
-use crate::maps::{CONNECTIONS, HANDSHAKE, STASH, STASH_2, STASH_3, STASH_4, STREAMS};
+use crate::maps::{CONNECTIONS, HANDSHAKE, STASH, STASH_2, STASH_3, STASH_4, STREAMS, storage};
 use crate::packet;
 
 /// TCP_LISTEN (include/net/tcp_states.h).
@@ -37,13 +37,6 @@ pub(crate) struct Surroundings<const FROM: u8> {
     account: Account,
     /// Null but while a frame is dealt with.
     streams: *mut Streams,
-}
-
-/// The storage of a socket in one of the maps; null when there is none.
-#[inline(always)]
-fn storage<T>(map: &'static aya_ebpf::btf_maps::SkStorage<T>, sk: *mut bpf_sock, flags: u64) -> *mut T {
-    // SAFETY: a map and a full socket.
-    unsafe { bpf_sk_storage_get((&raw const *map).cast_mut().cast(), sk.cast(), null_mut(), flags) }.cast()
 }
 
 /// Requests.

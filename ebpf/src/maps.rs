@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0 OR GPL-2.0
 //! The maps; their names stand in [`abi::names`], their sizes are set by the loader.
 
+use core::ptr::null_mut;
+
 use abi::{
     Backend, BackendKey, Config, Origin, PeerKey, PodCounts, PodKey, PodShared, PodSlot, Redirects, RevisionShared,
     TargetKey,
 };
+use aya_ebpf::bindings::bpf_sock;
 use aya_ebpf::btf_maps::SkStorage;
+use aya_ebpf::helpers::generated::bpf_sk_storage_get;
 use aya_ebpf::macros::{btf_map, map};
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
 
@@ -57,3 +61,10 @@ pub(crate) static PEERS: LruHashMap<PeerKey, Origin> = LruHashMap::with_max_entr
 pub(crate) static REDIRECTS: PerCpuArray<Redirects> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 pub(crate) static HANDSHAKE: PerCpuArray<Handshake> = PerCpuArray::with_max_entries(1, 0);
+
+/// The storage of a socket in one of the maps; null when there is none, or none could be made.
+#[inline(always)]
+pub(crate) fn storage<T>(map: &'static SkStorage<T>, sk: *mut bpf_sock, flags: u64) -> *mut T {
+    // SAFETY: a map and a socket.
+    unsafe { bpf_sk_storage_get((&raw const *map).cast_mut().cast(), sk.cast(), null_mut(), flags) }.cast()
+}

@@ -4,19 +4,17 @@
 //! Nothing here can fail a call: whatever is missing or too old leaves the address alone, so that the cluster's own
 //! path takes it (design section 3.3).
 
-use core::ptr::null_mut;
-
 use abi::{
     BACKEND_REMOTE, Backend, BackendKey, Config, MODE_BUFFERED, MODE_DIRECT, ORIGIN_PROBE, ORIGIN_REDIRECTED, Origin,
     Redirects, Switch, TargetKey, V4_MAPPED,
 };
 use aya_ebpf::bindings::{BPF_SK_STORAGE_GET_F_CREATE, bpf_sock_addr};
-use aya_ebpf::helpers::generated::{bpf_get_current_cgroup_id, bpf_get_prandom_u32, bpf_sk_storage_get};
+use aya_ebpf::helpers::generated::{bpf_get_current_cgroup_id, bpf_get_prandom_u32};
 
 use crate::account::now;
 use crate::atomic::{add, load};
 use crate::diagnostics;
-use crate::maps::{BACKENDS, CONFIG, HEARTBEAT, ORIGINS, REDIRECTS, SHARED, SWITCHES, TARGETS};
+use crate::maps::{BACKENDS, CONFIG, HEARTBEAT, ORIGINS, REDIRECTS, SHARED, SWITCHES, TARGETS, storage};
 
 const TCP: u32 = 6;
 const STREAM: u32 = 1;
@@ -76,7 +74,7 @@ pub(crate) fn connect6(ctx: *mut bpf_sock_addr) {
 /// getpeername() of an IPv4 socket.
 #[inline(always)]
 pub(crate) fn getpeername4(ctx: *mut bpf_sock_addr) {
-    let Some(origin) = origin(ctx) else { return };
+    let Some(origin) = origin_of(ctx, 0) else { return };
     // SAFETY: a map value and context fields.
     unsafe {
         if (*origin).flags & ORIGIN_REDIRECTED == 0
@@ -92,7 +90,7 @@ pub(crate) fn getpeername4(ctx: *mut bpf_sock_addr) {
 /// getpeername() of an IPv6 socket.
 #[inline(always)]
 pub(crate) fn getpeername6(ctx: *mut bpf_sock_addr) {
-    let Some(origin) = origin(ctx) else { return };
+    let Some(origin) = origin_of(ctx, 0) else { return };
     // SAFETY: a map value and context fields.
     unsafe {
         let sent_to = &(*origin).sent_to;
@@ -141,20 +139,15 @@ const fn not_ipv4(key: &TargetKey) -> u32 {
 }
 
 #[inline(always)]
-fn origin(ctx: *mut bpf_sock_addr) -> Option<*mut Origin> {
-    storage(ctx, 0)
-}
-
-#[inline(always)]
-fn storage(ctx: *mut bpf_sock_addr, flags: u64) -> Option<*mut Origin> {
+fn origin_of(ctx: *mut bpf_sock_addr, flags: u64) -> Option<*mut Origin> {
     // SAFETY: a context field; null is checked as the verifier demands.
     unsafe {
         let sk = (*ctx).__bindgen_anon_1.sk;
         if sk.is_null() {
             return None;
         }
-        let value = bpf_sk_storage_get((&raw const ORIGINS).cast_mut().cast(), sk.cast(), null_mut(), flags);
-        if value.is_null() { None } else { Some(value.cast()) }
+        let value = storage(&ORIGINS, sk, flags);
+        if value.is_null() { None } else { Some(value) }
     }
 }
 
@@ -218,7 +211,7 @@ fn is_marked(ctx: *mut bpf_sock_addr, config: *const Config) -> bool {
 
 #[inline(always)]
 fn remember(ctx: *mut bpf_sock_addr, origin: Origin) {
-    match storage(ctx, u64::from(BPF_SK_STORAGE_GET_F_CREATE)) {
+    match origin_of(ctx, u64::from(BPF_SK_STORAGE_GET_F_CREATE)) {
         // SAFETY: a map value.
         Some(value) => unsafe { *value = origin },
         // SAFETY: a map value.

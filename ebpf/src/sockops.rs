@@ -2,21 +2,19 @@
 //! Life of sockets: establishment gives a counted connection its state, close ends its account, LISTEN is told to
 //! userspace, a redirected client is published for the gateway.
 
-use core::ptr::null_mut;
-
 use abi::{EVENT_LISTEN, Event, ORIGIN_PROBE, POD_CONNECTIONS_ONLY, PeerKey, PodKey, PodSlot, TargetKey, V4_MAPPED};
 use aya_ebpf::bindings::{
     BPF_SK_STORAGE_GET_F_CREATE, BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB, BPF_SOCK_OPS_STATE_CB,
     BPF_SOCK_OPS_STATE_CB_FLAG, BPF_SOCK_OPS_TCP_CONNECT_CB, BPF_SOCK_OPS_TCP_LISTEN_CB, bpf_sock, bpf_sock_ops,
 };
-use aya_ebpf::helpers::generated::{bpf_get_netns_cookie, bpf_sk_storage_get, bpf_sock_ops_cb_flags_set};
+use aya_ebpf::helpers::generated::{bpf_get_netns_cookie, bpf_sock_ops_cb_flags_set};
 use wire::words;
 
 use crate::account::{self, Account};
 use crate::connection::Connection;
 use crate::counting;
 use crate::diagnostics;
-use crate::maps::{CONFIG, CONNECTIONS, GENERATION, ORIGINS, PEERS, PODS, REDIRECTS};
+use crate::maps::{CONFIG, CONNECTIONS, GENERATION, ORIGINS, PEERS, PODS, REDIRECTS, storage};
 
 const AF_INET: u32 = 2;
 /// TCP_CLOSE (include/net/tcp_states.h).
@@ -50,9 +48,8 @@ fn socket(ops: *mut bpf_sock_ops) -> Option<*mut bpf_sock> {
 
 #[inline(always)]
 fn connection(sk: *mut bpf_sock, flags: u64) -> Option<*mut Connection> {
-    // SAFETY: a map and a socket.
-    let value = unsafe { bpf_sk_storage_get((&raw const CONNECTIONS).cast_mut().cast(), sk.cast(), null_mut(), flags) };
-    if value.is_null() { None } else { Some(value.cast()) }
+    let value = storage(&CONNECTIONS, sk, flags);
+    if value.is_null() { None } else { Some(value) }
 }
 
 #[inline(always)]
@@ -228,8 +225,7 @@ fn is_probe(ops: *mut bpf_sock_ops) -> bool {
 #[inline(always)]
 fn connecting(ops: *mut bpf_sock_ops) {
     let Some(sk) = socket(ops) else { return };
-    // SAFETY: a map and a socket.
-    let origin = unsafe { bpf_sk_storage_get((&raw const ORIGINS).cast_mut().cast(), sk.cast(), null_mut(), 0) };
+    let origin = storage(&ORIGINS, sk, 0);
     if origin.is_null() {
         return;
     }
@@ -238,7 +234,7 @@ fn connecting(ops: *mut bpf_sock_ops) {
         server: remote(ops),
     };
     // SAFETY: a map value.
-    let origin = unsafe { *origin.cast::<abi::Origin>() };
+    let origin = unsafe { *origin };
     // A socket may connect again, elsewhere, after a refusal.
     if origin.sent_to != key.server {
         return;
