@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The files of the test data: one JSON value a line, each with a name.
+//!
+//! Invariants: a file that is missing, empty or has a line without a name is an error that names file and line.
+//! Depends on: nothing.
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+
+/// One input and what Knative answered.
+#[derive(Debug)]
+pub(crate) struct Case {
+    pub(crate) name: String,
+    pub(crate) value: Value,
+}
+
+impl Case {
+    /// Its `kind`, empty if it has none.
+    pub(crate) fn kind(&self) -> &str {
+        self.value["kind"].as_str().unwrap_or_default()
+    }
+}
+
+/// The lines of `folder/file`.
+pub(crate) fn lines(folder: &Path, file: &str) -> Result<Vec<Case>> {
+    let path = folder.join(file);
+    let text = fs::read_to_string(&path).with_context(|| {
+        format!(
+            "reading {} (SLUICE_TESTDATA names the folder of the test data)",
+            path.display()
+        )
+    })?;
+    let cases: Vec<_> = text
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty())
+        .map(|(index, line)| case(line).with_context(|| format!("{}:{}", path.display(), index + 1)))
+        .collect::<Result<_>>()?;
+    if cases.is_empty() {
+        bail!("{} has no case", path.display());
+    }
+    Ok(cases)
+}
+
+fn case(line: &str) -> Result<Case> {
+    let value: Value = serde_json::from_str(line).context("a line must be one JSON value")?;
+    let name = value["name"].as_str().context("a case needs a `name`")?.to_owned();
+    Ok(Case { name, value })
+}

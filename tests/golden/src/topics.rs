@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The topics: which file each reads, and who judges its cases. One module a topic.
+//!
+//! Depends on: data, report.
+
+use crate::data::{self, Case};
+use crate::report::Verdict;
+use anyhow::Result;
+use std::path::Path;
+
+/// A file of cases, and their judge.
+pub(crate) struct Topic {
+    pub(crate) name: &'static str,
+    source: Source,
+    pub(crate) judge: fn(&Case) -> Verdict,
+}
+
+/// Where the cases of a topic stand.
+enum Source {
+    /// One a line of this file.
+    Lines(&'static str),
+}
+
+impl Topic {
+    /// Every case in `folder`.
+    pub(crate) fn cases(&self, folder: &Path) -> Result<Vec<Case>> {
+        match self.source {
+            Source::Lines(file) => data::lines(folder, file),
+        }
+    }
+}
+
+/// Every topic there is.
+pub(crate) const ALL: &[Topic] = &[];
