@@ -3,6 +3,8 @@
 //!
 //! Depends on: data, report.
 
+mod kpa_decider;
+
 use crate::data::{self, Case};
 use crate::report::Verdict;
 use anyhow::Result;
@@ -31,4 +33,8 @@ impl Topic {
 }
 
 /// Every topic there is.
-pub(crate) const ALL: &[Topic] = &[];
+pub(crate) const ALL: &[Topic] = &[Topic {
+    name: "kpa-decider",
+    source: Source::Lines("kpa-decider.jsonl"),
+    judge: kpa_decider::judge,
+}];

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The stable and the panic window of one revision (data-plane spec 1.4, 1.5).
+//!
+//! Mechanism: every sample is added to both; samples of several sources for one second add up.
+//! Invariants: a value that is not finite is refused at the door, so no total is ever poisoned.
+//! Depends on: moment, spec, window.
+
+use crate::kpa::moment::Moment;
+use crate::kpa::spec::{Algorithm, Spec};
+use crate::kpa::window::Window;
+use std::time::Duration;
+
+/// A sample that is no number.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[error("a sample must be a finite number, not {0}")]
+pub struct NotFinite(pub f64);
+
+/// Averages over the two windows.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Averages {
+    /// Over the stable window.
+    pub stable: f64,
+    /// Over the panic window.
+    pub panic: f64,
+}
+
+/// What was measured of one revision, lately.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Windows {
+    stable: Window,
+    panic: Window,
+}
+
+impl Windows {
+    /// Empty windows.
+    pub fn new(stable: Duration, panic: Duration, algorithm: Algorithm) -> Self {
+        Self {
+            stable: Window::new(stable, algorithm),
+            panic: Window::new(panic, algorithm),
+        }
+    }
+
+    /// Empty windows of these settings.
+    pub fn of(spec: &Spec) -> Self {
+        Self::new(spec.stable_window, spec.panic_window, spec.algorithm)
+    }
+
+    /// Adds a value to the second that `at` lies in.
+    pub fn record(&mut self, at: Moment, value: f64) -> Result<(), NotFinite> {
+        if !value.is_finite() {
+            return Err(NotFinite(value));
+        }
+        self.stable.record(at.second(), value);
+        self.panic.record(at.second(), value);
+        Ok(())
+    }
+
+    /// The averages at `now`; `None` when nothing was recorded for longer than the stable window.
+    pub fn averages(&self, now: Moment) -> Option<Averages> {
+        let now = now.second();
+        (!self.stable.is_empty(now)).then(|| Averages {
+            stable: self.stable.average(now),
+            panic: self.panic.average(now),
+        })
+    }
+
+    /// Changes the lengths; what was recorded stays as far as it fits.
+    pub fn resize(&mut self, stable: Duration, panic: Duration, now: Moment) {
+        self.stable.resize(stable, now.second());
+        self.panic.resize(panic, now.second());
+    }
+}
