@@ -1,2 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Knative's kinds: types, defaults, validation, conditions, derived objects; one folder a kind.
+//!
+//! Every object is an [`object::Object`] of a spec and a status. Fields follow one rule: what is a pointer in Knative's
+//! own types is an `Option`; what is a plain value that vanishes when empty is a plain value that vanishes when empty.
+//! Invariants: decoding drops unknown fields and takes `null` for an absent value; no clock, no I/O.
+//! Depends on: `logic`, k8s-openapi.
+
+pub mod address;
+pub mod certificate;
+pub mod cluster_domain_claim;
+pub mod condition;
+pub mod configuration;
+pub mod domain_mapping;
+pub mod image;
+pub mod ingress;
+pub mod json;
+pub mod kind;
+pub mod metric;
+pub mod names;
+pub mod object;
+pub mod pod_autoscaler;
+pub mod revision;
+pub mod route;
+pub mod serverless_service;
+pub mod service;

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Revision: one immutable version of a workload; control-plane spec 1.3.
+//!
+//! Its spec is a PodSpec with four fields of its own beside the PodSpec's.
+//! Depends on: k8s-openapi.
+
+use k8s_openapi::api::core::v1::PodSpec;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::{Deserialize, Serialize};
+
+use crate::condition::Observed;
+use crate::json::{is_empty, or_default};
+use crate::kind::Kind;
+use crate::object::{Object, Spec};
+
+/// One version of a workload.
+pub type Revision = Object<RevisionSpec, RevisionStatus>;
+
+/// What a Revision is made from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RevisionTemplateSpec {
+    /// Labels, annotations and perhaps the name of the Revision.
+    #[serde(default, deserialize_with = "or_default")]
+    pub metadata: ObjectMeta,
+    /// The Revision's spec.
+    #[serde(default, deserialize_with = "or_default")]
+    pub spec: RevisionSpec,
+}
+
+/// A pod, and how requests reach it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RevisionSpec {
+    /// The pod, inlined.
+    #[serde(flatten)]
+    pub pod: PodSpec,
+    /// Requests at once in one pod; 0: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container_concurrency: Option<i64>,
+    /// A whole request may take this many seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_seconds: Option<i64>,
+    /// The first byte of the answer may take this many seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_start_timeout_seconds: Option<i64>,
+    /// A request may go this many seconds without a byte.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_timeout_seconds: Option<i64>,
+}
+
+impl Spec for RevisionSpec {
+    const KIND: Kind = Kind::Revision;
+}
+
+/// How the workload is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RevisionStatus {
+    /// Generation and conditions.
+    #[serde(flatten)]
+    pub observed: Observed,
+    /// Where its logs are.
+    #[serde(default, skip_serializing_if = "is_empty", deserialize_with = "or_default")]
+    pub log_url: String,
+    /// The digests of its images, in the order of the containers.
+    #[serde(default, skip_serializing_if = "is_empty", deserialize_with = "or_default")]
+    pub container_statuses: Vec<ContainerStatus>,
+    /// The digests of its init images, in the order of the containers.
+    #[serde(default, skip_serializing_if = "is_empty", deserialize_with = "or_default")]
+    pub init_container_statuses: Vec<ContainerStatus>,
+    /// Pods that are ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actual_replicas: Option<i32>,
+    /// Pods that are wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub desired_replicas: Option<i32>,
+}
+
+/// The image that a container runs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ContainerStatus {
+    /// The name of the container.
+    #[serde(default, skip_serializing_if = "is_empty", deserialize_with = "or_default")]
+    pub name: String,
+    /// The image by digest; empty where none is looked up.
+    #[serde(default, skip_serializing_if = "is_empty", deserialize_with = "or_default")]
+    pub image_digest: String,
+}
