@@ -85,10 +85,7 @@ pub mod serving {
         "serving.knative.dev/rolloutDuration",
     ];
     /// Annotation: how long a Deployment may take.
-    pub const PROGRESS_DEADLINE: [&str; 2] = [
-        "serving.knative.dev/progress-deadline",
-        "serving.knative.dev/progressDeadline",
-    ];
+    pub const PROGRESS_DEADLINE: &str = "serving.knative.dev/progress-deadline";
     /// Values of the routing state.
     pub mod routing_state {
         /// A Route points at it.

@@ -9,6 +9,7 @@
 
 pub mod kpa;
 pub mod limiter;
+pub mod quantity;
 pub mod replay;
 pub mod settings;
 pub mod traffic;
