@@ -5,6 +5,11 @@
 //! empty: the text of the spec is hashed (5.3).
 //! Depends on: k8s-openapi.
 
+pub mod challenge;
+pub mod hosts;
+pub mod probe;
+pub mod visibility;
+
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;

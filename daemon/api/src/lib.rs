@@ -8,6 +8,7 @@
 
 pub mod address;
 pub mod certificate;
+pub mod child_name;
 pub mod cluster_domain_claim;
 pub mod condition;
 pub mod configuration;
