@@ -6,14 +6,30 @@
 //! Invariants: time is an argument; no input makes it panic; a sample that is not finite never gets into a window.
 //! Depends on: nothing.
 
+pub mod autoscaler;
+pub mod config;
 pub mod decider;
 pub mod delay;
+pub mod derive;
+pub mod integral;
+pub mod knative;
 pub mod moment;
+pub mod profile;
+pub mod reach;
+pub mod runner;
 pub mod spec;
+pub mod target;
 pub mod window;
 pub mod windows;
 
+pub use autoscaler::{Autoscaler, Sample};
+pub use config::{Annotations, Config};
 pub use decider::{Decider, Decision};
+pub use integral::{Meter, Reading, ReadingError};
+pub use knative::Kpa;
 pub use moment::Moment;
+pub use profile::Profile;
+pub use reach::Reachability;
+pub use runner::{Runner, Wake};
 pub use spec::{Algorithm, Metric, Spec};
 pub use windows::{Averages, NotFinite, Windows};

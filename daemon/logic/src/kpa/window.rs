@@ -110,6 +110,54 @@ impl Window {
         }
     }
 
+    /// The average if second `now` had at least `value` in it; changes nothing. The value must be finite.
+    pub fn average_with(&self, now: i64, value: f64) -> f64 {
+        let last = self.written.map_or(now, |written| written.last);
+        let now = now.max(last);
+        let value = match now == last {
+            true => self.bucket(now).max(value),
+            false => value,
+        };
+        match self.algorithm {
+            Algorithm::Linear => self.linear_with(now, value),
+            Algorithm::WeightedExponential => self.weighted_with(now, value),
+        }
+    }
+
+    fn linear_with(&self, now: i64, value: f64) -> f64 {
+        let Some(Written { first, last }) = self
+            .written
+            .filter(|written| now.saturating_sub(written.last) < self.len())
+        else {
+            return round(value);
+        };
+        // The bucket of `now` holds what is replaced: its own value, or one that has left the window.
+        let replaced = if now == last { last..=last } else { last + 1..=now };
+        let total = replaced.fold(self.total, |total, second| total - self.bucket(second)) + value;
+        let count = now.saturating_sub(first).saturating_add(1).min(self.len());
+        round(total / count as f64)
+    }
+
+    fn weighted_with(&self, now: i64, value: f64) -> f64 {
+        let coefficient = self.coefficient();
+        let mut average = coefficient * value;
+        let Some(Written { last, .. }) = self
+            .written
+            .filter(|written| now.saturating_sub(written.last) < self.len())
+        else {
+            return average;
+        };
+        let mut weight = coefficient;
+        for age in 1..self.len() {
+            weight *= 1.0 - coefficient;
+            let second = now.saturating_sub(age);
+            if second <= last {
+                average += self.bucket(second) * weight;
+            }
+        }
+        average
+    }
+
     /// The seconds after the last write do not count as zeros; those between two writes do.
     fn linear(&self, now: i64) -> f64 {
         let Some(Written { first, last }) = self.written else {

@@ -64,6 +64,15 @@ impl Windows {
         })
     }
 
+    /// The averages if the second of `now` had at least `value` in it; `None` if the value is not finite.
+    pub fn averages_with(&self, now: Moment, value: f64) -> Option<Averages> {
+        let now = now.second();
+        value.is_finite().then(|| Averages {
+            stable: self.stable.average_with(now, value),
+            panic: self.panic.average_with(now, value),
+        })
+    }
+
     /// Changes the lengths; what was recorded stays as far as it fits.
     pub fn resize(&mut self, stable: Duration, panic: Duration, now: Moment) {
         self.stable.resize(stable, now.second());
