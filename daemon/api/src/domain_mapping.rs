@@ -44,7 +44,7 @@ pub struct Reference {
     #[serde(default, deserialize_with = "or_default")]
     pub name: String,
     /// Its group and version.
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, skip_serializing_if = "is_empty", deserialize_with = "or_default")]
     pub api_version: String,
     /// Its group alone; not allowed here.
     #[serde(default, skip_serializing_if = "is_empty", deserialize_with = "or_default")]

@@ -2,14 +2,17 @@
 //! Revision: one immutable version of a workload; control-plane spec 1.3.
 //!
 //! Its spec is a PodSpec with four fields of its own beside the PodSpec's.
-//! Depends on: k8s-openapi.
+//! Invariants: a spec that was read has canonical quantities.
+//! Depends on: json, k8s-openapi.
 
 use k8s_openapi::api::core::v1::PodSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use crate::condition::Observed;
-use crate::json::{is_empty, or_default};
+use crate::json::{canonical_quantities, is_empty, or_default};
 use crate::kind::Kind;
 use crate::object::{Object, Spec};
 
@@ -29,24 +32,50 @@ pub struct RevisionTemplateSpec {
 }
 
 /// A pod, and how requests reach it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RevisionSpec {
     /// The pod, inlined.
     #[serde(flatten)]
     pub pod: PodSpec,
     /// Requests at once in one pod; 0: no limit.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub container_concurrency: Option<i64>,
     /// A whole request may take this many seconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<i64>,
     /// The first byte of the answer may take this many seconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub response_start_timeout_seconds: Option<i64>,
     /// A request may go this many seconds without a byte.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub idle_timeout_seconds: Option<i64>,
+}
+
+impl<'de> Deserialize<'de> for RevisionSpec {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut value = Value::deserialize(deserializer)?;
+        canonical_quantities(&mut value).map_err(D::Error::custom)?;
+        let limits = Limits::deserialize(&value).map_err(D::Error::custom)?;
+        let pod = PodSpec::deserialize(value).map_err(D::Error::custom)?;
+        Ok(Self {
+            pod,
+            container_concurrency: limits.container_concurrency,
+            timeout_seconds: limits.timeout_seconds,
+            response_start_timeout_seconds: limits.response_start_timeout_seconds,
+            idle_timeout_seconds: limits.idle_timeout_seconds,
+        })
+    }
+}
+
+/// What a Revision's spec has beside the pod.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Limits {
+    container_concurrency: Option<i64>,
+    timeout_seconds: Option<i64>,
+    response_start_timeout_seconds: Option<i64>,
+    idle_timeout_seconds: Option<i64>,
 }
 
 impl Spec for RevisionSpec {

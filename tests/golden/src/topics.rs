@@ -3,6 +3,7 @@
 //!
 //! Depends on: data, report.
 
+mod kinds;
 mod kpa_decider;
 
 use crate::data::{self, Case};
@@ -33,8 +34,15 @@ impl Topic {
 }
 
 /// Every topic there is.
-pub(crate) const ALL: &[Topic] = &[Topic {
-    name: "kpa-decider",
-    source: Source::Lines("kpa-decider.jsonl"),
-    judge: kpa_decider::judge,
-}];
+pub(crate) const ALL: &[Topic] = &[
+    Topic {
+        name: "kinds",
+        source: Source::Lines("admission.jsonl"),
+        judge: kinds::judge,
+    },
+    Topic {
+        name: "kpa-decider",
+        source: Source::Lines("kpa-decider.jsonl"),
+        judge: kpa_decider::judge,
+    },
+];
