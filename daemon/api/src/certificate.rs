@@ -3,6 +3,8 @@
 //!
 //! Depends on: k8s-openapi.
 
+pub mod status;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde::{Deserialize, Serialize};

@@ -22,9 +22,17 @@ pub fn child_name(parent: &str, suffix: &str) -> String {
         return format!("{parent}{suffix}");
     }
     match HEAD.checked_sub(suffix.len()) {
-        None | Some(0) => format!("{}{}", first_bytes(parent, HEAD), digest(&format!("{parent}{suffix}"))),
+        None | Some(0) => of_long_suffix(parent, suffix),
         Some(room) => format!("{}{}{suffix}", first_bytes(parent, room), digest(parent)),
     }
+}
+
+/// The suffix goes into the digest, and as much of it as there is room for behind it; no dash at the end.
+fn of_long_suffix(parent: &str, suffix: &str) -> String {
+    let mut name = format!("{}{}", first_bytes(parent, HEAD), digest(&format!("{parent}{suffix}")));
+    name.push_str(first_bytes(suffix, LONGEST.saturating_sub(name.len())));
+    name.truncate(name.trim_end_matches(|last: char| !last.is_ascii_alphanumeric()).len());
+    name
 }
 
 fn first_bytes(text: &str, most: usize) -> &str {
@@ -43,6 +51,7 @@ fn digest(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_short_name_is_only_put_together() {
@@ -59,9 +68,28 @@ mod tests {
     }
 
     #[test]
-    fn a_suffix_too_long_is_hashed_too() {
-        let name = child_name("parent", &"s".repeat(80));
-        assert_eq!(name.len(), "parent".len() + DIGEST);
-        assert_ne!(name, child_name("parent", &"t".repeat(80)));
+    fn a_short_parent_leaves_room_for_the_beginning_of_a_long_suffix() {
+        let name = child_name("short", &"s".repeat(60));
+        assert_eq!(name.len(), LONGEST);
+        assert!(name.starts_with("short") && name.ends_with("sss"));
+        assert_ne!(name, child_name("short", &"s".repeat(61)));
+    }
+
+    #[test]
+    fn a_cut_name_does_not_end_in_a_dash() {
+        let name = child_name(&"p".repeat(30), &format!("-{}", "s".repeat(40)));
+        assert!(!name.ends_with('-'), "{name}");
+    }
+
+    proptest! {
+        #[test]
+        fn every_name_fits_and_no_input_panics(parent in ".{0,90}", suffix in ".{0,90}") {
+            prop_assert!(child_name(&parent, &suffix).len() <= LONGEST);
+        }
+
+        #[test]
+        fn a_short_suffix_stays_readable(parent in "[a-z]{1,80}", suffix in "-[a-z]{1,29}") {
+            prop_assert!(child_name(&parent, &suffix).ends_with(&suffix));
+        }
     }
 }

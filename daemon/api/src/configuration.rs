@@ -3,6 +3,8 @@
 //!
 //! Depends on: revision.
 
+pub mod status;
+
 use serde::{Deserialize, Serialize};
 
 use crate::condition::Observed;

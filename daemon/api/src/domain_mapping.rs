@@ -3,6 +3,8 @@
 //!
 //! Depends on: address.
 
+pub mod status;
+
 use serde::{Deserialize, Serialize};
 
 use crate::address::Addressable;

@@ -8,6 +8,7 @@
 pub mod challenge;
 pub mod hosts;
 pub mod probe;
+pub mod status;
 pub mod visibility;
 
 use std::collections::BTreeMap;

@@ -11,6 +11,7 @@ pub mod certificate;
 pub mod child_name;
 pub mod cluster_domain_claim;
 pub mod condition;
+pub mod conditions;
 pub mod configuration;
 pub mod domain_mapping;
 pub mod image;

@@ -3,6 +3,8 @@
 //!
 //! Depends on: nothing but serde.
 
+pub mod status;
+
 use serde::{Deserialize, Serialize};
 
 use crate::condition::Observed;

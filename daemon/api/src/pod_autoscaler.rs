@@ -3,6 +3,8 @@
 //!
 //! Depends on: k8s-openapi.
 
+pub mod status;
+
 use k8s_openapi::api::core::v1::ObjectReference;
 use serde::{Deserialize, Serialize};
 

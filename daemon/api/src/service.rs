@@ -3,6 +3,8 @@
 //!
 //! Depends on: configuration, revision, route.
 
+pub mod status;
+
 use serde::{Deserialize, Serialize};
 
 use crate::address::Addressable;
