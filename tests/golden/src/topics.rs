@@ -3,8 +3,10 @@
 //!
 //! Depends on: data, report.
 
+mod conditions;
 mod kinds;
 mod kpa_decider;
+mod throttle;
 
 use crate::data::{self, Case};
 use crate::report::Verdict;
@@ -44,5 +46,10 @@ pub(crate) const ALL: &[Topic] = &[
         name: "kpa-decider",
         source: Source::Lines("kpa-decider.jsonl"),
         judge: kpa_decider::judge,
+    },
+    Topic {
+        name: "throttle",
+        source: Source::Lines("throttle.jsonl"),
+        judge: throttle::judge,
     },
 ];
