@@ -12,6 +12,9 @@ use crate::kpa::moment::Moment;
 use crate::kpa::spec::Spec;
 use crate::kpa::windows::Averages;
 
+/// The number of pods when nobody knows what is wanted.
+pub const UNKNOWN: i32 = -1;
+
 /// What a tick asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Decision {
@@ -153,3 +156,6 @@ impl Decider {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

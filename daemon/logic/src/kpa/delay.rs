@@ -54,3 +54,6 @@ impl DelayWindow {
         self.maxima.front().map_or(desired, |(_, value)| *value)
     }
 }
+
+#[cfg(test)]
+mod tests;

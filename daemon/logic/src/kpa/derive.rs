@@ -67,3 +67,6 @@ pub fn initial_scale(annotations: &Annotations, config: &Config) -> i32 {
         None => config.initial_scale,
     }
 }
+
+#[cfg(test)]
+mod tests;

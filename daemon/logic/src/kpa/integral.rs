@@ -151,3 +151,6 @@ fn fraction(at: Moment) -> f64 {
     at.since(Moment::from_unix_seconds(u64::try_from(at.second()).unwrap_or(0)))
         .as_secs_f64()
 }
+
+#[cfg(test)]
+mod tests;

@@ -53,3 +53,6 @@ impl Reachability {
         self != Self::Unreachable
     }
 }
+
+#[cfg(test)]
+mod tests;

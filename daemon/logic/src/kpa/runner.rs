@@ -9,7 +9,7 @@
 //! Depends on: autoscaler, decider, knative, moment, spec, windows.
 
 use crate::kpa::autoscaler::{Autoscaler, Sample};
-use crate::kpa::decider::Decision;
+use crate::kpa::decider::{Decision, UNKNOWN};
 use crate::kpa::knative::Kpa;
 use crate::kpa::moment::Moment;
 use crate::kpa::spec::Spec;
@@ -18,8 +18,6 @@ use std::time::Duration;
 
 /// Time between two ticks; the first comes that long after creation.
 pub const TICK: Duration = Duration::from_secs(2);
-/// What is published before the first decision.
-pub const UNKNOWN: i32 = -1;
 /// How long an event's number is held: then a tick has seen the whole second of the burst.
 const HELD: Duration = TICK;
 
@@ -156,3 +154,6 @@ fn initial_excess_burst_capacity(spec: &Spec) -> i32 {
     }
     (f64::from(spec.initial_scale) * spec.total_value - burst) as i32
 }
+
+#[cfg(test)]
+mod tests;

@@ -245,3 +245,6 @@ fn round(value: f64) -> f64 {
     let scaled = (value * PRECISION).round();
     if scaled.is_finite() { scaled / PRECISION } else { value }
 }
+
+#[cfg(test)]
+mod tests;

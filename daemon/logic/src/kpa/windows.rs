@@ -79,3 +79,6 @@ impl Windows {
         self.panic.resize(panic, now.second());
     }
 }
+
+#[cfg(test)]
+mod tests;
