@@ -13,6 +13,7 @@ pub mod cluster_domain_claim;
 pub mod condition;
 pub mod conditions;
 pub mod configuration;
+pub mod crd;
 pub mod domain_mapping;
 pub mod image;
 pub mod ingress;
