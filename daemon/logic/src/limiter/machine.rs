@@ -300,6 +300,12 @@ impl Limiter {
         if empty { 0 } else { capacity.min(most) }
     }
 
+    /// How many requests may run from here at once, as it was set.
+    #[must_use]
+    pub fn limit(&self) -> u32 {
+        self.limit
+    }
+
     /// Ready pods of the revision.
     #[must_use]
     pub fn backends(&self) -> u32 {
