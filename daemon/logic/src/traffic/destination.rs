@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Where a request goes and what is done to it before.
+//!
+//! Invariants: a header is set once; what the split sets wins over what the path sets (control-plane spec 5.2, "Headers").
+//! Depends on: nothing.
+
+/// A port of a Service.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum BackendPort {
+    /// By number.
+    Number(u16),
+    /// By name.
+    Name(Box<str>),
+}
+
+/// One backend of a split.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Destination {
+    /// Namespace of the Service.
+    pub namespace: Box<str>,
+    /// Name of the Service; for a Route that is the revision.
+    pub service: Box<str>,
+    /// Port of the Service.
+    pub port: BackendPort,
+    /// The host the backend is to see instead of the client's (`rewriteHost`).
+    pub host: Option<Box<str>>,
+    set_headers: Box<[(Box<str>, Box<str>)]>,
+}
+
+impl Destination {
+    /// A backend that gets the request as it came.
+    #[must_use]
+    pub fn new(namespace: &str, service: &str, port: BackendPort) -> Self {
+        Self {
+            namespace: namespace.into(),
+            service: service.into(),
+            port,
+            host: None,
+            set_headers: Box::default(),
+        }
+    }
+
+    /// With another host for the backend.
+    #[must_use]
+    pub fn with_host(mut self, host: &str) -> Self {
+        self.host = (!host.is_empty()).then(|| host.into());
+        self
+    }
+
+    /// With these headers set, later ones over earlier ones: first the path's `appendHeaders`, then the split's.
+    #[must_use]
+    pub fn with_headers<'a>(mut self, headers: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut set = self.set_headers.into_vec();
+        for (name, value) in headers {
+            set.retain(|(other, _)| !other.eq_ignore_ascii_case(name));
+            set.push((name.into(), value.into()));
+        }
+        self.set_headers = set.into();
+        self
+    }
+
+    /// The headers to set on the request, over any the client sent.
+    pub fn set_headers(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
+        self.set_headers.iter().map(|(name, value)| (&**name, &**value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_splits_header_wins_over_the_paths() {
+        let to = Destination::new("ns", "rev", BackendPort::Number(80))
+            .with_headers([("A", "path"), ("B", "path")])
+            .with_headers([("a", "split")])
+            .with_host("");
+        assert_eq!(to.set_headers().collect::<Vec<_>>(), [("B", "path"), ("a", "split")]);
+        assert_eq!(to.host, None);
+    }
+}
