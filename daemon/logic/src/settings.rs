@@ -1,2 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The config-* ConfigMaps, parsed.
+//!
+//! Problem: operators keep the ConfigMaps they have; every key, default, bound and error must be Knative's.
+//! Mechanism: one module a map: its settings with defaults, a table of keys, a table of rules (`table`), read by parsers that
+//! read what Go's read (`go`, `quantity`, `template`, `yaml`).
+//! Invariants: a map is accepted whole or refused with every problem, Knative's first; no map panics.
+//! Depends on: nothing that does I/O.
+
+pub mod autoscaler;
+pub mod defaults;
+pub mod deployment;
+pub mod domain;
+pub mod features;
+pub mod gc;
+pub mod go;
+mod names;
+pub mod network;
+pub mod observability;
+pub mod problem;
+pub mod quantity;
+pub mod selector;
+pub mod table;
+pub mod template;
+mod yaml;
+
+pub use autoscaler::Autoscaler;
+pub use defaults::Defaults;
+pub use deployment::Deployment;
+pub use domain::Domain;
+pub use features::{Features, Flag, SecurePodDefaults};
+pub use gc::Gc;
+pub use go::span::Span;
+pub use network::Network;
+pub use observability::Observability;
+pub use problem::{Problem, Problems};
+pub use quantity::Quantity;
+pub use table::Data;
+pub use template::Template;

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Booleans and numbers as Go's strconv reads them, with its error texts.
+//!
+//! Invariants: what strconv refuses is refused with the same text; nothing panics.
+//! Depends on: print.
+
+use super::print::quoted;
+
+/// A text that is not the wanted number; prints as Go's `*strconv.NumError`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("strconv.{function}: parsing {}: {reason}", quoted(.input))]
+pub struct NumberError {
+    function: &'static str,
+    input: String,
+    reason: &'static str,
+}
+
+const SYNTAX: &str = "invalid syntax";
+const RANGE: &str = "value out of range";
+
+/// A boolean: `1`, `t`, `T`, `true`, `TRUE`, `True` and their opposites.
+///
+/// # Errors
+/// Any other text.
+pub fn boolean(text: &str) -> Result<bool, NumberError> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+        _ => Err(error("ParseBool", text, SYNTAX)),
+    }
+}
+
+/// A decimal integer of 64 bits.
+///
+/// # Errors
+/// Not a decimal integer, or out of range.
+pub fn int64(text: &str) -> Result<i64, NumberError> {
+    signed(text, i64::MIN, i64::MAX, u64::MAX)
+}
+
+/// A decimal integer of 32 bits.
+///
+/// # Errors
+/// Not a decimal integer, or out of range.
+pub fn int32(text: &str) -> Result<i32, NumberError> {
+    let value = signed(text, i32::MIN.into(), i32::MAX.into(), u32::MAX.into())?;
+    i32::try_from(value).map_err(|_| error("ParseInt", text, RANGE))
+}
+
+/// A decimal integer of 64 bits without a sign.
+///
+/// # Errors
+/// Not a decimal integer, or out of range.
+pub fn uint64(text: &str) -> Result<u64, NumberError> {
+    digits(text, u64::MAX).map_err(|reason| error("ParseUint", text, reason))
+}
+
+/// A decimal integer of 32 bits without a sign.
+///
+/// # Errors
+/// Not a decimal integer, or out of range.
+pub fn uint32(text: &str) -> Result<u32, NumberError> {
+    let value = digits(text, u32::MAX.into()).map_err(|reason| error("ParseUint", text, reason))?;
+    u32::try_from(value).map_err(|_| error("ParseUint", text, RANGE))
+}
+
+/// A floating point number, decimal or hexadecimal, or an infinity or NaN.
+///
+/// # Errors
+/// Not a number, or too large for 64 bits.
+pub fn float(text: &str) -> Result<f64, NumberError> {
+    let (sign, rest) = match text.as_bytes().first() {
+        Some(b'-') => (-1.0, text.get(1..).unwrap_or_default()),
+        Some(b'+') => (1.0, text.get(1..).unwrap_or_default()),
+        _ => (1.0, text),
+    };
+    let syntax = || error("ParseFloat", text, SYNTAX);
+    let named = rest.to_ascii_lowercase();
+    let value = match named.as_str() {
+        "inf" | "infinity" => return Ok(sign * f64::INFINITY),
+        "nan" if rest.len() == text.len() => return Ok(f64::NAN),
+        _ if named.starts_with("0x") => hexadecimal(&named).ok_or_else(syntax)?,
+        _ if rest.starts_with(|first: char| first.is_ascii_digit() || first == '.') => {
+            rest.parse::<f64>().map_err(|_| syntax())?
+        }
+        _ => return Err(syntax()),
+    };
+    if value.is_infinite() {
+        return Err(error("ParseFloat", text, RANGE));
+    }
+    Ok(sign * value)
+}
+
+/// `0x…p±…`: the exponent is required. Digits after the 28th are not looked at.
+fn hexadecimal(text: &str) -> Option<f64> {
+    let (mantissa, exponent) = text.strip_prefix("0x")?.split_once('p')?;
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    if whole.is_empty() && fraction.is_empty() {
+        return None;
+    }
+    let mut value: u128 = 0;
+    let mut shift: i32 = 0;
+    for (index, digit) in whole.chars().chain(fraction.chars()).enumerate() {
+        let digit = digit.to_digit(16)?;
+        let in_fraction = index >= whole.len();
+        if value >> 112 == 0 {
+            value = value << 4 | u128::from(digit);
+            shift = shift.saturating_sub(if in_fraction { 4 } else { 0 });
+        } else if !in_fraction {
+            shift = shift.saturating_add(4);
+        }
+    }
+    let exponent = exponent.strip_prefix('+').unwrap_or(exponent);
+    if !exponent
+        .trim_start_matches('-')
+        .starts_with(|first: char| first.is_ascii_digit())
+    {
+        return None;
+    }
+    let exponent: i32 = exponent.parse().ok()?;
+    let power = shift.saturating_add(exponent).clamp(-1400, 1400);
+    #[expect(clippy::cast_precision_loss, reason = "rounding to a float is the purpose")]
+    let value = value as f64;
+    // Two steps: one factor alone may be zero or infinite where the product is not.
+    Some(value * 2f64.powi(power / 2) * 2f64.powi(power - power / 2))
+}
+
+fn signed(text: &str, min: i64, max: i64, digits_max: u64) -> Result<i64, NumberError> {
+    let (negative, rest) = match text.as_bytes().first() {
+        Some(b'-') => (true, text.get(1..).unwrap_or_default()),
+        Some(b'+') => (false, text.get(1..).unwrap_or_default()),
+        _ => (false, text),
+    };
+    let magnitude = digits(rest, digits_max).map_err(|reason| error("ParseInt", text, reason))?;
+    let value = if negative {
+        -i128::from(magnitude)
+    } else {
+        i128::from(magnitude)
+    };
+    i64::try_from(value)
+        .ok()
+        .filter(|value| (min..=max).contains(value))
+        .ok_or_else(|| error("ParseInt", text, RANGE))
+}
+
+/// The digits are looked at one by one: too many come before a wrong one.
+fn digits(text: &str, max: u64) -> Result<u64, &'static str> {
+    if text.is_empty() {
+        return Err(SYNTAX);
+    }
+    text.bytes().try_fold(0_u64, |value, byte| {
+        if !byte.is_ascii_digit() {
+            return Err(SYNTAX);
+        }
+        value
+            .checked_mul(10)
+            .and_then(|value| value.checked_add(u64::from(byte - b'0')))
+            .filter(|value| *value <= max)
+            .ok_or(RANGE)
+    })
+}
+
+fn error(function: &'static str, input: &str, reason: &'static str) -> NumberError {
+    NumberError {
+        function,
+        input: input.to_owned(),
+        reason,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_read_as_those_of_strconv() {
+        let text = |error: NumberError| error.to_string();
+        assert_eq!(
+            text(boolean(" true").unwrap_err()),
+            "strconv.ParseBool: parsing \" true\": invalid syntax"
+        );
+        assert_eq!(
+            text(int32("2147483648").unwrap_err()),
+            "strconv.ParseInt: parsing \"2147483648\": value out of range"
+        );
+        assert_eq!(
+            text(uint64("-1").unwrap_err()),
+            "strconv.ParseUint: parsing \"-1\": invalid syntax"
+        );
+        assert_eq!(
+            text(float("1e999").unwrap_err()),
+            "strconv.ParseFloat: parsing \"1e999\": value out of range"
+        );
+        assert_eq!(
+            text(int64("99999999999999999999x").unwrap_err()),
+            "strconv.ParseInt: parsing \"99999999999999999999x\": value out of range"
+        );
+    }
+
+    #[test]
+    fn integers_take_a_sign_but_no_underscore() {
+        assert_eq!(int64("+5"), Ok(5));
+        assert_eq!(int64("-9223372036854775808"), Ok(i64::MIN));
+        assert!(int64("1_000").is_err() && int64("").is_err() && int64("-").is_err());
+    }
+
+    #[test]
+    fn floats_are_read_in_every_form() {
+        assert_eq!(float("1e3"), Ok(1000.0));
+        assert_eq!(float(".5"), Ok(0.5));
+        assert_eq!(float("5."), Ok(5.0));
+        assert_eq!(float("0x1p-2"), Ok(0.25));
+        assert_eq!(float("-0x1.8p1"), Ok(-3.0));
+        assert_eq!(float("-Inf"), Ok(f64::NEG_INFINITY));
+        assert!(float("NaN").is_ok_and(f64::is_nan));
+        for wrong in ["", ".", "e5", "1e", "+nan", "0x1", "--1", "1_0", "0xp1", "0x1p"] {
+            assert!(float(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Which labels a setting is for.
+//!
+//! Depends on: yaml.
+
+use super::yaml::{self, Object, YamlError};
+use std::collections::BTreeMap;
+
+/// Labels an object must have, each with this value.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Labels(pub BTreeMap<String, String>);
+
+impl Labels {
+    /// Whether an object with `labels` has all of them.
+    #[must_use]
+    pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.0.iter().all(|(name, value)| labels.get(name) == Some(value))
+    }
+}
+
+/// Among named selectors that match, the most specific; of equal ones the smallest name.
+pub(super) fn most_specific<'a>(
+    selectors: impl Iterator<Item = (&'a str, &'a Labels)>,
+    labels: &BTreeMap<String, String>,
+) -> Option<&'a str> {
+    selectors
+        .filter(|(_, selector)| selector.matches(labels))
+        .min_by_key(|(name, selector)| (std::cmp::Reverse(selector.0.len()), *name))
+        .map(|(name, _)| name)
+}
+
+/// A Kubernetes LabelSelector.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LabelSelector {
+    /// Labels with one value.
+    pub match_labels: BTreeMap<String, String>,
+    /// Labels with conditions.
+    pub match_expressions: Vec<Requirement>,
+}
+
+/// A condition on a label; the operator is not judged here, as in Knative.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Requirement {
+    /// The label.
+    pub key: String,
+    /// `In`, `NotIn`, `Exists`, `DoesNotExist`.
+    pub operator: String,
+    /// What `In` and `NotIn` compare with.
+    pub values: Vec<String>,
+}
+
+impl LabelSelector {
+    /// Reads YAML; nothing if it is null.
+    pub(super) fn parse(text: &str) -> Result<Option<Self>, YamlError> {
+        let document = yaml::document(text)?;
+        if document.is_null() {
+            return Ok(None);
+        }
+        let object = Object::of(&document, "v1.LabelSelector")?;
+        let match_expressions = object
+            .objects("matchExpressions", "v1.LabelSelectorRequirement")?
+            .iter()
+            .map(|requirement| {
+                Ok(Requirement {
+                    key: requirement.text("key")?.unwrap_or_default(),
+                    operator: requirement.text("operator")?.unwrap_or_default(),
+                    values: requirement.list("values")?,
+                })
+            })
+            .collect::<Result<_, YamlError>>()?;
+        Ok(Some(Self {
+            match_labels: object.texts("matchLabels")?,
+            match_expressions,
+        }))
+    }
+}

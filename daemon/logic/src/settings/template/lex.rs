@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Cuts a template into texts and actions, and actions into tokens.
+//!
+//! Invariants: positions are bytes in the whole text; trim markers and comments are gone.
+//! Depends on: nothing.
+
+/// A piece of a template.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Piece {
+    Text(String),
+    /// What stands between `{{` and `}}`, and where the action starts.
+    Action {
+        tokens: Vec<Token>,
+        start: usize,
+    },
+}
+
+/// A token of an action.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Token {
+    pub(super) kind: Kind,
+    /// Where it starts.
+    pub(super) start: usize,
+    /// Whether a space stands before it.
+    pub(super) is_apart: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Kind {
+    /// `.`
+    Dot,
+    /// `.Name`
+    Field(String),
+    /// `$name`
+    Variable,
+    /// A function, a keyword, `true`, `false`, `nil`.
+    Word(String),
+    Text(String),
+    Integer(i64),
+    Float(f64),
+    Pipe,
+    Open,
+    Close,
+    /// `:=`, `=` or `,`
+    Assign,
+}
+
+/// What is wrong, and where.
+pub(super) struct LexError {
+    pub(super) position: usize,
+    pub(super) reason: String,
+}
+
+fn fault<T>(position: usize, reason: impl Into<String>) -> Result<T, LexError> {
+    Err(LexError {
+        position,
+        reason: reason.into(),
+    })
+}
+
+/// The pieces of a template, in order.
+pub(super) fn pieces(text: &str) -> Result<Vec<Piece>, LexError> {
+    let mut pieces = Vec::new();
+    let mut position = 0;
+    let mut trims_next = false;
+    loop {
+        let rest = text.get(position..).unwrap_or_default();
+        let open = rest.find("{{");
+        let (plain, after) = rest.split_at(open.unwrap_or(rest.len()));
+        let start = position + plain.len();
+        let inside = after.strip_prefix("{{").unwrap_or_default();
+        let trims_before = inside.starts_with('-') && inside.get(1..).is_some_and(starts_with_space);
+        let plain = if trims_next { trimmed_start(plain) } else { plain };
+        let plain = if trims_before { trimmed_end(plain) } else { plain };
+        if !plain.is_empty() {
+            pieces.push(Piece::Text(plain.to_owned()));
+        }
+        if open.is_none() {
+            return Ok(pieces);
+        }
+        let body = start + 2 + usize::from(trims_before);
+        let action = action(text, body, start)?;
+        trims_next = action.trims_next;
+        position = action.end;
+        if let Some(tokens) = action.tokens {
+            pieces.push(Piece::Action { tokens, start });
+        }
+    }
+}
+
+/// An action that was read; a comment has no tokens.
+struct Action {
+    tokens: Option<Vec<Token>>,
+    end: usize,
+    trims_next: bool,
+}
+
+fn action(text: &str, body: usize, start: usize) -> Result<Action, LexError> {
+    let inside = text.get(body..).unwrap_or_default();
+    if inside.trim_start_matches(is_space).starts_with("/*") {
+        return comment(text, body, start);
+    }
+    let mut tokens = Vec::new();
+    let mut position = body;
+    let mut is_apart = false;
+    loop {
+        let rest = text.get(position..).unwrap_or_default();
+        if let Some(length) = right_delimiter(rest) {
+            return Ok(Action {
+                tokens: Some(tokens),
+                end: position + length,
+                trims_next: length > 2,
+            });
+        }
+        let Some(char) = rest.chars().next() else {
+            return fault(start, "unclosed action");
+        };
+        if is_space(char) {
+            is_apart = true;
+            position += 1;
+            continue;
+        }
+        let (kind, length) = token(rest, position)?;
+        tokens.push(Token {
+            kind,
+            start: position,
+            is_apart,
+        });
+        is_apart = false;
+        position += length;
+    }
+}
+
+fn comment(text: &str, body: usize, start: usize) -> Result<Action, LexError> {
+    let inside = text.get(body..).unwrap_or_default();
+    let Some(close) = inside.find("*/") else {
+        return fault(start, "unclosed comment");
+    };
+    let after = inside.get(close + 2..).unwrap_or_default();
+    match right_delimiter(after) {
+        Some(length) => Ok(Action {
+            tokens: None,
+            end: body + close + 2 + length,
+            trims_next: length > 2,
+        }),
+        None => fault(start, "comment ends before closing delimiter"),
+    }
+}
+
+/// The length of `}}` or of ` -}}`, if one stands here.
+fn right_delimiter(rest: &str) -> Option<usize> {
+    if rest.starts_with("}}") {
+        return Some(2);
+    }
+    (starts_with_space(rest) && rest.get(1..).is_some_and(|rest| rest.starts_with("-}}"))).then_some(4)
+}
+
+fn token(rest: &str, position: usize) -> Result<(Kind, usize), LexError> {
+    let mut chars = rest.chars();
+    let first = chars.next().unwrap_or(' ');
+    let second = chars.next();
+    let single = match first {
+        '|' => Some(Kind::Pipe),
+        '(' => Some(Kind::Open),
+        ')' => Some(Kind::Close),
+        '=' | ',' => Some(Kind::Assign),
+        _ => None,
+    };
+    if let Some(kind) = single {
+        return Ok((kind, 1));
+    }
+    match first {
+        ':' if second == Some('=') => Ok((Kind::Assign, 2)),
+        '"' => quoted_text(rest, position),
+        '`' => raw_text(rest, position),
+        '\'' => character(rest, position),
+        '$' => Ok((Kind::Variable, 1 + word_length(rest.get(1..).unwrap_or_default()))),
+        '.' if second.is_some_and(|second| second.is_ascii_digit()) => number(rest, position),
+        '.' => {
+            let length = word_length(rest.get(1..).unwrap_or_default());
+            let name = rest.get(1..=length).unwrap_or_default();
+            let kind = if name.is_empty() {
+                Kind::Dot
+            } else {
+                Kind::Field(name.to_owned())
+            };
+            Ok((kind, 1 + length))
+        }
+        '+' | '-' | '0'..='9' => number(rest, position),
+        _ if is_word(first) => {
+            let word = rest.get(..word_length(rest)).unwrap_or_default();
+            Ok((Kind::Word(word.to_owned()), word.len()))
+        }
+        _ => fault(position, format!("unexpected {first:?} in command")),
+    }
+}
+
+fn quoted_text(rest: &str, position: usize) -> Result<(Kind, usize), LexError> {
+    let mut out = String::new();
+    let mut chars = rest.char_indices().skip(1);
+    while let Some((index, char)) = chars.next() {
+        match char {
+            '"' => return Ok((Kind::Text(out), index + 1)),
+            '\n' => break,
+            '\\' => match chars.next().and_then(|(_, char)| escape(char)) {
+                Some(char) => out.push(char),
+                None => return fault(position, "this escape is not understood by Sluice"),
+            },
+            _ => out.push(char),
+        }
+    }
+    fault(position, "unterminated quoted string")
+}
+
+fn escape(char: char) -> Option<char> {
+    Some(match char {
+        'n' => '\n',
+        't' => '\t',
+        'r' => '\r',
+        '"' | '\\' | '\'' => char,
+        _ => return None,
+    })
+}
+
+fn raw_text(rest: &str, position: usize) -> Result<(Kind, usize), LexError> {
+    match rest.get(1..).and_then(|inside| inside.split_once('`')) {
+        Some((inside, _)) => Ok((Kind::Text(inside.replace('\r', "")), inside.len() + 2)),
+        None => fault(position, "unterminated raw quoted string"),
+    }
+}
+
+/// A character in single quotes is its number.
+fn character(rest: &str, position: usize) -> Result<(Kind, usize), LexError> {
+    let mut chars = rest.char_indices().skip(1);
+    let char = match chars.next() {
+        Some((_, '\\')) => chars.next().and_then(|(_, char)| escape(char)),
+        Some((_, char)) if char != '\'' => Some(char),
+        _ => None,
+    };
+    match (char, chars.next()) {
+        (Some(char), Some((end, '\''))) => Ok((Kind::Integer(i64::from(u32::from(char))), end + 1)),
+        _ => fault(position, "malformed character constant"),
+    }
+}
+
+fn number(rest: &str, position: usize) -> Result<(Kind, usize), LexError> {
+    let is_part = |char: char| char.is_ascii_alphanumeric() || "+-._".contains(char);
+    let length = rest.find(|char| !is_part(char)).unwrap_or(rest.len());
+    let text = rest.get(..length).unwrap_or_default();
+    let kind = match (text.parse::<i64>(), text.parse::<f64>()) {
+        (Ok(value), _) => Kind::Integer(value),
+        (_, Ok(value)) => Kind::Float(value),
+        _ => return fault(position, format!("bad number syntax: {text:?}")),
+    };
+    Ok((kind, length))
+}
+
+fn is_word(char: char) -> bool {
+    char == '_' || char.is_alphanumeric()
+}
+
+fn word_length(text: &str) -> usize {
+    text.find(|char| !is_word(char)).unwrap_or(text.len())
+}
+
+fn is_space(char: char) -> bool {
+    matches!(char, ' ' | '\t' | '\r' | '\n')
+}
+
+fn starts_with_space(text: &str) -> bool {
+    text.starts_with(is_space)
+}
+
+fn trimmed_start(text: &str) -> &str {
+    text.trim_start_matches(is_space)
+}
+
+fn trimmed_end(text: &str) -> &str {
+    text.trim_end_matches(is_space)
+}

@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Makes nodes of the pieces of a template.
+//!
+//! Invariants: blocks are nested at most `DEPTH` deep; an unknown function is an error here, as in Go.
+//! Depends on: error, function, lex.
+
+use super::error::{TemplateError, place};
+use super::function::Function;
+use super::lex::{self, Kind, Piece, Token};
+use super::value::Value;
+use std::iter::Peekable;
+use std::slice::Iter;
+
+/// How deep blocks and parentheses may be nested.
+const DEPTH: usize = 50;
+
+/// A part of a template.
+#[derive(Clone, Debug)]
+pub(super) enum Node {
+    Text(String),
+    Output(Pipe),
+    /// `with` makes the condition's value the dot.
+    Choice {
+        condition: Pipe,
+        is_with: bool,
+        then: Vec<Node>,
+        otherwise: Vec<Node>,
+    },
+}
+
+/// Commands; each gets the value of the one before as its last argument.
+#[derive(Clone, Debug)]
+pub(super) struct Pipe {
+    pub(super) commands: Vec<Command>,
+    pub(super) start: usize,
+}
+
+/// One command of a pipe.
+#[derive(Clone, Debug)]
+pub(super) enum Command {
+    Call {
+        function: Function,
+        arguments: Vec<Operand>,
+        start: usize,
+    },
+    Value(Operand),
+}
+
+/// A value that is written down.
+#[derive(Clone, Debug)]
+pub(super) enum Operand {
+    /// The dot, or fields of it.
+    Fields {
+        path: Vec<String>,
+        start: usize,
+    },
+    Literal(Value),
+    /// A pipe in parentheses, or fields of its value.
+    Inner {
+        pipe: Box<Pipe>,
+        path: Vec<String>,
+        start: usize,
+    },
+    /// A function without arguments, as an argument.
+    Call {
+        function: Function,
+        start: usize,
+    },
+}
+
+/// The nodes of a template.
+pub(super) fn nodes(name: &'static str, text: &str) -> Result<Vec<Node>, TemplateError> {
+    let error = |fault: Fault| TemplateError::Parse {
+        name,
+        line: place(text, fault.position).0,
+        reason: fault.reason,
+    };
+    let pieces = lex::pieces(text).map_err(|fault| {
+        error(Fault {
+            position: fault.position,
+            reason: fault.reason,
+        })
+    })?;
+    let mut parser = Parser {
+        pieces: pieces.iter().peekable(),
+        end: text.len(),
+    };
+    let (nodes, stop) = parser.block(0).map_err(error)?;
+    match stop {
+        Stop::End => Ok(nodes),
+        Stop::Word(word, position, _) => Err(error(Fault {
+            position,
+            reason: format!("unexpected {{{{{word}}}}}"),
+        })),
+    }
+}
+
+struct Fault {
+    position: usize,
+    reason: String,
+}
+
+fn fault<T>(position: usize, reason: impl Into<String>) -> Result<T, Fault> {
+    Err(Fault {
+        position,
+        reason: reason.into(),
+    })
+}
+
+/// What ended a block.
+enum Stop<'a> {
+    /// The end of the text.
+    End,
+    /// `end` or `else`, where, and what follows it in the action.
+    Word(&'a str, usize, &'a [Token]),
+}
+
+struct Parser<'a> {
+    pieces: Peekable<Iter<'a, Piece>>,
+    end: usize,
+}
+
+impl<'a> Parser<'a> {
+    fn block(&mut self, depth: usize) -> Result<(Vec<Node>, Stop<'a>), Fault> {
+        if depth > DEPTH {
+            return fault(self.end, "blocks are nested too deeply");
+        }
+        let mut nodes = Vec::new();
+        while let Some(piece) = self.pieces.next() {
+            let (tokens, start) = match piece {
+                Piece::Text(text) => {
+                    nodes.push(Node::Text(text.clone()));
+                    continue;
+                }
+                Piece::Action { tokens, start } => (tokens, *start),
+            };
+            let (word, rest) = match tokens.split_first() {
+                Some((
+                    Token {
+                        kind: Kind::Word(word), ..
+                    },
+                    rest,
+                )) => (word.as_str(), rest),
+                _ => ("", tokens.as_slice()),
+            };
+            match word {
+                "end" | "else" => return Ok((nodes, Stop::Word(word, start, rest))),
+                "if" | "with" => nodes.push(self.choice(word, rest, start, depth)?),
+                "range" | "define" | "block" | "template" | "break" | "continue" => {
+                    return fault(start, format!("{word} is not understood by Sluice"));
+                }
+                _ => nodes.push(Node::Output(pipe(tokens, start, 0)?)),
+            }
+        }
+        Ok((nodes, Stop::End))
+    }
+
+    fn choice(&mut self, word: &str, condition: &[Token], start: usize, depth: usize) -> Result<Node, Fault> {
+        let condition = pipe(condition, start, 0)?;
+        let (then, stop) = self.block(depth + 1)?;
+        let otherwise = match stop {
+            Stop::End => return fault(self.end, "unexpected EOF"),
+            Stop::Word("end", ..) => Vec::new(),
+            Stop::Word(_, start, rest) => self.otherwise(word, rest, start, depth)?,
+        };
+        Ok(Node::Choice {
+            condition,
+            is_with: word == "with",
+            then,
+            otherwise,
+        })
+    }
+
+    /// After `else`, or `else if` and `else with`.
+    fn otherwise(&mut self, word: &str, rest: &[Token], start: usize, depth: usize) -> Result<Vec<Node>, Fault> {
+        match rest.split_first() {
+            None => match self.block(depth + 1)? {
+                (nodes, Stop::Word("end", ..)) => Ok(nodes),
+                (_, Stop::Word(_, position, _)) => fault(position, "expected end; found {{else}}"),
+                (_, Stop::End) => fault(self.end, "unexpected EOF"),
+            },
+            Some((
+                Token {
+                    kind: Kind::Word(next), ..
+                },
+                condition,
+            )) if next == word => Ok(vec![self.choice(word, condition, start, depth + 1)?]),
+            Some(_) => fault(start, "unexpected token in else"),
+        }
+    }
+}
+
+fn pipe(tokens: &[Token], start: usize, depth: usize) -> Result<Pipe, Fault> {
+    if depth > DEPTH {
+        return fault(start, "parentheses are nested too deeply");
+    }
+    if tokens.is_empty() {
+        return fault(start, "missing value for command");
+    }
+    let mut commands = Vec::new();
+    let mut level = 0_usize;
+    let parts = tokens.split(|token| {
+        match token.kind {
+            Kind::Open => level += 1,
+            Kind::Close => level = level.saturating_sub(1),
+            _ => {}
+        }
+        level == 0 && token.kind == Kind::Pipe
+    });
+    for part in parts {
+        let command = command(part, start, depth)?;
+        if let (false, Command::Value(Operand::Literal(_))) = (commands.is_empty(), &command) {
+            return fault(start, "non executable command in pipeline stage 2");
+        }
+        commands.push(command);
+    }
+    Ok(Pipe { commands, start })
+}
+
+fn command(tokens: &[Token], start: usize, depth: usize) -> Result<Command, Fault> {
+    let Some((first, rest)) = tokens.split_first() else {
+        return fault(start, "missing value for command");
+    };
+    if let Kind::Word(word) = &first.kind
+        && !matches!(word.as_str(), "true" | "false" | "nil")
+    {
+        return Ok(Command::Call {
+            function: function(word, first.start)?,
+            arguments: operands(rest, depth)?,
+            start: first.start,
+        });
+    }
+    let mut operands = operands(tokens, depth)?.into_iter();
+    match (operands.next(), operands.next()) {
+        (Some(operand), None) => Ok(Command::Value(operand)),
+        _ => fault(start, "only a function takes arguments"),
+    }
+}
+
+fn operands(tokens: &[Token], depth: usize) -> Result<Vec<Operand>, Fault> {
+    let mut operands = Vec::new();
+    let mut rest = tokens;
+    while let Some((token, after)) = rest.split_first() {
+        rest = after;
+        let is_chained = matches!(token.kind, Kind::Field(_)) && !token.is_apart && !operands.is_empty();
+        if is_chained {
+            chain(operands.last_mut(), token)?;
+            continue;
+        }
+        if token.kind == Kind::Open {
+            let length = closing(rest, token.start)?;
+            let (inside, after) = rest.split_at(length);
+            rest = after.get(1..).unwrap_or_default();
+            operands.push(Operand::Inner {
+                pipe: Box::new(pipe(inside, token.start, depth + 1)?),
+                path: Vec::new(),
+                start: token.start,
+            });
+            continue;
+        }
+        operands.push(operand(token)?);
+    }
+    Ok(operands)
+}
+
+/// Where the parenthesis is closed.
+fn closing(tokens: &[Token], start: usize) -> Result<usize, Fault> {
+    let mut level = 0_usize;
+    for (index, token) in tokens.iter().enumerate() {
+        match token.kind {
+            Kind::Open => level += 1,
+            Kind::Close if level == 0 => return Ok(index),
+            Kind::Close => level -= 1,
+            _ => {}
+        }
+    }
+    fault(start, "unclosed left paren")
+}
+
+/// `.A.B`, `(…).A`
+fn chain(operand: Option<&mut Operand>, token: &Token) -> Result<(), Fault> {
+    match (operand, &token.kind) {
+        (Some(Operand::Fields { path, start } | Operand::Inner { path, start, .. }), Kind::Field(name)) => {
+            // Go reports a chain of fields at its second.
+            if path.len() == 1 {
+                *start = token.start;
+            }
+            path.push(name.clone());
+            Ok(())
+        }
+        _ => fault(token.start, "unexpected field after a constant or a function"),
+    }
+}
+
+fn operand(token: &Token) -> Result<Operand, Fault> {
+    let start = token.start;
+    Ok(match &token.kind {
+        Kind::Dot => Operand::Fields {
+            path: Vec::new(),
+            start,
+        },
+        Kind::Field(name) => Operand::Fields {
+            path: vec![name.clone()],
+            start,
+        },
+        Kind::Text(text) => Operand::Literal(Value::Text(text.clone())),
+        Kind::Integer(value) => Operand::Literal(Value::Integer(*value)),
+        Kind::Float(value) => Operand::Literal(Value::Float(*value)),
+        Kind::Word(word) => match word.as_str() {
+            "true" => Operand::Literal(Value::Bool(true)),
+            "false" => Operand::Literal(Value::Bool(false)),
+            "nil" => Operand::Literal(Value::Missing),
+            _ => Operand::Call {
+                function: function(word, start)?,
+                start,
+            },
+        },
+        Kind::Variable => return fault(start, "variables are not understood by Sluice"),
+        Kind::Assign => return fault(start, "unexpected assignment in command"),
+        Kind::Close => return fault(start, "unexpected right paren"),
+        Kind::Open | Kind::Pipe => return fault(start, "unexpected operand"),
+    })
+}
+
+fn function(word: &str, start: usize) -> Result<Function, Fault> {
+    Function::named(word).map_or_else(|| fault(start, format!("function {word:?} not defined")), Ok)
+}

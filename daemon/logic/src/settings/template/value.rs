@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What a template is rendered over.
+//!
+//! Depends on: nothing.
+
+use crate::settings::go::print;
+use std::collections::BTreeMap;
+
+/// A value a template can reach.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// A text.
+    Text(String),
+    /// A whole number.
+    Integer(i64),
+    /// A number.
+    Float(f64),
+    /// True or false.
+    Bool(bool),
+    /// Labels, annotations.
+    Map(BTreeMap<String, String>),
+    /// Named fields.
+    Record(Record),
+    /// Nothing: a key that a map does not have.
+    Missing,
+}
+
+/// Named fields, in their order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// As Go calls the type in errors.
+    pub type_name: &'static str,
+    /// By name.
+    pub fields: Vec<(&'static str, Value)>,
+}
+
+impl Record {
+    /// The field of that name.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&Value> {
+        self.fields
+            .iter()
+            .find(|(field, _)| *field == name)
+            .map(|(_, value)| value)
+    }
+}
+
+impl Value {
+    /// Whether `if` takes it for true: what is not zero and not empty.
+    pub(super) fn is_true(&self) -> bool {
+        match self {
+            Self::Text(text) => !text.is_empty(),
+            Self::Integer(value) => *value != 0,
+            Self::Float(value) => *value != 0.0,
+            Self::Bool(value) => *value,
+            Self::Map(map) => !map.is_empty(),
+            Self::Record(_) => true,
+            Self::Missing => false,
+        }
+    }
+
+    /// As Go prints it.
+    pub(super) fn printed(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Integer(value) => value.to_string(),
+            Self::Float(value) => print::float(*value),
+            Self::Bool(value) => value.to_string(),
+            Self::Map(map) => {
+                let entries: Vec<_> = map.iter().map(|(key, value)| format!("{key}:{value}")).collect();
+                format!("map[{}]", entries.join(" "))
+            }
+            Self::Record(record) => {
+                let fields: Vec<_> = record.fields.iter().map(|(_, value)| value.printed()).collect();
+                format!("{{{}}}", fields.join(" "))
+            }
+            Self::Missing => "<no value>".to_owned(),
+        }
+    }
+
+    /// As Go calls its type in errors.
+    pub(super) fn type_name(&self) -> &'static str {
+        match self {
+            Self::Text(_) => "string",
+            Self::Integer(_) => "int",
+            Self::Float(_) => "float64",
+            Self::Bool(_) => "bool",
+            Self::Map(_) => "map[string]string",
+            Self::Record(record) => record.type_name,
+            Self::Missing => "nil",
+        }
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
