@@ -2,9 +2,10 @@
 //! The Knative Pod Autoscaler (KPA): from samples to a desired number of pods.
 //!
 //! Problem: every tick must decide exactly as Knative's autoscaler does for the same samples.
-//! Mechanism: samples go into two windows (`windows`), whose averages and the number of ready pods go into the `decider`.
+//! Mechanism: samples go into two windows (`windows`), whose averages and the number of ready pods go into the `decider`;
+//! `runner` holds and publishes what it decides, `plan` says what follows. docs/kpa.md walks through it.
 //! Invariants: time is an argument; no input makes it panic; a sample that is not finite never gets into a window.
-//! Depends on: nothing.
+//! Depends on: limiter (the consistent choice).
 
 pub mod activators;
 pub mod activity;
@@ -25,6 +26,7 @@ pub mod pods;
 pub mod profile;
 pub mod reach;
 pub mod runner;
+pub mod shard;
 pub mod spec;
 pub mod target;
 pub mod window;

@@ -66,8 +66,16 @@ impl Decider {
         &self.spec
     }
 
-    /// Replaces the settings; panic and the delay window stay as they are.
+    /// Replaces the settings; panic goes on, and what the delay window holds stays. Another delay counts from now on (Knative
+    /// keeps the one of the decider's making: decision 0009).
     pub fn update(&mut self, spec: Spec) {
+        if spec.scale_down_delay != self.spec.scale_down_delay {
+            let resized = match self.delay.take() {
+                Some(delay) => delay.resized(spec.scale_down_delay),
+                None => DelayWindow::new(spec.scale_down_delay),
+            };
+            self.delay = resized.map(Box::new);
+        }
         self.spec = spec;
     }
 

@@ -30,6 +30,14 @@ impl DelayWindow {
         })
     }
 
+    /// Changes the delay; what was asked for stays as far as it still counts. `None` for no delay.
+    pub fn resized(self, delay: Duration) -> Option<Self> {
+        Self::new(delay).map(|new| Self {
+            maxima: self.maxima,
+            slots: new.slots,
+        })
+    }
+
     /// Adds what is asked for now, and gives the largest number still in the window.
     pub fn record(&mut self, now: Moment, desired: i32) -> i32 {
         let slot = now.second() / SLOT;

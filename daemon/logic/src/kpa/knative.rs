@@ -10,6 +10,9 @@ use crate::kpa::decider::{Decider, Decision};
 use crate::kpa::moment::Moment;
 use crate::kpa::spec::{Metric, Spec};
 use crate::kpa::windows::{Averages, NotFinite, Windows};
+use std::time::Duration;
+
+const SECOND: Duration = Duration::from_secs(1);
 
 /// Knative's autoscaler of one revision.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,11 +40,11 @@ impl Kpa {
         self.decider.is_panicking()
     }
 
-    /// Takes new settings. What was recorded stays, panic and the scale-down delay go on, and the algorithm of the windows
-    /// stays that of their making.
+    /// Takes new settings. What was recorded stays, panic and the scale-down delay go on. Every setting counts from the next
+    /// tick on (in Knative some wait for a restart: decision 0009).
     pub fn update(&mut self, spec: Spec, now: Moment) {
         if spec.metric == self.spec().metric {
-            self.windows.resize(spec.stable_window, spec.panic_window, now);
+            self.windows.update(&spec, now);
         } else {
             self.windows = Windows::of(&spec);
         }
@@ -77,7 +80,11 @@ impl Autoscaler for Kpa {
     }
 
     fn preview(&self, now: Moment, ready: u32, live: Sample) -> Option<Decision> {
-        let averages = self.windows.averages_with(now, self.value(live))?;
+        // The second that runs is recorded at its end.
+        let averages = self.windows.averages_with(now.plus(SECOND), self.value(live))?;
         Some(self.decider.preview(now, ready, averages))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -57,7 +57,7 @@ pub struct Spec {
     pub activation_scale: i32,
     /// Whether a route can lead to it; an unreachable revision shrinks at once.
     pub reachable: bool,
-    /// How windows are averaged; read once, when they are made.
+    /// How windows are averaged.
     pub algorithm: Algorithm,
 }
 

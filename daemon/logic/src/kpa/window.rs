@@ -45,6 +45,11 @@ impl Window {
         }
     }
 
+    /// Averages in another way from now on; what was recorded stays.
+    pub fn average_by(&mut self, algorithm: Algorithm) {
+        self.algorithm = algorithm;
+    }
+
     /// Its length.
     pub fn length(&self) -> Duration {
         Duration::from_secs(self.buckets.len() as u64)

@@ -73,10 +73,15 @@ impl Windows {
         })
     }
 
-    /// Changes the lengths; what was recorded stays as far as it fits.
-    pub fn resize(&mut self, stable: Duration, panic: Duration, now: Moment) {
-        self.stable.resize(stable, now.second());
-        self.panic.resize(panic, now.second());
+    /// Takes lengths and algorithm of these settings; what was recorded stays as far as it fits.
+    pub fn update(&mut self, spec: &Spec, now: Moment) {
+        for (window, length) in [
+            (&mut self.stable, spec.stable_window),
+            (&mut self.panic, spec.panic_window),
+        ] {
+            window.resize(length, now.second());
+            window.average_by(spec.algorithm);
+        }
     }
 }
 

@@ -111,13 +111,15 @@ fn without_data_nothing_changes() {
 }
 
 #[test]
-fn a_delay_set_later_does_not_begin_a_window() {
+fn another_delay_counts_from_the_next_tick_on() {
     let mut decider = Decider::new(Spec::default(), NOW, 0);
     decider.update(Spec {
         scale_down_delay: Duration::from_secs(30),
         ..Spec::default()
     });
     assert_eq!(evaluate(&mut decider, 2, 140.0, 140.0).0, 2);
+    assert_eq!(evaluate(&mut decider, 2, 0.0, 0.0).0, 2);
+    decider.update(Spec::default());
     assert_eq!(evaluate(&mut decider, 2, 0.0, 0.0).0, 1);
 }
 
