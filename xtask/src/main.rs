@@ -10,6 +10,7 @@ mod bench;
 mod built;
 mod demo;
 mod fuzz;
+mod golden;
 mod kernels;
 mod layers;
 mod object;
@@ -49,7 +50,9 @@ enum Job {
     Bench(bench::Options),
     /// Check the arrows between crates and that no crate has a module cycle
     Layers,
-    /// Fuzz the boundary machines
+    /// Compare with what real Knative answered
+    Golden(golden::Options),
+    /// Fuzz the parsers and machines
     Fuzz(fuzz::Options),
 }
 
@@ -72,6 +75,7 @@ fn run(job: Job) -> Result<()> {
         Job::Demo => demo::demo(),
         Job::Bench(options) => bench::run(&options),
         Job::Layers => layers::run(),
+        Job::Golden(options) => golden::run(&options, in_ci()),
         Job::Fuzz(options) => fuzz::run(&options),
     }
 }

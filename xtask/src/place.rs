@@ -23,6 +23,15 @@ pub(crate) fn objects() -> PathBuf {
     target().join("bpf")
 }
 
+/// The folder of what real Knative answered: `SLUICE_TESTDATA`, else beside the checkout.
+#[expect(clippy::disallowed_methods, reason = "where folders are is what this module answers")]
+pub(crate) fn test_data() -> PathBuf {
+    let named = std::env::var_os("SLUICE_TESTDATA").map(PathBuf::from);
+    let folder = named.unwrap_or_else(|| root().join("../shared/testdata"));
+    // Runners start elsewhere.
+    std::path::absolute(&folder).unwrap_or(folder)
+}
+
 /// `PATH`.
 #[expect(
     clippy::disallowed_methods,

@@ -60,6 +60,11 @@ impl Tally {
 }
 
 impl Tally {
+    /// What a line says that is printed as a tally is.
+    pub(crate) fn told(line: &str) -> Option<Self> {
+        own_line(line)
+    }
+
     /// Adds what a line says about one case, so that a runner can be cut off before its result line; `xtask` itself is
     /// read by its last line.
     pub(crate) fn read_case(&mut self, line: &str) {

@@ -5,7 +5,7 @@
 //! Mechanism: each suite is one function in `suite`; the runners' own result lines are summed.
 //! Invariants: the last line is `N passed, M failed` (`, K skipped` if any); a suite that cannot run is skipped with a
 //! reason, and failed under `CI=true` or `--require`; every suite runs even if an earlier one failed.
-//! Depends on: tally, setup, object, kernels, fuzz, layers.
+//! Depends on: tally, setup, object, kernels, fuzz, golden, layers.
 
 mod generation;
 mod suite;

@@ -3,12 +3,12 @@
 //!
 //! Invariants: a suite calls what it needs of setup and build itself; `Err` is a failure of the suite, `Skipped` a lack
 //! of the machine.
-//! Depends on: setup, object, generation, kernels, fuzz, bench, layers.
+//! Depends on: setup, object, generation, kernels, fuzz, golden, bench, layers.
 
 use super::generation::Other;
 use crate::object::{self, Variant};
 use crate::tally::{Outcome, Tally, counted};
-use crate::{bench, fuzz, kernels, layers, place, process, setup};
+use crate::{bench, fuzz, golden, kernels, layers, place, process, setup};
 use anyhow::Result;
 use clap::ValueEnum;
 use std::fmt;
@@ -30,6 +30,8 @@ pub(crate) enum Suite {
     Clippy,
     /// Tests that need no privilege
     Plain,
+    /// Every case of what real Knative answered
+    Golden,
     /// The daemon and its kernel crate on this kernel, the verifier's budget; needs root
     Root,
     /// Real sockets over network namespaces, real programs; needs root
@@ -56,13 +58,14 @@ pub(crate) struct Manner {
 
 impl Suite {
     /// In the order they run: cheap verdicts first.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Fmt,
         Self::Layers,
         Self::Deny,
         Self::Object,
         Self::Clippy,
         Self::Plain,
+        Self::Golden,
         Self::Root,
         Self::Netns,
         Self::FuzzShort,
@@ -79,6 +82,7 @@ impl Suite {
             Self::Object => objects(),
             Self::Clippy => clippy(),
             Self::Plain => plain(manner.strict),
+            Self::Golden => golden::tally().map(Outcome::Ran),
             Self::Root => root(manner.strict),
             Self::Netns => netns(manner),
             Self::FuzzShort => fuzz_short(),
@@ -98,6 +102,7 @@ impl Suite {
             Self::FuzzShort => setup::Purpose::Fuzz,
             Self::Bench => setup::Purpose::Bench,
             Self::Kernels => setup::Purpose::Kernels,
+            Self::Golden => return golden::obstacle(),
             Self::Fmt | Self::Layers | Self::Deny | Self::Clippy | Self::Plain => return None,
         };
         setup::need(purpose).err().map(|error| format!("{error:#}"))
@@ -155,9 +160,12 @@ fn clippy() -> Result<Outcome> {
     single(process::cargo().args(everything).args(["--", "-D", "warnings"]))
 }
 
+/// The crates that test without privilege and without a kernel program.
+const PURE: &[&str] = &["abi", "wire", "logic", "api", "golden", "xtask"];
+
 /// The pure crates whole; of the others what needs no privilege.
 fn plain(strict: bool) -> Result<Outcome> {
-    let pure = ["--package", "abi", "--package", "wire", "--package", "xtask"];
+    let pure = PURE.iter().flat_map(|name| ["--package", *name]).collect::<Vec<_>>();
     let pure = tests(&testing(strict, &pure))?;
     let inner = ["--package", "kernel", "--package", "sluice", "--lib", "--bins"];
     let inner = tests(&testing(strict, &inner))?;
