@@ -3,6 +3,7 @@
 //!
 //! Depends on: revision.
 
+pub mod desired;
 pub mod status;
 
 use serde::{Deserialize, Serialize};

@@ -277,6 +277,40 @@ pub mod header {
     pub const NETWORK_PROBE: &str = "K-Network-Probe";
 }
 
+/// Protocols between gateway and pod.
+pub mod protocol {
+    /// HTTP/1.1.
+    pub const HTTP1: &str = "http1";
+    /// HTTP/2 without TLS.
+    pub const H2C: &str = "h2c";
+}
+
+/// Port numbers and names: control-plane spec 10.
+pub mod port {
+    /// The user's port when none is given.
+    pub const USER: i32 = 8080;
+    /// The name of the user's port in the pod.
+    pub const USER_NAME: &str = "user-port";
+    /// Of a Service, for HTTP/1.1.
+    pub const SERVICE_HTTP: i32 = 80;
+    /// Of a Service, for HTTP/2.
+    pub const SERVICE_HTTP2: i32 = 81;
+    /// Of a Service, for TLS.
+    pub const SERVICE_HTTPS: i32 = 443;
+    /// Where queue-proxy takes HTTP/1.1.
+    pub const QUEUE_HTTP: i32 = 8012;
+    /// Where queue-proxy takes HTTP/2.
+    pub const QUEUE_HTTP2: i32 = 8013;
+    /// Where queue-proxy takes TLS.
+    pub const QUEUE_HTTPS: i32 = 8112;
+    /// Where queue-proxy is asked to drain.
+    pub const QUEUE_ADMIN: i32 = 8022;
+    /// Where queue-proxy tells the autoscaler.
+    pub const AUTOSCALING_METRICS: i32 = 9090;
+    /// Where queue-proxy tells the user.
+    pub const USER_METRICS: i32 = 9091;
+}
+
 /// The first of several spellings that is present: its key and its value.
 #[must_use]
 pub fn first<'a>(keys: &[&'static str], within: &'a BTreeMap<String, String>) -> Option<(&'static str, &'a str)> {

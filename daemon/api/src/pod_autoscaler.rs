@@ -3,6 +3,7 @@
 //!
 //! Depends on: k8s-openapi.
 
+pub mod desired;
 pub mod status;
 
 use k8s_openapi::api::core::v1::ObjectReference;

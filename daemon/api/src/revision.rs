@@ -5,6 +5,8 @@
 //! Invariants: a spec that was read has canonical quantities.
 //! Depends on: json, k8s-openapi.
 
+pub mod desired;
+pub mod routing_state;
 pub mod status;
 
 use k8s_openapi::api::core::v1::PodSpec;

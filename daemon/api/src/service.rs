@@ -3,6 +3,7 @@
 //!
 //! Depends on: configuration, revision, route.
 
+pub mod desired;
 pub mod status;
 
 use serde::{Deserialize, Serialize};
