@@ -3,6 +3,7 @@
 //!
 //! Depends on: address.
 
+pub mod desired;
 pub mod status;
 
 use serde::{Deserialize, Serialize};

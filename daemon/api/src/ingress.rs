@@ -5,8 +5,10 @@
 //! empty, as `null`: the text of the spec is hashed (5.3).
 //! Depends on: k8s-openapi.
 
+pub mod annotations;
 pub mod challenge;
 pub mod hosts;
+pub mod http_option;
 pub mod probe;
 pub mod status;
 pub mod visibility;

@@ -15,6 +15,7 @@ pub mod conditions;
 pub mod configuration;
 pub mod crd;
 pub mod domain_mapping;
+pub mod fqdn;
 pub mod image;
 pub mod ingress;
 pub mod json;

@@ -3,7 +3,17 @@
 //!
 //! Depends on: address.
 
+pub mod action;
+pub mod certificates;
+pub mod effective;
+#[cfg(test)]
+mod fixture;
+pub mod naming;
+pub mod placeholder;
+pub mod programme;
+pub mod reconcile;
 pub mod status;
+pub mod targets;
 
 use serde::{Deserialize, Serialize};
 

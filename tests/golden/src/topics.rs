@@ -4,6 +4,7 @@
 //! Depends on: data, report.
 
 mod conditions;
+mod ingress;
 mod kinds;
 mod kpa_decider;
 mod throttle;
@@ -37,6 +38,11 @@ impl Topic {
 
 /// Every topic there is.
 pub(crate) const ALL: &[Topic] = &[
+    Topic {
+        name: "ingress",
+        source: Source::Lines("ingress.jsonl"),
+        judge: ingress::judge,
+    },
     Topic {
         name: "kinds",
         source: Source::Lines("admission.jsonl"),
