@@ -5,7 +5,7 @@
 //! Mechanism: samples go into two windows (`windows`), whose averages and the number of ready pods go into the `decider`;
 //! `runner` holds and publishes what it decides, `plan` says what follows. docs/kpa.md walks through it.
 //! Invariants: time is an argument; no input makes it panic; a sample that is not finite never gets into a window.
-//! Depends on: limiter (the consistent choice).
+//! Depends on: limiter (the consistent choice), settings.
 
 pub mod activators;
 pub mod activity;
@@ -49,5 +49,5 @@ pub use profile::Profile;
 pub use reach::Reachability;
 pub use runner::{Runner, Wake};
 pub use spec::{Algorithm, Metric, Spec};
-pub use windows::{Averages, NotFinite, Windows};
+pub use windows::{Averages, SampleError, Windows};
 pub use zero::Probe;

@@ -2,12 +2,12 @@
 //! What an operator and a user set: config-autoscaler and the annotations of one PodAutoscaler (data-plane spec 1.9, 6).
 //!
 //! Problem: decisions must not know how settings are stored, spelt or defaulted.
-//! Mechanism: two plain structs. `settings` fills [`Config`] from config-autoscaler, field by key; whoever reads a
-//! PodAutoscaler fills [`Annotations`], where an annotation that is absent or cannot be parsed is `None`.
+//! Mechanism: two plain structs. [`Config`] is made of the parsed ConfigMaps; whoever reads a PodAutoscaler fills [`Annotations`], where an annotation that is absent or cannot be parsed is `None`.
 //! Invariants: fractions are fractions here (70 % is 0.7), whatever the key says; percentages of annotations stay percentages.
-//! Depends on: spec.
+//! Depends on: settings, spec.
 
 use crate::kpa::spec::{Algorithm, Metric};
+use crate::settings::{Autoscaler, Deployment};
 use std::time::Duration;
 
 /// config-autoscaler, as far as it decides something; a field is named as its key.
@@ -76,6 +76,33 @@ impl Default for Config {
             min_scale: 0,
             max_scale: 0,
             progress_deadline: Duration::from_secs(600),
+        }
+    }
+}
+
+impl Config {
+    /// What config-autoscaler and config-deployment say.
+    pub fn of(autoscaler: &Autoscaler, deployment: &Deployment) -> Self {
+        Self {
+            container_concurrency_target: autoscaler.target_fraction,
+            container_concurrency_target_default: autoscaler.concurrency_target,
+            requests_per_second_target_default: autoscaler.rps_target,
+            target_burst_capacity: autoscaler.target_burst_capacity,
+            stable_window: autoscaler.stable_window.to_duration(),
+            panic_window_percentage: autoscaler.panic_window_percentage,
+            panic_threshold_percentage: autoscaler.panic_threshold_percentage,
+            max_scale_up_rate: autoscaler.max_scale_up_rate,
+            max_scale_down_rate: autoscaler.max_scale_down_rate,
+            enable_scale_to_zero: autoscaler.enable_scale_to_zero,
+            scale_to_zero_grace_period: autoscaler.scale_to_zero_grace_period.to_duration(),
+            scale_to_zero_pod_retention_period: autoscaler.scale_to_zero_pod_retention_period.to_duration(),
+            scale_down_delay: autoscaler.scale_down_delay.to_duration(),
+            activator_capacity: autoscaler.activator_capacity,
+            initial_scale: autoscaler.initial_scale,
+            allow_zero_initial_scale: autoscaler.allow_zero_initial_scale,
+            min_scale: autoscaler.min_scale,
+            max_scale: autoscaler.max_scale,
+            progress_deadline: deployment.progress_deadline.to_duration(),
         }
     }
 }

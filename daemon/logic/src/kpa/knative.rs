@@ -9,7 +9,7 @@ use crate::kpa::autoscaler::{Autoscaler, Sample};
 use crate::kpa::decider::{Decider, Decision};
 use crate::kpa::moment::Moment;
 use crate::kpa::spec::{Metric, Spec};
-use crate::kpa::windows::{Averages, NotFinite, Windows};
+use crate::kpa::windows::{Averages, SampleError, Windows};
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -40,17 +40,6 @@ impl Kpa {
         self.decider.is_panicking()
     }
 
-    /// Takes new settings. What was recorded stays, panic and the scale-down delay go on. Every setting counts from the next
-    /// tick on (in Knative some wait for a restart: decision 0009).
-    pub fn update(&mut self, spec: Spec, now: Moment) {
-        if spec.metric == self.spec().metric {
-            self.windows.update(&spec, now);
-        } else {
-            self.windows = Windows::of(&spec);
-        }
-        self.decider.update(spec);
-    }
-
     /// What the windows say; `None` without data. A revision that always has the activator in its path (target burst
     /// capacity −1) is not scraped in Knative: there silence is a load of zero (data-plane spec 1.5).
     pub fn averages(&self, now: Moment) -> Option<Averages> {
@@ -70,8 +59,19 @@ impl Kpa {
 }
 
 impl Autoscaler for Kpa {
-    fn record(&mut self, at: Moment, sample: Sample) -> Result<(), NotFinite> {
+    fn record(&mut self, at: Moment, sample: Sample) -> Result<(), SampleError> {
         self.windows.record(at, self.value(sample))
+    }
+
+    /// What was recorded stays, panic and the scale-down delay go on. Every setting counts from the next tick on (in Knative
+    /// some wait for a restart: decision 0009).
+    fn update(&mut self, spec: Spec, now: Moment) {
+        if spec.metric == self.spec().metric {
+            self.windows.update(&spec, now);
+        } else {
+            self.windows = Windows::of(&spec);
+        }
+        self.decider.update(spec);
     }
 
     fn tick(&mut self, now: Moment, ready: u32) -> Option<Decision> {

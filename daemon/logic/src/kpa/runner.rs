@@ -13,7 +13,7 @@ use crate::kpa::decider::{Decision, UNKNOWN};
 use crate::kpa::knative::Kpa;
 use crate::kpa::moment::Moment;
 use crate::kpa::spec::Spec;
-use crate::kpa::windows::NotFinite;
+use crate::kpa::windows::SampleError;
 use std::time::Duration;
 
 /// Time between two ticks; the first comes that long after creation.
@@ -52,11 +52,6 @@ impl Runner<Kpa> {
         let excess_burst_capacity = initial_excess_burst_capacity(&spec);
         Self::with(Kpa::new(spec, now, ready), excess_burst_capacity)
     }
-
-    /// Takes new settings; what was decided stays until the next tick.
-    pub fn update(&mut self, spec: Spec, now: Moment) {
-        self.autoscaler.update(spec, now);
-    }
 }
 
 impl<A: Autoscaler> Runner<A> {
@@ -83,8 +78,13 @@ impl<A: Autoscaler> Runner<A> {
     }
 
     /// Adds a sample.
-    pub fn record(&mut self, at: Moment, sample: Sample) -> Result<(), NotFinite> {
+    pub fn record(&mut self, at: Moment, sample: Sample) -> Result<(), SampleError> {
         self.autoscaler.record(at, sample)
+    }
+
+    /// Takes new settings; what was decided stays until the next tick.
+    pub fn update(&mut self, spec: Spec, now: Moment) {
+        self.autoscaler.update(spec, now);
     }
 
     /// One tick.

@@ -2,7 +2,7 @@
 //! The stable and the panic window of one revision (data-plane spec 1.4, 1.5).
 //!
 //! Mechanism: every sample is added to both; samples of several sources for one second add up.
-//! Invariants: a value that is not finite is refused at the door, so no total is ever poisoned.
+//! Invariants: a value that is no number or absurd is refused at the door, so no total is ever poisoned.
 //! Depends on: moment, spec, window.
 
 use crate::kpa::moment::Moment;
@@ -10,10 +10,19 @@ use crate::kpa::spec::{Algorithm, Spec};
 use crate::kpa::window::Window;
 use std::time::Duration;
 
-/// A sample that is no number.
+/// The largest sample; larger ones would leave their rounding errors in a running total.
+const LARGEST: f64 = 1e12;
+
+/// A sample that no revision can have.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
-#[error("a sample must be a finite number, not {0}")]
-pub struct NotFinite(pub f64);
+pub enum SampleError {
+    /// It is infinite or no number.
+    #[error("a sample must be a finite number, not {0}")]
+    NotFinite(f64),
+    /// It is beyond 10¹².
+    #[error("a sample must lie between -1e12 and 1e12, not at {0:e}")]
+    TooLarge(f64),
+}
 
 /// Averages over the two windows.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -46,10 +55,8 @@ impl Windows {
     }
 
     /// Adds a value to the second that `at` lies in.
-    pub fn record(&mut self, at: Moment, value: f64) -> Result<(), NotFinite> {
-        if !value.is_finite() {
-            return Err(NotFinite(value));
-        }
+    pub fn record(&mut self, at: Moment, value: f64) -> Result<(), SampleError> {
+        admissible(value)?;
         self.stable.record(at.second(), value);
         self.panic.record(at.second(), value);
         Ok(())
@@ -64,10 +71,10 @@ impl Windows {
         })
     }
 
-    /// The averages if the second of `now` had at least `value` in it; `None` if the value is not finite.
+    /// The averages if the second of `now` had at least `value` in it; `None` if the value is refused.
     pub fn averages_with(&self, now: Moment, value: f64) -> Option<Averages> {
         let now = now.second();
-        value.is_finite().then(|| Averages {
+        admissible(value).is_ok().then(|| Averages {
             stable: self.stable.average_with(now, value),
             panic: self.panic.average_with(now, value),
         })
@@ -82,6 +89,16 @@ impl Windows {
             window.resize(length, now.second());
             window.average_by(spec.algorithm);
         }
+    }
+}
+
+fn admissible(value: f64) -> Result<(), SampleError> {
+    if !value.is_finite() {
+        Err(SampleError::NotFinite(value))
+    } else if value.abs() > LARGEST {
+        Err(SampleError::TooLarge(value))
+    } else {
+        Ok(())
     }
 }
 

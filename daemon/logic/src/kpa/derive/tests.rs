@@ -4,6 +4,7 @@
 use super::*;
 use crate::kpa::profile::Profile;
 use crate::kpa::spec::Metric;
+use crate::settings::{Autoscaler, Deployment};
 
 fn derive(annotations: Annotations, container_concurrency: i64) -> Spec {
     Spec::derive(
@@ -93,6 +94,12 @@ fn only_a_revision_known_to_be_unreachable_is_unreachable() {
     assert!(reachable(Reachability::Unknown));
     assert!(reachable(Reachability::Reachable));
     assert!(!reachable(Reachability::Unreachable));
+}
+
+#[test]
+fn the_defaults_are_those_of_the_config_maps() {
+    let found = Config::of(&Autoscaler::default(), &Deployment::default());
+    assert_eq!(found, Config::default());
 }
 
 #[test]

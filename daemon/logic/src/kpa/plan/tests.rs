@@ -2,6 +2,7 @@
 //! A PodAutoscaler's life, plan by plan.
 
 use super::*;
+use proptest::prelude::*;
 
 const NOW: Moment = Moment::from_unix_seconds(1_700_000_000);
 
@@ -234,4 +235,48 @@ fn the_number_of_activators_covers_pods_and_burst() {
     assert_eq!(activators::count(3, &spec(100.0, 211.0)), 6);
     assert_eq!(activators::count(50, &spec(100.0, -1.0)), 50);
     assert_eq!(activators::count(5, &spec(10.0, 0.0)), 2);
+}
+
+fn any_active() -> impl Strategy<Value = Active> {
+    prop_oneof![Just(Active::Activating), Just(Active::Yes), Just(Active::No)]
+}
+
+fn any_reachability() -> impl Strategy<Value = Reachability> {
+    prop_oneof![
+        Just(Reachability::Unknown),
+        Just(Reachability::Reachable),
+        Just(Reachability::Unreachable)
+    ]
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_applied_is_within_the_bounds(
+        (min, more, initial) in (0i32..9, 0i32..9, 0i32..20),
+        (desired, excess) in (-1i32..40, -5i32..5),
+        (active, age) in (any_active(), 0u64..1000),
+        reachability in any_reachability(),
+        (is_initialised, has_service, is_enabled, is_answered) in (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>()),
+        ready in 0u32..40,
+    ) {
+        let annotations = Annotations { initial_scale: Some(initial), ..bounded(min, if more == 0 { 0 } else { min + more }) };
+        let config = Config { enable_scale_to_zero: is_enabled, allow_zero_initial_scale: true, ..Config::default() };
+        let condition = ActiveSince { active, since: ago(age) };
+        let observed = Observed { condition, reachability, is_initialised, has_service, ready, replicas: None, ..running(&annotations) };
+        let spec = Spec::derive(&annotations, 0, reachability, &config);
+        let probe = if is_answered { Probe::Answered } else { Probe::Failed };
+        let Planned::Do(plan) = super::plan(NOW, &observed, decided(desired, excess), &spec, &config, probe) else {
+            panic!("an answer was given");
+        };
+        let bounds = Bounds::of(&annotations, reachability, &config);
+        let begins = if is_initialised || reachability == Reachability::Unreachable { 0 } else { initial };
+        if let Some(replicas) = plan.scale_to {
+            prop_assert!(replicas >= bounds.min);
+            prop_assert!(bounds.max == 0 || replicas <= bounds.max.max(begins));
+            prop_assert!(replicas > 0 || (is_enabled && (active == Active::No || (active == Active::Activating && age > 630))));
+        }
+        prop_assert!(plan.is_initialised || !is_initialised);
+        prop_assert!(plan.mode == Mode::Proxy || (plan.want > 0 && excess >= 0));
+        prop_assert!(plan.activators >= 2);
+    }
 }

@@ -150,10 +150,12 @@ struct FixedUtilisation {
 }
 
 impl Autoscaler for FixedUtilisation {
-    fn record(&mut self, _: Moment, sample: Sample) -> Result<(), NotFinite> {
+    fn record(&mut self, _: Moment, sample: Sample) -> Result<(), SampleError> {
         self.load = sample.concurrency;
         Ok(())
     }
+
+    fn update(&mut self, _: Spec, _: Moment) {}
 
     fn tick(&mut self, now: Moment, ready: u32) -> Option<Decision> {
         self.preview(now, ready, load(self.load))

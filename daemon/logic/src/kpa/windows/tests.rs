@@ -8,8 +8,12 @@ fn a_sample_that_is_no_number_is_refused_and_poisons_nothing() {
     let mut windows = Windows::of(&Spec::default());
     let now = Moment::from_unix_seconds(100);
     assert_eq!(windows.record(now, 4.0), Ok(()));
-    assert_eq!(windows.record(now, f64::INFINITY), Err(NotFinite(f64::INFINITY)));
+    assert_eq!(
+        windows.record(now, f64::INFINITY),
+        Err(SampleError::NotFinite(f64::INFINITY))
+    );
     assert!(windows.record(now, f64::NAN).is_err());
+    assert_eq!(windows.record(now, -1e300), Err(SampleError::TooLarge(-1e300)));
     assert_eq!(
         windows.averages(now),
         Some(Averages {
