@@ -8,12 +8,17 @@
 //! Depends on: nothing that does I/O.
 
 pub mod autoscaler;
+pub mod certmanager;
 pub mod defaults;
 pub mod deployment;
 pub mod domain;
+pub mod example;
 pub mod features;
 pub mod gc;
 pub mod go;
+pub mod leader_election;
+pub mod logging;
+pub mod maps;
 mod names;
 pub mod network;
 pub mod observability;
@@ -22,15 +27,19 @@ pub mod quantity;
 pub mod selector;
 pub mod table;
 pub mod template;
+pub mod tracing;
 mod yaml;
 
 pub use autoscaler::Autoscaler;
+pub use certmanager::CertManager;
 pub use defaults::Defaults;
 pub use deployment::Deployment;
 pub use domain::Domain;
 pub use features::{Features, Flag, SecurePodDefaults};
 pub use gc::Gc;
 pub use go::span::Span;
+pub use leader_election::LeaderElection;
+pub use logging::Logging;
 pub use network::Network;
 pub use observability::Observability;
 pub use problem::{Problem, Problems};

@@ -4,6 +4,7 @@
 //! Depends on: data, report.
 
 mod conditions;
+mod configmaps;
 mod ingress;
 mod kinds;
 mod kpa_decider;
@@ -38,6 +39,11 @@ impl Topic {
 
 /// Every topic there is.
 pub(crate) const ALL: &[Topic] = &[
+    Topic {
+        name: "configmaps",
+        source: Source::Lines("configmaps.jsonl"),
+        judge: configmaps::judge,
+    },
     Topic {
         name: "ingress",
         source: Source::Lines("ingress.jsonl"),

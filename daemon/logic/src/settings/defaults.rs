@@ -108,6 +108,12 @@ impl Defaults {
         reading.finish(settings)
     }
 
+    /// The keys with a fixed name, in their current spelling.
+    #[must_use]
+    pub fn keys() -> Vec<&'static str> {
+        table::names(KEYS).chain(table::names(LATE_KEYS)).collect()
+    }
+
     /// Whether the map has such a key.
     #[must_use]
     pub fn knows(key: &str) -> bool {

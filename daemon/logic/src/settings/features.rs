@@ -76,6 +76,13 @@ macro_rules! features {
             }
         }
 
+        impl Features {
+            /// Every flag with its key.
+            pub fn flags(&self) -> impl Iterator<Item = (&'static str, Flag)> {
+                [$(($key, self.$field)),*].into_iter()
+            }
+        }
+
         const KEYS: &[Key<Features>] = &[
             $(key($key, Reader::Own(|s, text| { put(&mut s.$field, text); Ok(()) })),)*
             key("secure-pod-defaults", Reader::Own(secure_pod_defaults)),
@@ -128,6 +135,12 @@ impl Features {
         let mut reading = Reading::of(data);
         reading.read(KEYS, &mut settings);
         reading.finish(settings)
+    }
+
+    /// The keys with a fixed name, in their current spelling.
+    #[must_use]
+    pub fn keys() -> Vec<&'static str> {
+        table::names(KEYS).collect()
     }
 
     /// Whether the map has such a key.

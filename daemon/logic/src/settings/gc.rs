@@ -45,6 +45,12 @@ impl Gc {
         reading.finish(settings)
     }
 
+    /// The keys with a fixed name, in their current spelling.
+    #[must_use]
+    pub fn keys() -> Vec<&'static str> {
+        table::names(KEYS).collect()
+    }
+
     /// Whether the map has such a key.
     #[must_use]
     pub fn knows(key: &str) -> bool {

@@ -14,7 +14,7 @@ const PART: &str = "must consist of alphanumeric characters, '-', '_' or '.', an
 const VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and \
     must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for \
     validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
-const KEY: &str = "a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and end with \
+const KEY: &str = "a valid label key must consist of alphanumeric characters, '-', '_' or '.', and must start and end with \
     an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
     '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' (e.g. \
     'example.com/MyName')";
@@ -74,7 +74,7 @@ fn not_a_label_key(key: &str) -> Vec<String> {
     if name.is_empty() {
         reasons.push("name part must be non-empty".to_owned());
     } else if name.len() > 63 {
-        reasons.push("name part must be no more than 63 characters".to_owned());
+        reasons.push("name part must be no more than 63 bytes".to_owned());
     }
     if !is_label_text(name) {
         reasons.push(format!("name part {PART}"));
@@ -85,7 +85,7 @@ fn not_a_label_key(key: &str) -> Vec<String> {
 fn not_a_label_value(value: &str) -> Vec<String> {
     let mut reasons = Vec::new();
     if value.len() > 63 {
-        reasons.push("must be no more than 63 characters".to_owned());
+        reasons.push("must be no more than 63 bytes".to_owned());
     }
     if !value.is_empty() && !is_label_text(value) {
         reasons.push(VALUE.to_owned());

@@ -119,6 +119,12 @@ impl Observability {
         reading.finish(settings)
     }
 
+    /// The keys with a fixed name, in their current spelling.
+    #[must_use]
+    pub fn keys() -> Vec<&'static str> {
+        GROUPS.iter().flat_map(|(keys, _)| table::names(keys)).collect()
+    }
+
     /// Whether the map has such a key.
     #[must_use]
     pub fn knows(key: &str) -> bool {

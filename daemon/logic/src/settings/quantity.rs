@@ -2,7 +2,7 @@
 //! Amounts of resources as Kubernetes reads and prints them.
 //!
 //! Mechanism: a signed number of nano-units and the family of suffixes it was written in.
-//! Invariants: at most 2^63-1 units; what lies between two nano-units is rounded away from zero; the canonical text reads
+//! Invariants: at most 10^29 units, more is taken for that; what lies between two nano-units is rounded away from zero; the canonical text reads
 //! back as the same amount.
 //! Depends on: nothing.
 
@@ -40,7 +40,9 @@ pub enum QuantityError {
 }
 
 const UNIT: i128 = 1_000_000_000;
-const MAX: i128 = i64::MAX as i128 * UNIT;
+/// The most units an amount can have here; Kubernetes has no bound.
+const MAX_UNITS: u128 = 10_u128.pow(29);
+const MAX: i128 = MAX_UNITS as i128 * UNIT;
 /// Digits after the point that are looked at; a rest only rounds up.
 const FRACTION_DIGITS: usize = 19;
 
@@ -139,28 +141,17 @@ fn binary(out: &mut fmt::Formatter<'_>, mut value: i128) -> fmt::Result {
 }
 
 fn decimal(out: &mut fmt::Formatter<'_>, mut value: i128, as_exponent: bool) -> fmt::Result {
-    let suffixes = [
-        (-9, "n"),
-        (-6, "u"),
-        (-3, "m"),
-        (0, ""),
-        (3, "k"),
-        (6, "M"),
-        (9, "G"),
-        (12, "T"),
-        (15, "P"),
-        (18, "E"),
-    ];
-    let mut rows = suffixes.into_iter();
-    let (mut exponent, mut suffix) = rows.next().unwrap_or_default();
-    while value % 1000 == 0 {
-        let Some(next) = rows.next() else { break };
-        (exponent, suffix) = next;
+    const SUFFIXES: [&str; 10] = ["n", "u", "m", "", "k", "M", "G", "T", "P", "E"];
+    let mut thousands = 0;
+    while value % 1000 == 0 && (as_exponent || thousands + 1 < SUFFIXES.len()) {
+        thousands += 1;
         value /= 1000;
     }
-    match (as_exponent, exponent) {
-        (true, 0) | (false, _) => write!(out, "{value}{suffix}"),
-        (true, _) => write!(out, "{value}e{exponent}"),
+    let suffix = SUFFIXES.get(thousands).copied().unwrap_or_default();
+    match thousands {
+        3 => write!(out, "{value}"),
+        _ if as_exponent => write!(out, "{value}e{}", thousands as i64 * 3 - 9),
+        _ => write!(out, "{value}{suffix}"),
     }
 }
 
@@ -221,17 +212,14 @@ fn magnitude(whole: &str, fraction: &str, scale: Scale) -> i128 {
         Scale::Two(exponent) => exponent,
         Scale::Ten(_) => 0,
     };
-    let Some(units) = digits.whole.filter(|whole| *whole <= i64::MAX as u128) else {
+    let units = digits.whole.and_then(|whole| whole.checked_mul(1 << two));
+    let Some(units) = units.filter(|units| *units < MAX_UNITS) else {
         return MAX;
     };
-    // At most 2^63 * 2^60, and 10^19 * 2^60.
-    let units = units << two;
+    // At most 10^19 * 2^60.
     let part = digits.fraction << two;
     let divisor = 10_u128.pow(FRACTION_DIGITS as u32 - 9);
     let nanos = part.div_ceil(divisor) + u128::from(digits.has_rest && part % divisor == 0);
-    if units > i64::MAX as u128 {
-        return MAX;
-    }
     i128::try_from(units * UNIT.unsigned_abs() + nanos).map_or(MAX, |nanos| nanos.min(MAX))
 }
 
@@ -310,12 +298,16 @@ mod tests {
             ("10e3", "10e3"),
             ("12345e-2", "123450e-3"),
             ("0.0000000001", "1n"),
-            ("9999999999999999999", "9223372036854775807"),
+            ("9999999999999999999", "9999999999999999999"),
+            ("1.0000000001", "1000000001n"),
+            ("0.0000000001Ki", "103n"),
+            ("1000e3", "1e6"),
+            ("1e25", "10e24"),
             ("1E", "1E"),
             ("1.G", "1G"),
             ("-1.5Gi", "-1536Mi"),
             ("1024Ki", "1Mi"),
-            ("1e400000", "9223372036854775807"),
+            ("1e400000", "100e27"),
             ("0e400000", "0"),
             ("1e-400000", "1e-9"),
         ];

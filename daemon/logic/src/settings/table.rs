@@ -174,3 +174,8 @@ fn set(text: &str) -> BTreeSet<String> {
 pub(super) fn knows<S>(keys: &[Key<S>], spelling: &str) -> bool {
     keys.iter().any(|key| key.spelling == spelling)
 }
+
+/// The keys of the rows, in their current spelling.
+pub(super) fn names<S>(keys: &[Key<S>]) -> impl Iterator<Item = &'static str> {
+    keys.iter().map(|key| key.name)
+}

@@ -17,22 +17,32 @@ pub(super) type Texts = BTreeMap<String, String>;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum YamlError {
     /// Not YAML.
-    #[error("error converting YAML to JSON: yaml: line {line}: {reason}")]
+    #[error("error converting YAML to JSON: yaml: {}{reason}", named_line(*.line))]
     Syntax { line: u64, reason: String },
     /// Something else than this type.
     #[error("error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {found} into {place}")]
     Type { found: &'static str, place: String },
 }
 
-/// The document; `Null` if there is none.
+/// The first line is not named.
+fn named_line(line: u64) -> String {
+    if line > 1 {
+        format!("line {line}: ")
+    } else {
+        String::new()
+    }
+}
+
+/// The first document; `Null` if there is none. Booleans and octal numbers are those of YAML 1.1.
 pub(super) fn document(text: &str) -> Result<Value, YamlError> {
     let options = serde_saphyr::options! {
         duplicate_keys: DuplicateKeyPolicy::LastWins,
+        legacy_octal_numbers: true,
         with_snippet: false,
     };
-    let parsed: Result<Option<Value>, _> = serde_saphyr::from_str_with_options(text, options);
+    let parsed: Result<Vec<Value>, _> = serde_saphyr::from_str_multiple_with_options(text, options);
     match parsed {
-        Ok(value) => Ok(value.unwrap_or(Value::Null)),
+        Ok(documents) => Ok(documents.into_iter().next().unwrap_or(Value::Null)),
         Err(error) => Err(YamlError::Syntax {
             line: error.location().map_or(1, |location| location.line()),
             reason: error.to_string(),
@@ -192,11 +202,11 @@ mod tests {
 
     #[test]
     fn scalars_become_texts_where_texts_are_wanted() {
-        let value = parsed("Selector: {a: true, b: 5, c: 1.5, d: ~, e: yes}");
+        let value = parsed("Selector: {a: true, b: 5, c: 1000000.5, d: ~, e: yes, f: 010, g: 0x10, h: 1e3}");
         let texts = Object::of(&value, "config.x").unwrap().texts("selector").unwrap();
         assert_eq!(
             texts.into_values().collect::<Vec<_>>(),
-            ["true", "5", "1.5", "", "true"]
+            ["true", "5", "1.0000005e+06", "", "true", "8", "16", "1000"]
         );
     }
 
