@@ -209,7 +209,7 @@ fn netns(manner: &Manner) -> Result<Outcome> {
 }
 
 fn fuzz_short() -> Result<Outcome> {
-    fuzz::each_for(fuzz::SHORT).map(Outcome::Ran)
+    fuzz::short().map(Outcome::Ran)
 }
 
 fn benches() -> Result<Outcome> {
