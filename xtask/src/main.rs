@@ -8,6 +8,7 @@
 
 mod bench;
 mod built;
+mod crds;
 mod demo;
 mod fuzz;
 mod golden;
@@ -53,6 +54,9 @@ enum Job {
     /// Compare with what real Knative answered
     Golden(golden::Options),
     /// Fuzz the parsers and machines
+    /// Write the definitions of our kinds into deploy/crds
+    Crds(crds::Options),
+    /// Fuzz the boundary machines
     Fuzz(fuzz::Options),
 }
 
@@ -76,6 +80,7 @@ fn run(job: Job) -> Result<()> {
         Job::Bench(options) => bench::run(&options),
         Job::Layers => layers::run(),
         Job::Golden(options) => golden::run(&options, in_ci()),
+        Job::Crds(options) => crds::run(&options),
         Job::Fuzz(options) => fuzz::run(&options),
     }
 }
