@@ -8,6 +8,7 @@
 
 mod bench;
 mod built;
+mod cluster;
 mod crds;
 mod demo;
 mod fuzz;
@@ -53,10 +54,11 @@ enum Job {
     Layers,
     /// Compare with what real Knative answered
     Golden(golden::Options),
-    /// Fuzz the parsers and machines
     /// Write the definitions of our kinds into deploy/crds
     Crds(crds::Options),
-    /// Fuzz the boundary machines
+    /// A real Kubernetes on this machine
+    Cluster(cluster::Options),
+    /// Fuzz the parsers and machines
     Fuzz(fuzz::Options),
 }
 
@@ -81,6 +83,7 @@ fn run(job: Job) -> Result<()> {
         Job::Layers => layers::run(),
         Job::Golden(options) => golden::run(&options, in_ci()),
         Job::Crds(options) => crds::run(&options),
+        Job::Cluster(options) => cluster::run(&options),
         Job::Fuzz(options) => fuzz::run(&options),
     }
 }
