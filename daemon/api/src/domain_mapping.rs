@@ -5,6 +5,7 @@
 
 pub mod desired;
 pub mod status;
+pub mod target;
 
 use serde::{Deserialize, Serialize};
 
