@@ -4,6 +4,7 @@
 //! Depends on: k8s-openapi.
 
 pub mod status;
+mod validation;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;

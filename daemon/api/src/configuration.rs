@@ -3,8 +3,10 @@
 //!
 //! Depends on: revision.
 
+pub(crate) mod defaults;
 pub mod desired;
 pub mod status;
+pub(crate) mod validation;
 
 use serde::{Deserialize, Serialize};
 

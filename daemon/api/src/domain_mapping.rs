@@ -3,9 +3,10 @@
 //!
 //! Depends on: address.
 
+mod defaults;
 pub mod desired;
 pub mod status;
-pub mod target;
+mod validation;
 
 use serde::{Deserialize, Serialize};
 

@@ -7,10 +7,12 @@
 
 pub mod annotations;
 pub mod challenge;
+mod defaults;
 pub mod hosts;
 pub mod http_option;
 pub mod probe;
 pub mod status;
+mod validation;
 pub mod visibility;
 
 use std::collections::BTreeMap;

@@ -7,24 +7,35 @@
 //! Depends on: `logic`, k8s-openapi.
 
 pub mod address;
+pub mod admission;
+pub mod admitted;
+pub mod annotation;
 pub mod certificate;
 pub mod child_name;
 pub mod cluster_domain_claim;
 pub mod condition;
 pub mod conditions;
 pub mod configuration;
+pub mod context;
 pub mod crd;
+mod difference;
 pub mod domain_mapping;
+pub mod field_error;
 pub mod fqdn;
 pub mod image;
 pub mod ingress;
 pub mod json;
 pub mod kind;
+pub mod metadata;
 pub mod metric;
 pub mod names;
 pub mod object;
 pub mod pod_autoscaler;
+pub mod pod_spec;
+pub mod reference;
 pub mod revision;
 pub mod route;
 pub mod serverless_service;
 pub mod service;
+pub mod shape;
+pub mod syntax;

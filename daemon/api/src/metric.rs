@@ -4,6 +4,7 @@
 //! Depends on: nothing but serde.
 
 pub mod status;
+mod validation;
 
 use serde::{Deserialize, Serialize};
 

@@ -3,8 +3,10 @@
 //!
 //! Depends on: k8s-openapi.
 
+mod defaults;
 pub mod desired;
 pub mod status;
+mod validation;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use serde::{Deserialize, Serialize};

@@ -5,9 +5,11 @@
 //! Invariants: a spec that was read has canonical quantities.
 //! Depends on: json, k8s-openapi.
 
+pub(crate) mod defaults;
 pub mod desired;
 pub mod routing_state;
 pub mod status;
+pub(crate) mod validation;
 
 use k8s_openapi::api::core::v1::PodSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;

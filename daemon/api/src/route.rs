@@ -5,6 +5,7 @@
 
 pub mod action;
 pub mod certificates;
+pub(crate) mod defaults;
 pub mod effective;
 #[cfg(test)]
 mod fixture;
@@ -14,6 +15,7 @@ pub mod programme;
 pub mod reconcile;
 pub mod status;
 pub mod targets;
+pub(crate) mod validation;
 
 use serde::{Deserialize, Serialize};
 

@@ -5,6 +5,7 @@
 
 pub mod desired;
 pub mod status;
+mod validation;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use serde::{Deserialize, Serialize};

@@ -3,8 +3,10 @@
 //!
 //! Depends on: configuration, revision, route.
 
+mod defaults;
 pub mod desired;
 pub mod status;
+mod validation;
 
 use serde::{Deserialize, Serialize};
 

@@ -3,12 +3,12 @@
 //!
 //! Depends on: data, report.
 
+mod admission;
 mod conditions;
 mod configmaps;
 mod ingress;
 mod kinds;
 mod kpa_decider;
-mod revision_objects;
 mod throttle;
 
 use crate::data::{self, Case};
@@ -51,6 +51,11 @@ pub(crate) const ALL: &[Topic] = &[
         judge: ingress::judge,
     },
     Topic {
+        name: "admission",
+        source: Source::Lines("admission.jsonl"),
+        judge: admission::judge,
+    },
+    Topic {
         name: "kinds",
         source: Source::Lines("admission.jsonl"),
         judge: kinds::judge,
@@ -59,11 +64,6 @@ pub(crate) const ALL: &[Topic] = &[
         name: "kpa-decider",
         source: Source::Lines("kpa-decider.jsonl"),
         judge: kpa_decider::judge,
-    },
-    Topic {
-        name: "revision-objects",
-        source: Source::Lines("revision-objects.jsonl"),
-        judge: revision_objects::judge,
     },
     Topic {
         name: "throttle",

@@ -1,1 +1,0 @@
-../../logic/src/traffic/table/reference.rs
