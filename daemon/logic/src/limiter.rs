@@ -16,11 +16,12 @@ mod peers;
 mod pods;
 mod random;
 mod requests;
+pub mod shared;
 pub mod subset;
 mod terms;
 
 pub use machine::{Backends, Limiter};
 pub use terms::{
-    Activators, Admission, Answer, Counts, Effect, Home, NodeId, PodId, PodSpec, QueueBound, Rebuff, Refusal, Settings,
-    Ticket,
+    Activators, Admission, Answer, Ask, Counts, Effect, Home, NodeId, PodId, PodSpec, QueueBound, Rebuff, Refusal,
+    Settings, Ticket,
 };

@@ -9,12 +9,12 @@
 
 use super::arithmetic::{MAX_CAPACITY, calculate_capacity};
 use super::peers::Peers;
-use super::pods::Pods;
+use super::pods::{Belief, Pods};
 use super::random::Random;
 use super::requests::{Requests, Stage};
 use super::terms::{
-    Activators, Admission, Answer, Counts, Effect, Home, NodeId, PodId, PodSpec, QueueBound, Rebuff, Refusal, Settings,
-    Ticket,
+    Activators, Admission, Answer, Ask, Counts, Effect, Home, NodeId, PodId, PodSpec, QueueBound, Rebuff, Refusal,
+    Settings, Ticket,
 };
 use std::collections::VecDeque;
 
@@ -115,7 +115,7 @@ impl Limiter {
             Stage::Ended => return false,
             Stage::Waiting => self.leave_queue(ticket),
             Stage::Running(_) => self.counts.running -= 1,
-            Stage::Asking(number) => self.answered(ticket, number),
+            Stage::Asking(_) => self.answered(ticket),
             Stage::ForPeer(..) => self.counts.for_peers -= 1,
         }
         self.requests.remove(ticket);
@@ -131,11 +131,9 @@ impl Limiter {
         let Stage::Asking(number) = self.requests.stage(ticket) else {
             return false;
         };
-        self.answered(ticket, number);
+        self.answered(ticket);
         self.requests.set_stage(ticket, Stage::Running(number));
         self.counts.running += 1;
-        self.release_unclaimed(number);
-        self.start_waiting();
         true
     }
 
@@ -144,13 +142,13 @@ impl Limiter {
         let Stage::Asking(number) = self.requests.stage(ticket) else {
             return None;
         };
-        self.answered(ticket, number);
-        let kept = self.pods.pod_mut(number).and_then(|pod| pod.kept.take());
+        self.answered(ticket);
         match why {
-            Rebuff::Busy => self.pods.set_full(number, true),
-            Rebuff::Gone => self.pods.retire(number, self.activators),
+            Rebuff::Busy(refusal) => {
+                self.pods.note_refusal(number, refusal);
+            }
+            Rebuff::Unreachable => self.pods.believe(number, Belief::Unreachable),
         }
-        let origin = self.pods.pod(number).map(|pod| (pod.home, pod.id));
         self.requests.set_stage(ticket, Stage::Ended);
         self.pods.give_back(number);
         if let Some(refusal) = self.no_place_in_queue(ticket) {
@@ -159,34 +157,29 @@ impl Limiter {
             return Some(Admission::Refused(refusal));
         }
         self.wait(ticket);
-        if let (Some(offer), Some((Home::Peer(node), pod))) = (kept, origin) {
-            self.offered(node, pod, offer);
-        }
         // Those before it go first; what became of it is the answer.
         self.start_waiting();
         Some(self.whereabouts(ticket))
     }
 
-    /// A peer asks for a slot of a pod of this node.
-    pub fn ask(&mut self, peer: NodeId, pod: PodId) -> Answer {
-        let number = self.pods.number_of(pod);
-        let Some(number) = number.filter(|number| self.is_own(*number)) else {
-            return Answer::Refused(Rebuff::Gone);
-        };
-        let kept_for_it = self.peers.claim(peer, pod);
-        if !self.pods.is_accepting(number) {
+    /// A peer asks for a slot of a pod of this node, maybe for the one that it was offered under this number.
+    pub fn ask(&mut self, peer: NodeId, pod: PodId, offer: Option<u64>) -> Answer {
+        let kept_for_it = self.peers.claim(peer, pod, offer);
+        let number = self.pods.number_of(pod).filter(|number| self.is_own(*number));
+        let Some(number) = number.filter(|number| self.pods.is_accepting(*number)) else {
             if kept_for_it {
                 self.unkeep(pod);
             }
-            return Answer::Refused(Rebuff::Gone);
-        }
+            return Answer::Busy(self.peers.remember(peer));
+        };
         if kept_for_it {
             self.counts.offered -= 1;
+            // It may have more that wait: while there is room, each offer taken up brings the next one.
+            self.offer(number);
         } else if self.pods.has_room(number) {
             self.pods.take(number);
         } else {
-            self.peers.remember(peer);
-            return Answer::Refused(Rebuff::Busy);
+            return Answer::Busy(self.peers.remember(peer));
         }
         let ticket = self.requests.add(0);
         self.requests.set_stage(ticket, Stage::ForPeer(number, peer));
@@ -196,23 +189,28 @@ impl Limiter {
 
     /// A pod's own node keeps a slot for this daemon.
     pub fn offered(&mut self, node: NodeId, pod: PodId, offer: u64) {
-        let Some(number) = self.pods.number_of(pod) else {
-            self.decline(node, pod, offer);
-            self.start_waiting();
-            return;
-        };
-        self.pods.set_full(number, false);
-        let wanted = self.counts.waiting > 0 && self.may_run() && self.pods.has_room(number);
-        if wanted && let Some(ticket) = self.requests.front() {
-            self.leave_queue(ticket);
-            let admission = self.place(ticket, number);
-            self.announce(admission);
-            return;
+        // The node counts, not we: a request of ours may have ended there already.
+        let number = self
+            .pods
+            .number_of(pod)
+            .filter(|number| self.pods.is_accepting(*number));
+        match (number, self.requests.front()) {
+            (Some(number), Some(ticket)) if self.may_run() => {
+                self.leave_queue(ticket);
+                let mut admission = self.place(ticket, number);
+                if let Admission::Ask(ask) = &mut admission {
+                    ask.offer = Some(offer);
+                }
+                self.announce(admission);
+            }
+            _ => self.return_offer(node, pod, offer),
         }
-        match self.pods.pod_mut(number) {
-            Some(known) if known.asking > 0 && known.kept.is_none() => known.kept = Some(offer),
-            _ => self.decline(node, pod, offer),
-        }
+    }
+
+    /// An offer is not taken up. The node forgets that we wait, so what it said is forgotten too: who still waits asks again.
+    pub fn return_offer(&mut self, node: NodeId, pod: PodId, offer: u64) {
+        self.effects.push_back(Effect::Decline(node, pod, offer));
+        self.pods.forget_refusals(node, offer);
         self.start_waiting();
     }
 
@@ -225,8 +223,7 @@ impl Limiter {
 
     /// A peer's daemon is gone or new: nothing it said or was told holds any more. Its requests end one by one.
     pub fn peer_gone(&mut self, peer: NodeId) {
-        self.pods.disbelieve(peer);
-        self.pods.expect_room(peer);
+        self.pods.forget_refusals(peer, 0);
         for pod in self.peers.forget(peer) {
             self.unkeep(pod);
         }
@@ -280,7 +277,19 @@ impl Limiter {
 
     /// What has to be done next because of an earlier event; ask until there is nothing.
     pub fn next_effect(&mut self) -> Option<Effect> {
-        self.effects.pop_front()
+        loop {
+            let effect = self.effects.pop_front()?;
+            match effect {
+                // The request ended before anyone was told that it starts.
+                Effect::Start(ticket, _) if self.requests.stage(ticket) == Stage::Ended => {}
+                Effect::Ask(ask) if self.requests.stage(ask.ticket) == Stage::Ended => {
+                    if let Some(offer) = ask.offer {
+                        self.return_offer(ask.node, ask.pod, offer);
+                    }
+                }
+                _ => return Some(effect),
+            }
+        }
     }
 
     /// How many there are of each.
@@ -353,17 +362,21 @@ impl Limiter {
     /// Gives the request a slot of the pod, which has room.
     fn place(&mut self, ticket: Ticket, number: u32) -> Admission {
         self.pods.take(number);
-        let Some(pod) = self.pods.pod_mut(number) else {
+        let Some(pod) = self.pods.pod(number) else {
             return Admission::Refused(Refusal::Busy);
         };
         match pod.home {
             Home::Peer(node) if self.settings.container_concurrency > 0 => {
-                pod.asking += 1;
                 let id = pod.id;
                 self.counts.asking += 1;
                 self.counts.asking_bytes += self.requests.bytes(ticket);
                 self.requests.set_stage(ticket, Stage::Asking(number));
-                Admission::Ask(ticket, id, node)
+                Admission::Ask(Ask {
+                    ticket,
+                    pod: id,
+                    node,
+                    offer: None,
+                })
             }
             Home::Here | Home::Peer(_) => {
                 let id = pod.id;
@@ -387,17 +400,13 @@ impl Limiter {
     }
 
     /// The ask is over, one way or the other; the slot is still taken.
-    fn answered(&mut self, ticket: Ticket, number: u32) {
+    fn answered(&mut self, ticket: Ticket) {
         self.counts.asking -= 1;
         self.counts.asking_bytes -= self.requests.bytes(ticket);
-        if let Some(pod) = self.pods.pod_mut(number) {
-            pod.asking = pod.asking.saturating_sub(1);
-        }
     }
 
     /// Gives a slot back, and to whom it falls.
     fn free(&mut self, number: u32) {
-        self.release_unclaimed(number);
         self.pods.give_back(number);
         if self.peers.are_next(self.counts.waiting > 0) {
             self.offer(number);
@@ -429,23 +438,6 @@ impl Limiter {
         }
     }
 
-    /// A slot that is kept for us, and that no ask will claim any more, goes back.
-    fn release_unclaimed(&mut self, number: u32) {
-        if let Some(pod) = self.pods.pod_mut(number)
-            && pod.asking == 0
-            && let (Some(offer), Home::Peer(node)) = (pod.kept.take(), pod.home)
-        {
-            let id = pod.id;
-            self.decline(node, id, offer);
-        }
-    }
-
-    /// The node forgets that we wait, so what it said is forgotten too: who still waits asks again.
-    fn decline(&mut self, node: NodeId, pod: PodId, offer: u64) {
-        self.effects.push_back(Effect::Decline(node, pod, offer));
-        self.pods.expect_room(node);
-    }
-
     /// Why the request, which a peer refused, cannot wait.
     fn no_place_in_queue(&self, ticket: Ticket) -> Option<Refusal> {
         let bytes = self.counts.waiting_bytes.saturating_add(self.requests.bytes(ticket));
@@ -463,6 +455,18 @@ impl Limiter {
             _ => u32::MAX,
         };
         self.start_waiting();
+        if self.peers.are_interested() {
+            self.offer_room();
+        }
+    }
+
+    /// Offers the room of this node's pods, one slot of each pod to each peer that was refused.
+    fn offer_room(&mut self) {
+        for number in self.pods.numbers() {
+            for _ in 0..self.peers.interested() {
+                self.offer(number);
+            }
+        }
     }
 
     /// Starts those that wait, oldest first, as long as there is room.
@@ -482,7 +486,7 @@ impl Limiter {
     fn announce(&mut self, admission: Admission) {
         match admission {
             Admission::Start(ticket, pod) => self.effects.push_back(Effect::Start(ticket, pod)),
-            Admission::Ask(ticket, pod, node) => self.effects.push_back(Effect::Ask(ticket, pod, node)),
+            Admission::Ask(ask) => self.effects.push_back(Effect::Ask(ask)),
             Admission::Wait(_) | Admission::Refused(_) => {}
         }
     }
@@ -490,12 +494,13 @@ impl Limiter {
     /// Where the request got to just now; its own effect, if there is one, becomes the answer.
     fn whereabouts(&mut self, ticket: Ticket) -> Admission {
         let own = self.effects.iter().position(|effect| match effect {
-            Effect::Start(started, _) | Effect::Ask(started, ..) => *started == ticket,
+            Effect::Start(started, _) => *started == ticket,
+            Effect::Ask(ask) => ask.ticket == ticket,
             Effect::Offer(..) | Effect::Decline(..) => false,
         });
         match own.and_then(|position| self.effects.remove(position)) {
             Some(Effect::Start(ticket, pod)) => Admission::Start(ticket, pod),
-            Some(Effect::Ask(ticket, pod, node)) => Admission::Ask(ticket, pod, node),
+            Some(Effect::Ask(ask)) => Admission::Ask(ask),
             _ => Admission::Wait(ticket),
         }
     }

@@ -36,18 +36,24 @@ pub(super) struct Peers {
 }
 
 impl Peers {
-    /// The peer was refused and wants to be offered a slot.
-    pub(super) fn remember(&mut self, peer: NodeId) {
+    /// The peer was refused and wants to be offered a slot: the number of the refusal.
+    pub(super) fn remember(&mut self, peer: NodeId) -> u64 {
         self.clock += 1;
         let refused = self.clock;
         match self.interested.iter_mut().find(|interest| interest.peer == peer) {
             Some(interest) => interest.refused = refused,
             None => self.interested.push_back(Interest { peer, refused }),
         }
+        refused
     }
 
     pub(super) fn are_interested(&self) -> bool {
         !self.interested.is_empty()
+    }
+
+    /// How many there are that were refused.
+    pub(super) fn interested(&self) -> usize {
+        self.interested.len()
     }
 
     /// Whether a freed slot is a peer's: each peer has a turn, then the requests that wait here have one.
@@ -72,9 +78,10 @@ impl Peers {
         Some((peer, offer))
     }
 
-    /// Uses up a slot of the pod kept for the peer, if there is one.
-    pub(super) fn claim(&mut self, peer: NodeId, pod: PodId) -> bool {
-        let found = self.kept.iter().position(|kept| kept.peer == peer && kept.pod == pod);
+    /// Uses up the slot of the pod kept for the peer under this number, if it still is.
+    pub(super) fn claim(&mut self, peer: NodeId, pod: PodId, offer: Option<u64>) -> bool {
+        let is_it = |kept: &Kept| kept.peer == peer && kept.pod == pod && Some(kept.offer) == offer;
+        let found = self.kept.iter().position(is_it);
         found.map(|index| self.kept.remove(index)).is_some()
     }
 

@@ -18,6 +18,17 @@ const NOWHERE: u32 = u32::MAX;
 /// Up to this concurrency the first pod with room is taken (data-plane spec 3.4).
 const FIRST_FREE: u32 = 3;
 
+/// Whether a peer's pod is worth asking for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Belief {
+    /// It may have room.
+    Open,
+    /// Its node refused, and will offer when that changes.
+    Full,
+    /// Its node does not answer.
+    Unreachable,
+}
+
 /// One pod.
 #[derive(Debug)]
 pub(super) struct Pod {
@@ -27,12 +38,10 @@ pub(super) struct Pod {
     position: u32,
     /// Slots in use as far as this daemon knows: its own requests, peers' ones, and those kept for peers.
     used: u32,
-    /// Requests of this daemon for which the pod's node is being asked.
-    pub(super) asking: u32,
-    /// Its node said so, and will offer when that changes.
-    full: bool,
-    /// Its node keeps a slot for us under this number, and no request of ours has claimed it yet.
-    pub(super) kept: Option<u64>,
+    /// What its node said.
+    belief: Belief,
+    /// The number of the last offer of its node that was declined: it forgot what it had refused before.
+    declined: u64,
     /// In-flight requests when they were last read, and what was in use here then.
     read: Option<(u32, u32)>,
 }
@@ -92,6 +101,9 @@ impl Pods {
         let mut seen = HashSet::with_capacity(pods.len());
         for spec in pods.iter().filter(|spec| seen.insert(spec.id)) {
             let number = self.know(spec.id, spec.home);
+            if self.pod(number).is_some_and(|pod| pod.belief == Belief::Unreachable) {
+                self.believe(number, Belief::Open);
+            }
             if spec.accepting {
                 self.listed.push(number);
             }
@@ -207,31 +219,30 @@ impl Pods {
         self.forget_if_unused(number);
     }
 
-    /// Whether its node is believed to refuse.
-    pub(super) fn set_full(&mut self, number: u32, full: bool) {
+    /// Its node refused under this number. False if it has forgotten that since: then it must be asked again.
+    pub(super) fn note_refusal(&mut self, number: u32, refusal: u64) -> bool {
+        let holds = self.pod(number).is_some_and(|pod| refusal > pod.declined);
+        if holds {
+            self.believe(number, Belief::Full);
+        }
+        holds
+    }
+
+    pub(super) fn believe(&mut self, number: u32, belief: Belief) {
         if let Some(pod) = self.pod_mut(number) {
-            pod.full = full;
+            pod.belief = belief;
         }
         self.note_room(number);
     }
 
-    /// That node is gone: no slot is kept there.
-    pub(super) fn disbelieve(&mut self, node: NodeId) {
-        for pod in self
-            .known
-            .iter_mut()
-            .flatten()
-            .filter(|pod| pod.home == Home::Peer(node))
-        {
-            pod.kept = None;
-        }
-    }
-
-    /// That node may have room again, whatever it said.
-    pub(super) fn expect_room(&mut self, node: NodeId) {
+    /// That node forgets what it refused before this offer; 0: it starts anew.
+    pub(super) fn forget_refusals(&mut self, node: NodeId, offer: u64) {
         for number in 0..self.known.len() as u32 {
-            if self.pod(number).is_some_and(|pod| pod.home == Home::Peer(node)) {
-                self.set_full(number, false);
+            if let Some(pod) = self.pod_mut(number)
+                && pod.home == Home::Peer(node)
+            {
+                pod.declined = if offer == 0 { 0 } else { offer.max(pod.declined) };
+                self.believe(number, Belief::Open);
             }
         }
     }
@@ -246,15 +257,20 @@ impl Pods {
     pub(super) fn has_room(&self, number: u32) -> bool {
         self.pod(number).is_some_and(|pod| {
             let fits = self.concurrency == 0 || pod.used < self.concurrency;
-            fits && !pod.full && (pod.position != NOWHERE || self.shared == Some(number))
+            fits && pod.belief == Belief::Open && (pod.position != NOWHERE || self.shared == Some(number))
         })
+    }
+
+    /// Those that take requests, in order.
+    pub(super) fn numbers(&self) -> Vec<u32> {
+        self.order.clone()
     }
 
     pub(super) fn pod(&self, number: u32) -> Option<&Pod> {
         self.known.get(number as usize)?.as_ref()
     }
 
-    pub(super) fn pod_mut(&mut self, number: u32) -> Option<&mut Pod> {
+    fn pod_mut(&mut self, number: u32) -> Option<&mut Pod> {
         self.known.get_mut(number as usize)?.as_mut()
     }
 
@@ -303,7 +319,7 @@ impl Pods {
                 && pod.home != home
             {
                 pod.home = home;
-                pod.full = false;
+                pod.belief = Belief::Open;
             }
             return number;
         }
@@ -312,9 +328,8 @@ impl Pods {
             home,
             position: NOWHERE,
             used: 0,
-            asking: 0,
-            full: false,
-            kept: None,
+            belief: Belief::Open,
+            declined: 0,
             read: None,
         };
         let number = match self.vacant.pop() {

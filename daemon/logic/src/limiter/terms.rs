@@ -132,14 +132,27 @@ impl Refusal {
     }
 }
 
+/// A question to a pod's own node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ask {
+    /// For which request; report `granted` or `refused`.
+    pub ticket: Ticket,
+    /// For a slot of which pod.
+    pub pod: PodId,
+    /// Whom to ask.
+    pub node: NodeId,
+    /// The number of its offer that is taken up by this, if it is.
+    pub offer: Option<u64>,
+}
+
 /// What becomes of a request now.
 #[must_use = "a request that starts or waits must be ended, else its slot is lost"]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
     /// It runs on this pod.
     Start(Ticket, PodId),
-    /// The pod's own node is to be asked; report `granted` or `refused`.
-    Ask(Ticket, PodId, NodeId),
+    /// The pod's own node is to be asked.
+    Ask(Ask),
     /// It waits; an `Effect` tells when that is over.
     Wait(Ticket),
     /// It is not in the limiter.
@@ -152,7 +165,7 @@ pub enum Effect {
     /// A waiting request runs on this pod now.
     Start(Ticket, PodId),
     /// For a waiting request the pod's own node is to be asked.
-    Ask(Ticket, PodId, NodeId),
+    Ask(Ask),
     /// Tell this peer that a slot of this pod is kept for it, under this number, until it asks or declines.
     Offer(NodeId, PodId, u64),
     /// Tell this peer that the slot which it keeps under this number is not wanted any more.
@@ -162,10 +175,10 @@ pub enum Effect {
 /// Why a pod's own node did not take a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rebuff {
-    /// All its slots are taken; the node remembers who asked and will offer.
-    Busy,
-    /// It takes nothing more: it drains, is gone, or its node does not answer.
-    Gone,
+    /// It has no slot for it; it remembers who asked, under this number, and will offer.
+    Busy(u64),
+    /// It does not answer, so nobody will offer: not asked again until it is back (`peer_gone`) or pods are listed.
+    Unreachable,
 }
 
 /// What a pod's own node answers a peer.
@@ -174,8 +187,8 @@ pub enum Rebuff {
 pub enum Answer {
     /// The slot is its own until this ticket ends.
     Granted(Ticket),
-    /// Not now, or not here.
-    Refused(Rebuff),
+    /// Not now, or not here; the number is for `Rebuff::Busy`.
+    Busy(u64),
 }
 
 /// How many there are of each.

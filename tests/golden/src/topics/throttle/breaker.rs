@@ -3,7 +3,7 @@
 //!
 //! Depends on: nothing.
 
-use logic::limiter::{Admission, Backends, Effect, Home, Limiter, PodId, PodSpec, QueueBound, Settings, Ticket};
+use logic::limiter::{Admission, Ask, Backends, Effect, Home, Limiter, PodId, PodSpec, QueueBound, Settings, Ticket};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
@@ -86,7 +86,7 @@ impl Play {
 
     fn request(&mut self) -> &'static str {
         match self.limiter.arrive(0) {
-            Admission::Start(ticket, _) | Admission::Ask(ticket, ..) => {
+            Admission::Start(ticket, _) | Admission::Ask(Ask { ticket, .. }) => {
                 self.running.push_back(ticket);
                 "running"
             }
