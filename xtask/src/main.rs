@@ -8,6 +8,8 @@
 
 mod bench;
 mod built;
+mod cluster;
+mod crds;
 mod demo;
 mod fuzz;
 mod golden;
@@ -52,6 +54,10 @@ enum Job {
     Layers,
     /// Compare with what real Knative answered
     Golden(golden::Options),
+    /// Write the definitions of our kinds into deploy/crds
+    Crds(crds::Options),
+    /// A real Kubernetes on this machine
+    Cluster(cluster::Options),
     /// Fuzz the parsers and machines
     Fuzz(fuzz::Options),
 }
@@ -76,6 +82,8 @@ fn run(job: Job) -> Result<()> {
         Job::Bench(options) => bench::run(&options),
         Job::Layers => layers::run(),
         Job::Golden(options) => golden::run(&options, in_ci()),
+        Job::Crds(options) => crds::run(&options),
+        Job::Cluster(options) => cluster::run(&options),
         Job::Fuzz(options) => fuzz::run(&options),
     }
 }

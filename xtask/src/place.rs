@@ -3,6 +3,7 @@
 //!
 //! Depends on: nothing.
 
+use anyhow::{Context, Result};
 use std::ffi::OsString;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -30,6 +31,16 @@ pub(crate) fn test_data() -> PathBuf {
     let folder = named.unwrap_or_else(|| root().join("../shared/testdata"));
     // Runners start elsewhere.
     std::path::absolute(&folder).unwrap_or(folder)
+}
+
+/// Where programs and what else is made once are kept, for every checkout of this user.
+#[expect(clippy::disallowed_methods, reason = "where things are is what this module answers")]
+pub(crate) fn cache() -> Result<PathBuf> {
+    let own = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
+    own.or_else(home)
+        .map(|folder| folder.join("sluice"))
+        .context("neither XDG_CACHE_HOME nor HOME is set")
 }
 
 /// `PATH`.

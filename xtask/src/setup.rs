@@ -12,6 +12,7 @@ mod debian;
 mod kernel;
 mod rust;
 
+pub(crate) use debian::unpack;
 pub(crate) use kernel::{Kernel, unpacked as unpacked_kernels};
 
 use anyhow::Result;
@@ -40,6 +41,8 @@ pub(crate) enum Purpose {
     Kernels,
     /// The fuzz targets
     Fuzz,
+    /// A real Kubernetes on this machine
+    Cluster,
     /// All of these
     All,
 }
@@ -60,7 +63,8 @@ pub(crate) fn need(purpose: Purpose) -> Result<()> {
         Purpose::Bench => build().and_then(|()| debian::install(debian::BENCH)),
         Purpose::Kernels => build().and_then(|()| test()).and_then(|()| kernels()),
         Purpose::Fuzz => fuzz(),
-        Purpose::All => [Purpose::Kernels, Purpose::Bench, Purpose::Fuzz]
+        Purpose::Cluster => debian::install(debian::CLUSTER),
+        Purpose::All => [Purpose::Kernels, Purpose::Bench, Purpose::Fuzz, Purpose::Cluster]
             .into_iter()
             .try_for_each(need),
     }

@@ -6,6 +6,7 @@
 mod defaults;
 pub mod desired;
 pub mod status;
+pub mod target;
 mod validation;
 
 use serde::{Deserialize, Serialize};

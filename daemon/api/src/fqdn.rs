@@ -2,7 +2,9 @@
 //! Whether a text is a fully qualified domain name, as Kubernetes judges it.
 //!
 //! Invariants: the texts are those of the API machinery.
-//! Depends on: nothing.
+//! Depends on: `logic::settings` for the way Go quotes.
+
+use logic::settings::go::print::quoted;
 
 const LONGEST_NAME: usize = 253;
 const LONGEST_LABEL: usize = 63;
@@ -17,7 +19,7 @@ pub fn problem(path: &str, name: &str) -> Option<String> {
         return Some(format!("{path}: Required value"));
     }
     let name = name.strip_suffix('.').unwrap_or(name);
-    let invalid = |value: &str, problems: &str| Some(format!("{path}: Invalid value: {value:?}: {problems}"));
+    let invalid = |value: &str, problems: &str| Some(format!("{path}: Invalid value: {}: {problems}", quoted(value)));
     let mut problems = Vec::new();
     if name.len() > LONGEST_NAME {
         problems.push(too_long(LONGEST_NAME));
@@ -31,11 +33,10 @@ pub fn problem(path: &str, name: &str) -> Option<String> {
     if !name.contains('.') {
         return invalid(name, "should be a domain with at least two segments separated by dots");
     }
-    let long: Vec<_> = name
-        .split('.')
-        .filter(|label| label.len() > LONGEST_LABEL)
-        .filter_map(|label| invalid(label, &too_long(LONGEST_LABEL)))
-        .collect();
+    let mut long: Vec<String> = Vec::new();
+    for label in name.split('.').filter(|label| label.len() > LONGEST_LABEL) {
+        long.extend(invalid(label, &too_long(LONGEST_LABEL)).filter(|text| !long.contains(text)));
+    }
     match long.as_slice() {
         [] => None,
         [only] => Some(only.clone()),

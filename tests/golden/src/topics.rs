@@ -9,6 +9,7 @@ mod configmaps;
 mod ingress;
 mod kinds;
 mod kpa_decider;
+mod revision_objects;
 mod throttle;
 
 use crate::data::{self, Case};
@@ -64,6 +65,11 @@ pub(crate) const ALL: &[Topic] = &[
         name: "kpa-decider",
         source: Source::Lines("kpa-decider.jsonl"),
         judge: kpa_decider::judge,
+    },
+    Topic {
+        name: "revision-objects",
+        source: Source::Lines("revision-objects.jsonl"),
+        judge: revision_objects::judge,
     },
     Topic {
         name: "throttle",

@@ -8,7 +8,8 @@
 
 use crate::place;
 use crate::process;
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
@@ -62,6 +63,12 @@ pub(crate) const TEST: &[Package] = &[
 
 /// What libFuzzer is compiled with.
 pub(crate) const FUZZ: &[Package] = &[program("g++", "c++", "compiles libFuzzer")];
+
+/// What a cluster is started with.
+pub(crate) const CLUSTER: &[Package] = &[
+    program("openssl", "openssl", "certificates of a cluster"),
+    program("util-linux", "setpriv", "ends a cluster with its test"),
+];
 
 /// Load generators.
 pub(crate) const BENCH: &[Package] = &[
@@ -129,6 +136,19 @@ pub(crate) fn install(packages: &[Package]) -> Result<()> {
         );
     }
     with_lists(|| process::run(apt(&["install", "-y", "--no-install-recommends"]).args(&names)))
+}
+
+/// Downloads a package and unpacks it into the folder; nothing is installed.
+pub(crate) fn unpack(package: &str, folder: &Path) -> Result<()> {
+    with_lists(|| process::run(apt(&["download", package]).current_dir(folder)))?;
+    for entry in fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))? {
+        let file = entry.with_context(|| format!("reading {}", folder.display()))?.path();
+        if file.extension().is_some_and(|extension| extension == "deb") {
+            process::run(Command::new("dpkg-deb").arg("-x").arg(&file).arg(folder))?;
+            fs::remove_file(&file).with_context(|| format!("removing {}", file.display()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Runs `step`; if it fails, once more with fresh package lists.

@@ -3,9 +3,10 @@
 //!
 //! Invariants: a suite calls what it needs of setup and build itself; `Err` is a failure of the suite, `Skipped` a lack
 //! of the machine.
-//! Depends on: setup, object, generation, kernels, fuzz, golden, bench, layers.
+//! Depends on: setup, object, cluster, generation, kernels, fuzz, golden, bench, layers.
 
 use super::generation::Other;
+use crate::cluster::{Cluster, Tier};
 use crate::object::{self, Variant};
 use crate::tally::{Outcome, Tally, counted};
 use crate::{bench, fuzz, golden, kernels, layers, place, process, setup};
@@ -36,6 +37,8 @@ pub(crate) enum Suite {
     Root,
     /// Real sockets over network namespaces, real programs; needs root
     Netns,
+    /// A real kube-apiserver and our kinds
+    Api,
     /// Each fuzz target for a short time
     FuzzShort,
     /// The benches work; their figures are not judged; needs root
@@ -58,7 +61,7 @@ pub(crate) struct Manner {
 
 impl Suite {
     /// In the order they run: cheap verdicts first.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Fmt,
         Self::Layers,
         Self::Deny,
@@ -68,6 +71,7 @@ impl Suite {
         Self::Golden,
         Self::Root,
         Self::Netns,
+        Self::Api,
         Self::FuzzShort,
         Self::Bench,
         Self::Kernels,
@@ -85,6 +89,7 @@ impl Suite {
             Self::Golden => golden::tally().map(Outcome::Ran),
             Self::Root => root(manner.strict),
             Self::Netns => netns(manner),
+            Self::Api => api(manner),
             Self::FuzzShort => fuzz_short(),
             Self::Bench => benches(),
             Self::Kernels => other_kernels(manner),
@@ -104,6 +109,7 @@ impl Suite {
             Self::Kernels => setup::Purpose::Kernels,
             Self::Golden => return golden::obstacle(),
             Self::Fmt | Self::Layers | Self::Deny | Self::Clippy | Self::Plain => return None,
+            Self::Api => return Cluster::prepare().err().map(|error| format!("{error:#}")),
         };
         setup::need(purpose).err().map(|error| format!("{error:#}"))
     }
@@ -208,8 +214,23 @@ fn netns(manner: &Manner) -> Result<Outcome> {
     tests(&run).map(Outcome::Ran)
 }
 
+/// The cluster ends with the suite, however the suite ends.
+fn api(manner: &Manner) -> Result<Outcome> {
+    let cluster = Cluster::up(Tier::Api)?;
+    let mut cargo = process::cargo();
+    cargo
+        .args(["run", "--quiet", "--package", "api-suite", "--"])
+        .args(manner.case.as_deref())
+        .env("SLUICE_CLUSTER", cluster.folder())
+        .env("SLUICE_KUBECTL", Cluster::kubectl()?);
+    if manner.strict {
+        cargo.env("CI", "true");
+    }
+    counted(&mut cargo).map(Outcome::Ran)
+}
+
 fn fuzz_short() -> Result<Outcome> {
-    fuzz::each_for(fuzz::SHORT).map(Outcome::Ran)
+    fuzz::short().map(Outcome::Ran)
 }
 
 fn benches() -> Result<Outcome> {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The Ingress of a DomainMapping: control-plane spec 4.9.
+//! The Ingress and the Certificate of a DomainMapping: control-plane spec 4.9.
 //!
 //! Problem: a domain of the user's own must reach a Service that knows only its own host.
 //! Mechanism: one rule outside, which leads to the gateway again under the Service's host.
 //! Invariants: the same input gives the same text, since the text is hashed.
-//! Depends on: domain_mapping, ingress (their types), names, child_name.
+//! Depends on: domain_mapping, certificate, ingress (their types), target, names, child_name.
 
 use std::collections::BTreeMap;
 
@@ -13,23 +13,18 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use logic::settings::Network;
 
 use super::DomainMapping;
-use crate::certificate::Http01Challenge;
+use super::target::Target;
+use crate::certificate::{Certificate, CertificateSpec, Http01Challenge};
 use crate::child_name::child_name;
-use crate::ingress::http_option::{WrongProtocol, http_option, ingress_class};
+use crate::ingress::http_option::{WrongProtocol, certificate_class, http_option, ingress_class};
 use crate::ingress::{
     HttpIngressPath, HttpIngressRule, Ingress, IngressBackendSplit, IngressRule, IngressSpec, IngressTls, annotations,
     challenge, visibility,
 };
 use crate::names::{header, networking, serving};
 
-/// What the domain leads to, found through the DomainMapping's reference.
-#[derive(Clone, Copy, Debug)]
-pub struct Target<'a> {
-    /// The Kubernetes Service, in the namespace of the DomainMapping.
-    pub service: &'a str,
-    /// The host under which it knows itself.
-    pub host: &'a str,
-}
+/// The type of a certificate for a host outside.
+const EXTERNAL_DOMAIN: &str = "external-domain";
 
 /// The TLS of a DomainMapping with a certificate of the user's own; empty if there is none.
 #[must_use]
@@ -79,6 +74,39 @@ pub fn ingress(
     })
 }
 
+/// The Certificate that a DomainMapping without one of the user's own asks for.
+#[must_use]
+pub fn certificate(mapping: &DomainMapping, network: &Network) -> Certificate {
+    let name = child_name(mapping.name(), "");
+    let own = mapping.metadata.annotations.as_ref();
+    let [class, _] = networking::CERTIFICATE_CLASS;
+    let class = (
+        class.to_owned(),
+        certificate_class(own, &network.certificate_class).to_owned(),
+    );
+    // Knative puts the name where the label says UID.
+    let labels = BTreeMap::from([
+        (serving::DOMAIN_MAPPING_UID.to_owned(), mapping.name().to_owned()),
+        (networking::CERTIFICATE_TYPE.to_owned(), EXTERNAL_DOMAIN.to_owned()),
+    ]);
+    Certificate {
+        metadata: ObjectMeta {
+            name: Some(name.clone()),
+            namespace: mapping.metadata.namespace.clone(),
+            labels: Some(labels),
+            annotations: Some(annotations::with_handed_on(BTreeMap::from([class]), own)),
+            owner_references: Some(vec![mapping.controller_reference()]),
+            ..ObjectMeta::default()
+        },
+        spec: CertificateSpec {
+            dns_names: vec![mapping.name().to_owned()],
+            domain: mapping.name().to_owned(),
+            secret_name: name,
+        },
+        ..Certificate::default()
+    }
+}
+
 fn labels(mapping: &DomainMapping) -> BTreeMap<String, String> {
     let mut labels = mapping.metadata.labels.clone().unwrap_or_default();
     let uid = mapping.metadata.uid.clone().unwrap_or_default();
@@ -114,6 +142,15 @@ fn rule(mapping: &DomainMapping, target: Target<'_>, challenges: &[Http01Challen
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_certificate_is_for_the_domain_alone() {
+        let mut mapping = DomainMapping::default();
+        mapping.metadata.name = Some("x.org".to_owned());
+        let certificate = certificate(&mapping, &Network::default());
+        assert_eq!(certificate.spec.dns_names, ["x.org"]);
+        assert_eq!(certificate.label(serving::DOMAIN_MAPPING_UID), Some("x.org"));
+    }
 
     #[test]
     fn a_challenge_at_the_domain_stands_before_its_path() {

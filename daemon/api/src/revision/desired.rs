@@ -8,6 +8,7 @@
 //! Depends on: child_name, image, names, object, pod_autoscaler.
 
 pub mod deployment;
+pub mod operator;
 pub mod pod;
 pub mod probes;
 

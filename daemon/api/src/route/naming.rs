@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use logic::settings::go::print::quoted;
 use logic::settings::network::RouteHost;
 use logic::settings::{Domain, Network};
 use thiserror::Error;
@@ -33,7 +34,7 @@ pub enum NamingError {
         reason: String,
     },
     /// What was rendered is no host.
-    #[error("domain name error: invalid domain name {host:?}: {reason}")]
+    #[error("domain name error: invalid domain name {}: {reason}", quoted(.host))]
     Invalid {
         /// What was rendered.
         host: String,

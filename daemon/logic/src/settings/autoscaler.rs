@@ -229,7 +229,7 @@ const CHECKS: &[Check<Autoscaler>] = &[
     }),
     check(&["panic-window-percentage"], |s| {
         let value = s.panic_window_percentage;
-        (value < 1.0 || value > 100.0).then(|| {
+        is_outside(value, 1.0, 100.0).then(|| {
             format!(
                 "panic-window-percentage = {}, must be in [1, 100] interval",
                 float(value)
@@ -263,6 +263,11 @@ const CHECKS: &[Check<Autoscaler>] = &[
         (max > 0 && min > max).then(|| format!("min-scale = {min}, must be at most max-scale({max})"))
     }),
 ];
+
+/// NaN is not outside, as in Knative.
+fn is_outside(value: f64, least: f64, most: f64) -> bool {
+    value < least || value > most
+}
 
 fn not_whole_seconds(key: &str, value: Span) -> Option<String> {
     (!value.is_whole_seconds()).then(|| format!("{key} = {value}, must be specified with at most second precision"))

@@ -219,7 +219,7 @@ fn magnitude(whole: &str, fraction: &str, scale: Scale) -> i128 {
     // At most 10^19 * 2^60.
     let part = digits.fraction << two;
     let divisor = 10_u128.pow(FRACTION_DIGITS as u32 - 9);
-    let nanos = part.div_ceil(divisor) + u128::from(digits.has_rest && part % divisor == 0);
+    let nanos = part.div_ceil(divisor) + u128::from(digits.has_rest && part.is_multiple_of(divisor));
     i128::try_from(units * UNIT.unsigned_abs() + nanos).map_or(MAX, |nanos| nanos.min(MAX))
 }
 

@@ -13,6 +13,8 @@ mod index;
 mod rule;
 
 #[cfg(test)]
+mod reference;
+#[cfg(test)]
 mod tests;
 
 pub use rule::{PathRule, Request, Rule};

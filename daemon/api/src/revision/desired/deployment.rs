@@ -14,25 +14,11 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use logic::settings::go::number;
 use logic::settings::{self, Span};
 
+use super::operator::Operator;
 use super::pod::pod;
 use super::{annotations_of_children, deployment_name, labels, metadata, serving_container, some_unless_empty};
 use crate::names::{autoscaling, first, kubernetes, serving};
 use crate::revision::Revision;
-
-/// The operator's settings that a Deployment depends on.
-#[derive(Clone, Copy, Debug)]
-pub struct Operator<'a> {
-    /// Initial scale.
-    pub autoscaler: &'a settings::Autoscaler,
-    /// Service links.
-    pub defaults: &'a settings::Defaults,
-    /// Progress deadline, affinity, runtime classes.
-    pub deployment: &'a settings::Deployment,
-    /// Probes of several containers.
-    pub features: &'a settings::Features,
-    /// Collection of `/var/log`.
-    pub observability: &'a settings::Observability,
-}
 
 /// The Deployment.
 #[must_use]

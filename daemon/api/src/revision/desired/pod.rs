@@ -17,8 +17,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use logic::settings::deployment::AffinityType;
 
-use super::deployment::Operator;
 use super::has_ports;
+use super::operator::Operator;
 use super::probes::{Role, rewrite};
 use crate::names::{port, serving};
 use crate::revision::Revision;

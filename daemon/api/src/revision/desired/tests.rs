@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What a Revision makes; the golden cases are in tests/golden.
 
-use super::deployment::{Operator, deployment, selector};
+use super::deployment::{deployment, selector};
+use super::operator::Operator;
 use super::*;
 use crate::condition::Condition;
 use k8s_openapi::api::apps::v1::{DeploymentSpec, DeploymentStatus};

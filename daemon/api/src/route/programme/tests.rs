@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::ingress::probe;
+use crate::ingress::{LoadBalancerIngress, probe};
 use crate::route::TrafficTarget;
-use crate::route::fixture::{World, latest, pinned};
+use crate::route::fixture::{World, latest, pinned, texts};
 
 /// Shares that sum to 100, over Revisions and the latest, some with tags.
 fn traffic() -> impl Strategy<Value = Vec<TrafficTarget>> {
@@ -62,6 +62,30 @@ proptest! {
         prop_assert_eq!(probe::hash(world.ingress()), probe::hash(again.ingress()));
         let decision = world.reconcile();
         prop_assert_eq!(decision.actions, vec![]);
+    }
+}
+
+proptest! {
+    #[test]
+    fn while_it_rolls_every_path_shares_all_its_traffic_out(
+        traffic in traffic(),
+        steps in proptest::collection::vec((0_i64..60, 1..4_usize, any::<bool>()), 1..12),
+    ) {
+        let mut world = World::with(traffic);
+        world.route.metadata.annotations = Some(texts([(serving::ROLLOUT_DURATION[0], "120s")]));
+        world.reconcile();
+        for (wait, revision, is_ready) in steps {
+            world.seconds += wait;
+            let configuration = world.configurations.get_mut("hello").unwrap();
+            configuration.status.latest_ready_revision_name = format!("hello-{revision}");
+            if is_ready {
+                world.gateway_is_ready(LoadBalancerIngress::default());
+            }
+            world.reconcile();
+            for path in paths(world.ingress()) {
+                prop_assert_eq!(path.splits.iter().map(|split| split.percent).sum::<i64>(), 100);
+            }
+        }
     }
 }
 

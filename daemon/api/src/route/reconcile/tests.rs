@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+use proptest::prelude::*;
+
 use super::*;
 use crate::condition::ConditionStatus;
 use crate::conditions::{Conditioned, READY};
 use crate::ingress::LoadBalancerIngress;
 use crate::names::{networking, serving};
+use crate::route::TrafficTarget;
 use crate::route::fixture::{OWN_CLASS, World, latest, pinned, texts};
 
 fn reason(decision: &Decision, kind: &str) -> String {
@@ -161,4 +164,35 @@ fn an_error_leaves_a_new_generation_unready() {
         (ready, decision.status.observed.observed_generation),
         (ConditionStatus::Unknown, 2)
     );
+}
+
+proptest! {
+    #[test]
+    fn no_route_makes_it_panic(
+        names in proptest::collection::vec((".*", ".*", any::<Option<i64>>(), any::<Option<bool>>()), 0..4),
+        annotations in proptest::collection::btree_map(".*", ".*", 0..3),
+        duration in ".*",
+        rollout in ".*",
+        name in ".*",
+    ) {
+        let mut world = World::with(Vec::new());
+        world.network.external_domain_tls = true;
+        world.route.metadata.name = Some(name);
+        world.route.metadata.annotations = Some(annotations);
+        let targets = names.into_iter().map(|(tag, name, percent, latest_revision)| TrafficTarget {
+            tag,
+            revision_name: if name.len() % 2 == 0 { "hello-1".to_owned() } else { name },
+            latest_revision,
+            percent,
+            ..TrafficTarget::default()
+        });
+        world.route.spec.traffic = targets.collect();
+        world.reconcile();
+        let annotations = world.route.metadata.annotations.get_or_insert_default();
+        annotations.insert(serving::ROLLOUT_DURATION[0].to_owned(), duration);
+        if let Some(ingress) = &mut world.ingress {
+            ingress.metadata.annotations = Some(texts([(networking::ROLLOUT, rollout.as_str())]));
+        }
+        world.reconcile();
+    }
 }

@@ -17,7 +17,7 @@ use api::route::Route;
 use api::route::action::{Action, Change, Write};
 use k8s_openapi::api::core::v1::{Endpoints, LoadBalancerStatus, Service, ServiceStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// The objects of one namespace.
@@ -59,8 +59,7 @@ impl Store {
     }
 
     fn patch_services(&mut self, patches: &Value) -> Result<(), String> {
-        let patches: Vec<Service> = read(patches)?;
-        for patch in patches {
+        for patch in services(patches)? {
             let name = name_of(&patch.metadata);
             match self.services.get_mut(&name) {
                 Some(service) => {
@@ -141,6 +140,23 @@ fn apply<T>(objects: &mut BTreeMap<String, T>, change: Change<T>, stored: impl F
             objects.insert(name, object);
         }
     }
+}
+
+/// Services, or by name the labels of each.
+fn services(patches: &Value) -> Result<Vec<Service>, String> {
+    let Some(labels) = patches.as_object() else {
+        return read(patches);
+    };
+    let patch = |(name, labels): (&String, &Value)| {
+        let metadata = match labels["metadata"].is_null() {
+            true => json!({"labels": labels}),
+            false => labels["metadata"].clone(),
+        };
+        let mut service: Service = read(&json!({"metadata": metadata}))?;
+        service.metadata.name.get_or_insert_with(|| name.clone());
+        Ok(service)
+    };
+    labels.iter().map(patch).collect()
 }
 
 fn balancers(value: &Value) -> Result<Vec<api::ingress::LoadBalancerIngress>, String> {

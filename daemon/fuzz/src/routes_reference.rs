@@ -1,0 +1,1 @@
+../../logic/src/traffic/table/reference.rs
