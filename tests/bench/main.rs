@@ -13,9 +13,11 @@ mod budget;
 mod cost;
 mod cpu;
 mod load;
+mod record;
 mod redirect;
 mod report;
 mod sample;
+mod sections;
 mod serve;
 mod site;
 mod snapshot;
@@ -113,7 +115,7 @@ fn run(options: &Options) -> Result<bool> {
     println!("{}", report.text());
     outcome?;
     if options.record {
-        report.record()?;
+        record::record(&report)?;
     }
     let missed = report.missed();
     for target in &missed {

@@ -1,16 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Tables and verdicts; docs/benchmarks.md.
+//! Tables and verdicts. `tests/logic-bench` links this file.
 //!
-//! Invariants: the file names the command, the date, the kernel and the number of CPUs, and nothing else of the machine.
-//! Depends on: site.
+//! Depends on: nothing.
 
 use std::fmt::Write as _;
-use std::path::Path;
-
-use ::tests::rig;
-use anyhow::{Context, Result};
-
-use crate::cpu;
 
 /// A figure that something is required of.
 pub(crate) struct Target {
@@ -75,37 +68,6 @@ impl Report {
         }
         text
     }
-
-    /// Writes docs/benchmarks.md.
-    pub(crate) fn record(&self) -> Result<()> {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/benchmarks.md");
-        std::fs::write(&path, format!("{}\n{}", preface()?, self.text())).context("docs/benchmarks.md")?;
-        eprintln!("docs/benchmarks.md is written");
-        Ok(())
-    }
-}
-
-fn preface() -> Result<String> {
-    let date = rig::run("date", &["-u", "+%Y-%m-%d"])?;
-    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").context("the kernel's version")?;
-    let load = std::fs::read_to_string("/proc/loadavg").context("the load average")?;
-    let load: Vec<&str> = load.split(' ').take(3).collect();
-    Ok(format!(
-        "# Benchmarks\n\n\
-         Written by `cargo xtask bench kernel --record`; do not edit. {}, Linux {}, {} CPUs ({}), load average at the end \
-         {} (the bench's own included). Figures of a shared virtual machine: compare within a table, not between machines.\n\n\
-         How: server (hyper, one thread) in a network namespace and a cgroup of its own, on the last CPU; wrk or h2load on \
-         the first CPU in another namespace; one veth pair between them. Uncounted: nothing attached. Runs are \
-         interleaved and their order is reversed every round. `median [low, high]`: the interval holds the median with \
-         95 %, by order statistics.\n\n\
-         T13 (exact without loss, flagged under loss, 0 at rest) is no figure of speed: the network suite \
-         holds it, `cargo xtask test netns`, and over all seeds `SLUICE_LONG=1 cargo xtask test netns`.\n",
-        date.trim(),
-        kernel.trim(),
-        cpu::cpus(),
-        std::env::consts::ARCH,
-        load.join(" "),
-    ))
 }
 
 fn table(head: &[String], rows: &[Vec<String>]) -> String {

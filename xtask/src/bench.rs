@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `cargo xtask bench`: wiring only; what is measured and how is in `tests/bench` (binary `bench`).
+//! `cargo xtask bench`: wiring only; what is measured and how is in `tests/bench` (binary `bench`) and, for the pure crates,
+//! in `tests/logic-bench`.
 //!
 //! Depends on: setup, object.
 
@@ -10,16 +11,23 @@ use anyhow::Result;
 use std::ffi::OsStr;
 use std::process::Command;
 
+/// The bench that needs neither kernel programs nor privilege.
+const LOGIC: &str = "logic";
+
 /// Options of `bench`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Which bench, and what it is to be told: `kernel [--quick] [--record] [--gate] [--only PART]` or `budget`
+    /// Which bench, and what it is to be told: `kernel [--quick] [--record] [--gate] [--only PART]`, `budget` or
+    /// `logic [--quick] [--record] [--strict]`
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, default_value = "kernel")]
     arguments: Vec<String>,
 }
 
-/// Builds the object and the bench with optimisation, and measures.
+/// Builds the bench with optimisation, and what it measures, and measures.
 pub(crate) fn run(options: &Options) -> Result<()> {
+    if options.arguments.first().is_some_and(|bench| bench == LOGIC) {
+        return process::run(&mut command(&options.arguments));
+    }
     setup::need(setup::Purpose::Bench)?;
     object::build(Variant::Plain)?;
     process::run(&mut command(&options.arguments))
@@ -28,8 +36,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 /// The bench, told so.
 pub(crate) fn command(arguments: &[impl AsRef<OsStr>]) -> Command {
     let mut cargo = process::cargo();
-    cargo
-        .args(["run", "--release", "--package", "tests", "--bin", "bench", "--"])
-        .args(arguments);
+    cargo.args(["run", "--release"]);
+    match arguments.split_first() {
+        Some((bench, rest)) if bench.as_ref() == LOGIC => cargo.args(["--package", "logic-bench", "--"]).args(rest),
+        _ => cargo
+            .args(["--package", "tests", "--bin", "bench", "--"])
+            .args(arguments),
+    };
     cargo
 }

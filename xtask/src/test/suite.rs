@@ -167,7 +167,7 @@ fn clippy() -> Result<Outcome> {
 }
 
 /// The crates that test without privilege and without a kernel program.
-const PURE: &[&str] = &["abi", "wire", "logic", "api", "golden", "xtask"];
+const PURE: &[&str] = &["abi", "wire", "logic", "api", "golden", "logic-bench", "xtask"];
 
 /// The pure crates whole; of the others what needs no privilege.
 fn plain(strict: bool) -> Result<Outcome> {
@@ -235,7 +235,9 @@ fn fuzz_short() -> Result<Outcome> {
 
 fn benches() -> Result<Outcome> {
     object::build(Variant::Plain)?;
-    single(&mut bench::command(&["kernel", "--quick"]))
+    let kernel = verdict(&mut bench::command(&["kernel", "--quick"]));
+    let logic = verdict(&mut bench::command(&["logic", "--quick"]));
+    Ok(Outcome::Ran(kernel + logic))
 }
 
 /// The short form loads every program in both tiers and runs one case of the suite. The whole takes six minutes, and
@@ -246,6 +248,17 @@ fn other_kernels(manner: &Manner) -> Result<Outcome> {
         case: manner.case.as_deref().or(short),
         record: manner.record,
     })
+}
+
+/// One yes or no among several.
+fn verdict(command: &mut Command) -> Tally {
+    match process::run(command) {
+        Ok(()) => Tally::PASSED,
+        Err(error) => {
+            eprintln!("{error:#}");
+            Tally::FAILED
+        }
+    }
 }
 
 /// A suite that is one yes or no.
