@@ -142,8 +142,8 @@ fn play(status: &mut Status, marks: &[Mark], now: &Time) {
         let mut conditions = status.marks(now);
         match mark {
             Mark::True(kind) => conditions.mark_true(kind),
-            Mark::False(kind) => conditions.mark_false(kind, "False", *kind),
-            Mark::Unknown(kind) => conditions.mark_unknown(kind, "Unknown", *kind),
+            Mark::False(kind) => conditions.mark_false(kind, "False", kind),
+            Mark::Unknown(kind) => conditions.mark_unknown(kind, "Unknown", kind),
         }
     }
 }

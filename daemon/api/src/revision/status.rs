@@ -4,6 +4,8 @@
 //! `Active` is only told: a Revision at zero is ready.
 //! Depends on: conditions, pod_autoscaler.
 
+pub mod pods;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::RevisionStatus;
