@@ -59,6 +59,7 @@ fn of_configuration(case: &Case) -> Verdict {
 fn of_revision(case: &Case) -> Verdict {
     let settings = Settings::of(case)?;
     let revision = given::revision(case, &settings)?;
+    same(case, "defaulted_revision_spec", json!(revision.spec))?;
     let existing = given::existing_deployment(case)?;
 
     let pods = deployment(&revision, &settings.operator());
@@ -68,7 +69,7 @@ fn of_revision(case: &Case) -> Verdict {
 
     let mut scaled = pod_autoscaler(&revision, existing.as_ref());
     same(case, "pod_autoscaler", bare(&scaled)?)?;
-    given::default_pod_autoscaler(case, &settings, &mut scaled)?;
+    settings.set_defaults(&mut scaled);
     same(
         case,
         "pod_autoscaler_defaulted_annotations",
@@ -83,7 +84,7 @@ fn of_pod_autoscaler(case: &Case, settings: &Settings, scaled: &PodAutoscaler) -
     let sks = serverless_service_of(case, scaled);
     same(case, "serverless_service", bare(&sks)?)?;
     let target = private_service_name(&sks);
-    let metric = scaling::desired::metric(scaled, &target, &settings.autoscaler);
+    let metric = scaling::desired::metric(scaled, &target, settings.autoscaler());
     same(case, "metric", bare(&metric)?)
 }
 

@@ -4,10 +4,11 @@
 //! Depends on: api, data, logic.
 
 use crate::data::Case;
-use api::pod_autoscaler::PodAutoscaler;
+use api::admitted::SetDefaults;
+use api::context::{self, Context, Occasion};
+use api::names::product;
 use api::revision::desired::operator::Operator;
 use api::revision::{ContainerStatus, Revision};
-use api::route::TrafficTarget;
 use api::service::Service;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Container;
@@ -17,30 +18,44 @@ use serde_json::Value;
 
 /// The operator's settings in a case.
 pub(super) struct Settings {
-    pub(super) autoscaler: settings::Autoscaler,
-    defaults: settings::Defaults,
+    admission: context::Settings,
     deployment: settings::Deployment,
-    features: settings::Features,
     observability: settings::Observability,
 }
 
 impl Settings {
     pub(super) fn of(case: &Case) -> Result<Self, String> {
         Ok(Self {
-            autoscaler: parsed(case, "config-autoscaler", settings::Autoscaler::parse)?,
-            defaults: parsed(case, "config-defaults", settings::Defaults::parse)?,
+            admission: context::Settings {
+                autoscaler: parsed(case, "config-autoscaler", settings::Autoscaler::parse)?,
+                defaults: parsed(case, "config-defaults", settings::Defaults::parse)?,
+                features: parsed(case, "config-features", settings::Features::parse)?,
+                cluster_domain: product::CLUSTER_DOMAIN.to_owned(),
+            },
             deployment: parsed(case, "config-deployment", settings::Deployment::parse)?,
-            features: parsed(case, "config-features", settings::Features::parse)?,
             observability: parsed(case, "config-observability", settings::Observability::parse)?,
         })
     }
 
+    /// Fills in what an object gets on create.
+    pub(super) fn set_defaults<T: SetDefaults>(&self, object: &mut T) {
+        let context = Context {
+            settings: &self.admission,
+            occasion: Occasion::Create { user: "" },
+        };
+        object.set_defaults(None, &context);
+    }
+
+    pub(super) fn autoscaler(&self) -> &settings::Autoscaler {
+        &self.admission.autoscaler
+    }
+
     pub(super) fn operator(&self) -> Operator<'_> {
         Operator {
-            autoscaler: &self.autoscaler,
-            defaults: &self.defaults,
+            autoscaler: self.autoscaler(),
+            defaults: &self.admission.defaults,
             deployment: &self.deployment,
-            features: &self.features,
+            features: &self.admission.features,
             observability: &self.observability,
         }
     }
@@ -59,29 +74,23 @@ pub(super) fn object<T: DeserializeOwned>(value: &Value) -> Result<T, String> {
     serde_json::from_value(value.clone()).map_err(|error| error.to_string())
 }
 
-/// The Service, with a template that is defaulted.
-pub(super) fn service(case: &Case, _settings: &Settings) -> Result<Service, String> {
+/// The Service, defaulted; nobody created it, so it names no creator.
+pub(super) fn service(case: &Case, settings: &Settings) -> Result<Service, String> {
     let mut service: Service = object(&case.value["object"])?;
-    let expected = &case.value["expect"]["configuration"]["spec"]["template"]["spec"];
-    service.spec.template.spec = object(expected)?;
-    if service.spec.traffic.is_empty() {
-        service.spec.traffic = vec![TrafficTarget {
-            latest_revision: Some(true),
-            percent: Some(100),
-            ..TrafficTarget::default()
-        }];
-    }
+    let metadata = service.metadata.clone();
+    settings.set_defaults(&mut service);
+    service.metadata = metadata;
     Ok(service)
 }
 
 /// The Revision, defaulted, with the images as their own digests: the cases come from a run that looked none up.
-pub(super) fn revision(case: &Case, _settings: &Settings) -> Result<Revision, String> {
+pub(super) fn revision(case: &Case, settings: &Settings) -> Result<Revision, String> {
     let mut revision: Revision = object(&case.value["object"])?;
-    revision.spec = object(&case.value["expect"]["defaulted_revision_spec"])?;
+    settings.set_defaults(&mut revision);
+    let pod = &revision.spec.pod;
     if revision.status.container_statuses.is_empty() {
-        revision.status.container_statuses = statuses(&revision.spec.pod.containers);
-        let init = revision.spec.pod.init_containers.as_deref().unwrap_or_default();
-        revision.status.init_container_statuses = statuses(init);
+        revision.status.container_statuses = statuses(&pod.containers);
+        revision.status.init_container_statuses = statuses(pod.init_containers.as_deref().unwrap_or_default());
     }
     Ok(revision)
 }
@@ -101,14 +110,4 @@ pub(super) fn existing_deployment(case: &Case) -> Result<Option<Deployment>, Str
         Value::Null => Ok(None),
         deployment => object(deployment).map(Some),
     }
-}
-
-/// Fills in what a PodAutoscaler gets on create.
-pub(super) fn default_pod_autoscaler(
-    case: &Case,
-    _settings: &Settings,
-    scaled: &mut PodAutoscaler,
-) -> Result<(), String> {
-    scaled.metadata.annotations = object(&case.value["expect"]["pod_autoscaler_defaulted_annotations"])?;
-    Ok(())
 }
