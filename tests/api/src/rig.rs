@@ -2,16 +2,23 @@
 //! A cluster that somebody brought up, and places in it.
 //!
 //! Mechanism: kubectl of the server's own version, since that is what users have; a [`Place`] is a namespace.
-//! Invariants: the environment is read here only.
+//! Invariants: the environment is read here only. `ca.crt`, `webhook.crt` and `webhook.key` in the folder are for a
+//! webhook that a case serves on the loopback.
 //! Depends on: kubectl; SLUICE_CLUSTER (folder with kubeconfig and certificates) and SLUICE_KUBECTL.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use api::kind::Kind;
 use serde_json::{Value, json};
+
+/// How long a kind may take from established to discovered.
+const DISCOVERY: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(100);
 
 /// A cluster.
 pub(crate) struct Cluster {
@@ -46,7 +53,20 @@ impl Cluster {
         let folder = folder.display().to_string();
         self.kubectl(&["apply", "--server-side", "-f", &folder], None)?;
         let wait = ["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"];
-        self.kubectl(&wait, None).map(drop)
+        self.kubectl(&wait, None)?;
+        let limit = Instant::now() + DISCOVERY;
+        while let Some(missing) = self.undiscovered()? {
+            ensure!(Instant::now() < limit, "{missing} is established, but not discovered");
+            thread::sleep(POLL);
+        }
+        Ok(())
+    }
+
+    /// A kind that the server does not list yet: it does so a little after it has established it.
+    fn undiscovered(&self) -> Result<Option<String>> {
+        let listed = self.kubectl(&["api-resources", "-o", "name"], None)?;
+        let names = Kind::ALL.map(|kind| format!("{}.{}", kind.plural(), kind.group()));
+        Ok(names.into_iter().find(|name| !listed.lines().any(|line| line == name)))
     }
 
     /// Makes a namespace after a case's name.
@@ -64,6 +84,8 @@ impl Cluster {
         let mut child = Command::new(&self.kubectl)
             .arg("--kubeconfig")
             .arg(self.folder.join("kubeconfig"))
+            .arg("--cache-dir")
+            .arg(self.folder.join("discovered"))
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
