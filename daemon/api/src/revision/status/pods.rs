@@ -33,13 +33,12 @@ pub fn observe(
         .as_ref()
         .and_then(|spec| spec.replicas)
         .unwrap_or_default();
-    if wanted > 0 && found.available_replicas.unwrap_or_default() == 0 {
-        if let Some(pod) = pod {
-            if !waits_for_nodes {
-                observe_placing(status, pod, now);
-            }
-            observe_containers(status, pod, has_timed_out(deployment), now);
+    let is_none_available = wanted > 0 && found.available_replicas.unwrap_or_default() == 0;
+    if let Some(pod) = pod.filter(|_| is_none_available) {
+        if !waits_for_nodes {
+            observe_placing(status, pod, now);
         }
+        observe_containers(status, pod, has_timed_out(deployment), now);
     }
     if found.ready_replicas.unwrap_or_default() > 0 {
         status.mark_container_healthy_true(now);
