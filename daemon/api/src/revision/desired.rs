@@ -11,6 +11,7 @@ pub mod deployment;
 pub mod operator;
 pub mod pod;
 pub mod probes;
+pub mod update;
 
 use std::collections::BTreeMap;
 
