@@ -3,6 +3,8 @@
 //!
 //! Depends on: conditions.
 
+pub mod latest;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::ConfigurationStatus;
