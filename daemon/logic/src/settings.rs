@@ -3,7 +3,7 @@
 //!
 //! Problem: operators keep the ConfigMaps they have; every key, default, bound and error must be Knative's.
 //! Mechanism: one module a map: its settings with defaults, a table of keys, a table of rules (`table`), read by parsers that
-//! read what Go's read (`go`, `quantity`, `template`, `yaml`).
+//! read what Go's read (`go`, `template`, `yaml`).
 //! Invariants: a map is accepted whole or refused with every problem, Knative's first; no map panics.
 //! Depends on: nothing that does I/O.
 
@@ -23,7 +23,6 @@ mod names;
 pub mod network;
 pub mod observability;
 pub mod problem;
-pub mod quantity;
 pub mod selector;
 pub mod table;
 pub mod template;
@@ -43,6 +42,5 @@ pub use logging::Logging;
 pub use network::Network;
 pub use observability::Observability;
 pub use problem::{Problem, Problems};
-pub use quantity::Quantity;
 pub use table::Data;
 pub use template::Template;

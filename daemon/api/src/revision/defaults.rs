@@ -12,8 +12,9 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Amount;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use logic::quantity::Quantity;
 use logic::settings::defaults::Owner;
-use logic::settings::{Defaults, Quantity, SecurePodDefaults};
+use logic::settings::{Defaults, SecurePodDefaults};
 
 use super::{Revision, RevisionSpec};
 use crate::admitted::SetDefaults;

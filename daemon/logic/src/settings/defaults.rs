@@ -4,9 +4,9 @@
 //! Depends on: quantity, table, template.
 
 use super::problem::Problems;
-use super::quantity::Quantity;
 use super::table::{self, Check, Data, Key, Reader, Reading, check, key};
 use super::template::{Record, Template, TemplateError, Value};
+use crate::quantity::Quantity;
 use std::collections::BTreeMap;
 
 /// The settings of config-defaults.

@@ -8,10 +8,10 @@ use super::go::print::quoted;
 use super::go::span::Span;
 use super::names;
 use super::problem::Problems;
-use super::quantity::Quantity;
 use super::selector::{self, Labels};
 use super::table::{self, Check, Data, Key, Reader, Reading, check, key, old};
 use super::yaml;
+use crate::quantity::Quantity;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The settings of config-deployment.

@@ -11,7 +11,7 @@ use super::go::number;
 use super::go::print::quoted;
 use super::go::span::Span;
 use super::problem::{Problem, Problems};
-use super::quantity::Quantity;
+use crate::quantity::Quantity;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The `data` of a ConfigMap.

@@ -3,6 +3,7 @@
 //!
 //! Depends on: logic::settings.
 
+use logic::quantity::Quantity;
 use logic::settings::certmanager::Issuer;
 use logic::settings::defaults::Owner;
 use logic::settings::deployment::AffinityType;
@@ -11,7 +12,7 @@ use logic::settings::observability::Metrics;
 use logic::settings::selector::LabelSelector;
 use logic::settings::{
     Autoscaler, CertManager, Data, Defaults, Deployment, Domain, Features, Gc, LeaderElection, Logging, Network,
-    Observability, Problems, Quantity, Span,
+    Observability, Problems, Span,
 };
 use serde_json::{Map, Value, json};
 
@@ -37,7 +38,7 @@ fn span(value: Span) -> Value {
     json!({"duration_ns": value.as_nanos(), "text": value.to_string()})
 }
 
-fn quantity(value: Option<Quantity>) -> Value {
+fn quantity(value: Option<&Quantity>) -> Value {
     value.map_or(Value::Null, |value| json!({"quantity": value.to_string()}))
 }
 
@@ -94,13 +95,13 @@ fn defaults(settings: &Defaults) -> Value {
         "EnableServiceLinks": settings.enable_service_links,
         "InitContainerNameTemplate": rendered(settings.init_container_name(&owner)),
         "MaxRevisionTimeoutSeconds": settings.max_revision_timeout_seconds,
-        "RevisionCPULimit": quantity(settings.revision_cpu_limit),
-        "RevisionCPURequest": quantity(settings.revision_cpu_request),
-        "RevisionEphemeralStorageLimit": quantity(settings.revision_ephemeral_storage_limit),
-        "RevisionEphemeralStorageRequest": quantity(settings.revision_ephemeral_storage_request),
+        "RevisionCPULimit": quantity(settings.revision_cpu_limit.as_ref()),
+        "RevisionCPURequest": quantity(settings.revision_cpu_request.as_ref()),
+        "RevisionEphemeralStorageLimit": quantity(settings.revision_ephemeral_storage_limit.as_ref()),
+        "RevisionEphemeralStorageRequest": quantity(settings.revision_ephemeral_storage_request.as_ref()),
         "RevisionIdleTimeoutSeconds": settings.revision_idle_timeout_seconds,
-        "RevisionMemoryLimit": quantity(settings.revision_memory_limit),
-        "RevisionMemoryRequest": quantity(settings.revision_memory_request),
+        "RevisionMemoryLimit": quantity(settings.revision_memory_limit.as_ref()),
+        "RevisionMemoryRequest": quantity(settings.revision_memory_request.as_ref()),
         "RevisionResponseStartTimeoutSeconds": settings.revision_response_start_timeout_seconds,
         "RevisionTimeoutSeconds": settings.revision_timeout_seconds,
         "UserContainerNameTemplate": rendered(settings.container_name(&owner)),
@@ -123,13 +124,13 @@ fn deployment(settings: &Deployment) -> Value {
         "DigestResolutionTimeout": span(settings.digest_resolution_timeout),
         "PodIsAlwaysSchedulable": settings.pod_is_always_schedulable,
         "ProgressDeadline": span(settings.progress_deadline),
-        "QueueSidecarCPULimit": quantity(sidecar.cpu_limit),
-        "QueueSidecarCPURequest": quantity(sidecar.cpu_request),
-        "QueueSidecarEphemeralStorageLimit": quantity(sidecar.ephemeral_storage_limit),
-        "QueueSidecarEphemeralStorageRequest": quantity(sidecar.ephemeral_storage_request),
+        "QueueSidecarCPULimit": quantity(sidecar.cpu_limit.as_ref()),
+        "QueueSidecarCPURequest": quantity(sidecar.cpu_request.as_ref()),
+        "QueueSidecarEphemeralStorageLimit": quantity(sidecar.ephemeral_storage_limit.as_ref()),
+        "QueueSidecarEphemeralStorageRequest": quantity(sidecar.ephemeral_storage_request.as_ref()),
         "QueueSidecarImage": sidecar.image,
-        "QueueSidecarMemoryLimit": quantity(sidecar.memory_limit),
-        "QueueSidecarMemoryRequest": quantity(sidecar.memory_request),
+        "QueueSidecarMemoryLimit": quantity(sidecar.memory_limit.as_ref()),
+        "QueueSidecarMemoryRequest": quantity(sidecar.memory_request.as_ref()),
         "QueueSidecarRootCA": sidecar.root_ca,
         "QueueSidecarTLSCipherSuites": sidecar.tls_cipher_suites,
         "QueueSidecarTLSCurvePreferences": sidecar.tls_curve_preferences,
