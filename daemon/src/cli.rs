@@ -52,6 +52,9 @@ pub(crate) enum Command {
     Cleanup(Cleanup),
     /// Serve a few paths over HTTP/1.1 and HTTP/2, to try the rest on
     Sample(Sample),
+    /// Say what the API server would say to manifests, without one
+    #[command(long_about = VALIDATE_LONG)]
+    Validate(Validate),
 }
 
 /// How the program was called: as itself, or as a plugin.
@@ -195,6 +198,62 @@ pub(crate) struct Sample {
     /// End at once when the process that started it ends
     #[arg(long, hide = true)]
     pub(crate) with_parent: bool,
+}
+
+const VALIDATE_LONG: &str = "\
+Say what the API server and the webhooks of Knative would say to manifests, without a cluster: unknown fields, types, \
+defaults, errors, warnings, in Knative's words, each with its file, line and field, and with the corrected form where it is known.
+
+YAML or JSON, several documents, lists; `-` is standard input, a folder its *.yaml, *.yml and *.json. Objects of other kinds \
+(Deployment, ConfigMap) are named and not judged. Every object is taken as new.";
+
+const VALIDATE_EXITS: &str = "\
+Exit codes:
+  0  every object would be accepted
+  1  something would be refused
+  2  a file cannot be read, or the arguments make no sense
+
+Examples:
+  sluice validate service.yaml
+  kubectl get ksvc hello -o yaml | sluice validate -
+  sluice validate --config features.yaml -o json manifests/ | jq 'select(.verdict==\"refused\")'
+
+One JSON object a line and object (-o json):
+  file, document, line, kind, name
+  verdict    accepted | refused | skipped
+  findings   [{severity: error|warning|note, line, field, message, help}]
+  defaulted  the object with its defaults, null unless accepted";
+
+/// `sluice validate`
+#[derive(Debug, Args)]
+#[command(after_help = VALIDATE_EXITS)]
+pub(crate) struct Validate {
+    /// Manifests, or folders of them; `-`: standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// The ConfigMaps of the cluster: config-defaults, config-features, config-autoscaler; what is absent is as installed
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Vec<PathBuf>,
+    /// The namespace of objects that name none
+    #[arg(short, long, value_name = "NAME", default_value = "default")]
+    pub(crate) namespace: String,
+    /// How unknown fields are taken, as by `kubectl apply --validate`
+    #[arg(long, value_name = "HOW", default_value = "strict")]
+    pub(crate) unknown_fields: UnknownFields,
+    /// How to show it
+    #[arg(short, long, default_value = "table", value_name = "FORMAT")]
+    pub(crate) output: Format,
+}
+
+/// How unknown fields are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum UnknownFields {
+    /// Refused, as kubectl does
+    Strict,
+    /// Warned of, as the API does
+    Warn,
+    /// Dropped in silence
+    Ignore,
 }
 
 /// How to show results.

@@ -5,7 +5,7 @@
 //! Mechanism: `cli` reads arguments and environment; each command is one module with one `run`; whatever goes wrong comes
 //! back as a `Failure`, which is a message, an advice and an exit code.
 //! Invariants: the environment is read in `cli` only; stdout carries results, stderr everything else.
-//! Depends on: kernel.
+//! Depends on: api, kernel.
 
 mod check;
 mod cleanup;
@@ -15,6 +15,7 @@ mod output;
 mod progress;
 mod sample;
 mod top;
+mod validate;
 mod wait;
 
 use std::process::ExitCode;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments, looks),
         Command::Cleanup(arguments) => cleanup::run(&arguments),
         Command::Sample(arguments) => sample::run(&arguments),
+        Command::Validate(arguments) => validate::run(&arguments),
     };
     match done {
         Ok(code) => code.into(),

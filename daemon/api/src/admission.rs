@@ -18,6 +18,7 @@ use crate::certificate::Certificate;
 use crate::configuration::Configuration;
 use crate::context::{Context, Occasion, Settings};
 use crate::domain_mapping::DomainMapping;
+use crate::field_error::FieldErrors;
 use crate::ingress::Ingress;
 use crate::json;
 use crate::kind::Kind;
@@ -68,6 +69,8 @@ pub struct Outcome {
     pub patch: Vec<Value>,
     /// Why it is refused, if it is.
     pub refusal: Option<Refusal>,
+    /// What the validating webhook found, by field.
+    pub errors: FieldErrors,
     /// What the user is told in either case.
     pub warnings: Vec<String>,
 }
@@ -159,6 +162,7 @@ where
         defaulted: Some(defaulted),
         refusal: errors.error().map(Refusal::Validation),
         warnings: errors.warnings(),
+        errors,
     })
 }
 

@@ -26,6 +26,7 @@ pub mod image;
 pub mod ingress;
 pub mod json;
 pub mod kind;
+pub mod manifest;
 pub mod metadata;
 pub mod metric;
 pub mod names;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The files of the test data: one JSON value a line, each with a name.
+//! The files of the test data: one JSON value a line, each with a name; or one case a file.
 //!
 //! Invariants: a file that is missing, empty or has a line without a name is an error that names file and line.
 //! Depends on: nothing.
@@ -41,6 +41,27 @@ pub(crate) fn lines(folder: &Path, file: &str) -> Result<Vec<Case>> {
     if cases.is_empty() {
         bail!("{} has no case", path.display());
     }
+    Ok(cases)
+}
+
+/// The files in `folder` that end in `.ending`, as `{name, text}`, by name.
+pub(crate) fn files(folder: &Path, ending: &str) -> Result<Vec<Case>> {
+    let reading = || format!("reading {}", folder.display());
+    let mut cases = Vec::new();
+    for entry in fs::read_dir(folder).with_context(reading)? {
+        let path = entry.with_context(reading)?.path();
+        if path.extension().is_none_or(|found| found != ending) {
+            continue;
+        }
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+        let value = serde_json::json!({"name": name, "text": text});
+        cases.push(Case { name, value });
+    }
+    if cases.is_empty() {
+        bail!("{} has no case", folder.display());
+    }
+    cases.sort_by(|left, right| left.name.cmp(&right.name));
     Ok(cases)
 }
 

@@ -9,6 +9,7 @@ mod configmaps;
 mod ingress;
 mod kinds;
 mod kpa_decider;
+mod manifests;
 mod revision_objects;
 mod throttle;
 
@@ -28,6 +29,8 @@ pub(crate) struct Topic {
 enum Source {
     /// One a line of this file.
     Lines(&'static str),
+    /// One a file of this folder, with this ending.
+    Folder(&'static str, &'static str),
 }
 
 impl Topic {
@@ -35,6 +38,7 @@ impl Topic {
     pub(crate) fn cases(&self, folder: &Path) -> Result<Vec<Case>> {
         match self.source {
             Source::Lines(file) => data::lines(folder, file),
+            Source::Folder(name, ending) => data::files(&folder.join(name), ending),
         }
     }
 }
@@ -65,6 +69,11 @@ pub(crate) const ALL: &[Topic] = &[
         name: "kpa-decider",
         source: Source::Lines("kpa-decider.jsonl"),
         judge: kpa_decider::judge,
+    },
+    Topic {
+        name: "manifests",
+        source: Source::Folder("manifests", "yaml"),
+        judge: manifests::judge,
     },
     Topic {
         name: "revision-objects",
