@@ -13,7 +13,7 @@ use std::process::Command;
 pub(crate) fn record(report: &Report, rounds: usize) -> Result<()> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/benchmarks.md");
     let text = report.text();
-    let table = text.strip_prefix("## Targets\n").unwrap_or(&text);
+    let table = text.strip_prefix("## Targets\n\n").unwrap_or(&text);
     sections::write(&path, "logic", &format!("{}\n{table}", preface(rounds)?))
 }
 
@@ -27,14 +27,14 @@ fn preface(rounds: usize) -> Result<String> {
     let load: Vec<&str> = load.split(' ').take(3).collect();
     let cpus = std::thread::available_parallelism().context("the number of CPUs")?;
     Ok(format!(
-        "# Deciding\n\n\
+        "## Deciding\n\n\
          Written by `cargo xtask bench logic --record`; do not edit. {}, {cpus} CPUs ({}), load average at the end {} (the \
          bench's own included).\n\n\
          How: one thread, no privilege; {rounds} rounds of all figures in turn, their order reversed every other round; \
          `median [low, high]`: the interval holds the median with 95 %, by order statistics. A tick is measured after a \
          minute of load, with a new sample each; a revision's bytes are the growth of the process by all of them, less 8 \
          bytes a second of its two windows. The limiter has 60 requests running on 20 pods. Routes are asked for in \
-         random order and a split of two is drawn from.\n",
+         random order, once before each measurement, and a split of two is drawn from.\n",
         String::from_utf8_lossy(&date).trim(),
         std::env::consts::ARCH,
         load.join(" "),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Finding a route and drawing from its split, with ten routes and with a hundred thousand.
 //!
-//! Mechanism: hosts are asked for in random order, as a gateway is, so that with many routes the caches are cold.
+//! Mechanism: hosts are asked for in random order, as a gateway is: with many routes most are in no near cache.
 //! Depends on: figure.
 
 use crate::figure::Figure;
@@ -20,7 +20,7 @@ pub(crate) fn figures() -> Vec<Figure> {
         Figure::new(
             "route look-up, 10 000 tags of one host, by header",
             "ns",
-            bounds,
+            (1000.0, 300.0),
             by_tag(10_000),
         ),
     ]
@@ -78,13 +78,22 @@ fn by_tag(count: usize) -> impl FnMut() -> f64 {
 /// Looks up host and tag header, of `known` ones in random order.
 fn asking(table: Table<Destination>, known: Vec<(String, String)>) -> impl FnMut() -> f64 {
     let mut random = fastrand::Rng::with_seed(7);
+    // One after the other in memory: it is the table that is measured, not the list of questions.
+    let mut text = String::new();
+    let mut add = |word: &str| {
+        let from = text.len();
+        text.push_str(word);
+        from..text.len()
+    };
     let asked: Vec<_> = (0..LOOK_UPS)
-        .map(|_| known[random.usize(..known.len())].clone())
+        .map(|_| &known[random.usize(..known.len())])
+        .map(|(host, tag)| (add(host), add(tag)))
         .collect();
-    move || {
+    let mut pass = move || {
         let begun = Instant::now();
         let mut found = 0;
         for (host, tag) in &asked {
+            let (host, tag) = (&text[host.clone()], &text[tag.clone()]);
             let request = Request {
                 host,
                 path: "/orders/17",
@@ -97,5 +106,10 @@ fn asking(table: Table<Destination>, known: Vec<(String, String)>) -> impl FnMut
         let time = begun.elapsed().as_secs_f64() * 1e9 / LOOK_UPS as f64;
         assert_eq!(found, LOOK_UPS, "every route is found");
         time
+    };
+    move || {
+        // The figure before this one has filled the caches with its own.
+        pass();
+        pass()
     }
 }

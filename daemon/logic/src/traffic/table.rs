@@ -19,11 +19,11 @@ mod tests;
 
 pub use rule::{PathRule, Request, Rule};
 
-use super::host::Host;
+use super::host::{self, Hashed, Key};
 use super::split::Split;
 use index::Index;
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// Below that many path rules a scan is faster than the index.
@@ -32,7 +32,16 @@ const SCANNED: usize = 8;
 /// Immutable routes of one listener.
 #[derive(Debug)]
 pub struct Table<D> {
-    hosts: HashMap<Box<str>, Paths<D>>,
+    key: Key,
+    /// By the hash of the host; the key is one under which no two hosts have the same.
+    hosts: HashMap<u64, Held<D>, Hashed>,
+}
+
+#[derive(Debug)]
+struct Held<D> {
+    /// In lower case.
+    host: Box<str>,
+    paths: Paths<D>,
 }
 
 /// A rule, or a host of a rule, that is not in the table.
@@ -58,11 +67,18 @@ pub enum Refused {
     },
 }
 
+/// The path rules of one host; most have one, which is found without a further step in memory.
 #[derive(Debug)]
-struct Paths<D> {
+enum Paths<D> {
+    One(Arc<PathRule<D>>),
+    Many(Box<Many<D>>),
+}
+
+#[derive(Debug)]
+struct Many<D> {
     /// In listed order.
-    rules: Box<[Arc<PathRule<D>>]>,
-    index: Option<Box<Index>>,
+    rules: Vec<Arc<PathRule<D>>>,
+    index: Option<Index>,
 }
 
 /// A host while the table is being built.
@@ -89,19 +105,40 @@ impl<D> Table<D> {
                 }
             }
         }
-        let hosts = claims
-            .into_iter()
-            .map(|(host, claim)| (host, Paths::new(claim.rules)))
-            .collect();
-        (Self { hosts }, refused)
+        (Self::of(claims), refused)
+    }
+
+    fn of(claims: HashMap<Box<str>, Claim<D>>) -> Self {
+        // With 64 bits the first key nearly always does.
+        let parts = |key: &Key| claims.keys().map(|host| key.hash(host)).collect::<HashSet<_>>().len() == claims.len();
+        let key = std::iter::repeat_with(Key::random)
+            .find(parts)
+            .unwrap_or_else(Key::random);
+        let held = |(host, claim): (Box<str>, Claim<D>)| {
+            (
+                key.hash(&host),
+                Held {
+                    host,
+                    paths: Paths::new(claim.rules),
+                },
+            )
+        };
+        Self {
+            hosts: claims.into_iter().map(held).collect(),
+            key,
+        }
     }
 
     /// The split that this request is to be routed by; none is a 404.
     #[must_use]
     pub fn find(&self, request: &Request<'_>) -> Option<&Split<D>> {
-        let host = Host::of(request.host)?;
-        let paths = self.hosts.get(host.as_str())?;
-        paths.find(request).map(|rule| &rule.split)
+        let name = host::name(request.host);
+        let held = self.hosts.get(&self.key.hash(name))?;
+        // Nearly every client sends small letters, and comparing bytes is much quicker.
+        if *held.host != *name && !held.host.eq_ignore_ascii_case(name) {
+            return None;
+        }
+        held.paths.find(request).map(|rule| &rule.split)
     }
 
     /// Number of hosts.
@@ -118,7 +155,7 @@ fn claim<D>(
     paths: &[Arc<PathRule<D>>],
     number: usize,
 ) -> Result<(), Refused> {
-    let Some(name) = Host::of(host) else {
+    let Some(name) = host::routable(host) else {
         return Err(Refused::NoHost {
             host: host.to_owned(),
             owner: (**owner).to_owned(),
@@ -142,7 +179,7 @@ fn claim<D>(
         Entry::Occupied(held) => {
             let holder = (*held.get().owner).to_owned();
             return Err(Refused::Taken {
-                host: name.as_str().to_owned(),
+                host: name,
                 owner: (**owner).to_owned(),
                 holder,
             });
@@ -152,22 +189,31 @@ fn claim<D>(
 }
 
 impl<D> Paths<D> {
-    fn new(rules: Vec<Arc<PathRule<D>>>) -> Self {
-        let index = (rules.len() > SCANNED).then(|| Box::new(Index::over(rules.iter().map(|rule| &**rule))));
-        Self {
-            rules: rules.into(),
-            index,
+    fn new(mut rules: Vec<Arc<PathRule<D>>>) -> Self {
+        if rules.len() == 1
+            && let Some(only) = rules.pop()
+        {
+            return Self::One(only);
         }
+        let index = (rules.len() > SCANNED).then(|| Index::over(rules.iter().map(|rule| &**rule)));
+        Self::Many(Box::new(Many { rules, index }))
     }
 
     fn find(&self, request: &Request<'_>) -> Option<&PathRule<D>> {
-        let matches = |rule: &&Arc<PathRule<D>>| rule.matches(request);
-        match &self.index {
-            None => self.rules.iter().find(matches).map(|rule| &**rule),
-            Some(index) => {
-                let is_match = |place: usize| self.rules.get(place).is_some_and(|rule| rule.matches(request));
-                self.rules.get(index.first(request, &is_match)?).map(|rule| &**rule)
-            }
+        match self {
+            Self::One(only) => only.matches(request).then_some(only),
+            Self::Many(many) => many.find(request),
         }
+    }
+}
+
+impl<D> Many<D> {
+    fn find(&self, request: &Request<'_>) -> Option<&PathRule<D>> {
+        let is_match = |place: usize| self.rules.get(place).is_some_and(|rule| rule.matches(request));
+        let place = match &self.index {
+            None => (0..self.rules.len()).find(|place| is_match(*place)),
+            Some(index) => index.first(request, &is_match),
+        };
+        self.rules.get(place?).map(|rule| &**rule)
     }
 }

@@ -5,13 +5,12 @@
 //! length, and whose conditions look at one place, share a shape; a look-up makes one probe a shape. A host with
 //! thousands of paths or tags has few shapes.
 //! Invariants: the index only proposes, the caller's `is_match` decides: equal hashes cost time, never a wrong answer.
-//! Depends on: rule, condition.
+//! Depends on: rule, condition, host.
 
 use super::rule::{PathRule, Request};
 use crate::traffic::condition::{Source, Wanted};
+use crate::traffic::host::{Hashed, Key};
 use std::collections::HashMap;
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
 
 /// How rules are filed.
 #[derive(Debug, PartialEq, Eq, Hash, Clone)]
@@ -26,8 +25,8 @@ struct Shape {
 pub(super) struct Index {
     shapes: Vec<Shape>,
     /// Places of rules, ascending.
-    filed: HashMap<u64, Vec<usize>>,
-    hasher: RandomState,
+    filed: HashMap<u64, Vec<usize>, Hashed>,
+    key: Key,
 }
 
 impl Index {
@@ -35,8 +34,8 @@ impl Index {
         let mut known = HashMap::new();
         let mut index = Self {
             shapes: Vec::new(),
-            filed: HashMap::new(),
-            hasher: RandomState::new(),
+            filed: HashMap::default(),
+            key: Key::random(),
         };
         for (place, rule) in rules.enumerate() {
             let equals = rule.conditions.iter().find_map(|condition| match condition.wanted() {
@@ -86,6 +85,6 @@ impl Index {
     }
 
     fn key(&self, shape: usize, prefix: &[u8], value: &[u8]) -> u64 {
-        self.hasher.hash_one((shape, prefix, value))
+        self.key.hash_bytes(self.key.hash_bytes(shape as u64, prefix), value)
     }
 }
