@@ -130,7 +130,8 @@ fn key(kernel: &Kernel, settings: &Settings, port: u16) -> Result<PodKey, Loopba
 fn settled(kernel: &Kernel, ended: u64) -> Result<Counts, Loopback> {
     let end = Instant::now() + PATIENCE;
     loop {
-        let counts = kernel.counts(POD).map_err(|error| Loopback::NotMade {
+        let counts = kernel.counts(POD).map_err(|error| Loopback::Wrong {
+            made: ended,
             why: crate::failure::chain(&error),
         })?;
         if counts.core.ended >= ended || Instant::now() >= end {
