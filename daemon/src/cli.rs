@@ -106,7 +106,9 @@ One JSON object a line and port (-o json); a value that cannot be known is null:
   connections              {open,total,opaque,http2,tunnels,uncertain,unaccounted,aborted,not_counted}
   probes                   requests and connections of probes, left out of everything else
   bytes                    {in,out} since counting began; bytes_per_second over the last interval
-  listening                whether somebody still listens on the port";
+  listening                whether somebody still listens on the port
+  attached                 whether all programs that count it still run (asked every 10 s); false = figures are wrong
+  read_only                true = another sluice counts and holds the pin folder, this one looks on";
 
 /// `sluice top`
 #[derive(Debug, Args)]

@@ -17,6 +17,7 @@ mod sample;
 mod top;
 mod validate;
 mod wait;
+mod words;
 
 use std::process::ExitCode;
 

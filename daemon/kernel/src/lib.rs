@@ -35,10 +35,10 @@ mod view;
 
 use std::{
     collections::HashMap,
-    fs::File,
+    fs::{self, File, Metadata},
     io,
     net::SocketAddr,
-    os::fd::AsFd as _,
+    os::{fd::AsFd as _, unix::fs::MetadataExt as _},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError, atomic::Ordering},
 };
@@ -96,7 +96,7 @@ pub struct Kernel {
     redirects: PerCpu,
     targets: Targets,
     attaching: Mutex<()>,
-    _lock: File,
+    lock: File,
 }
 
 /// What the programs are told while they run.
@@ -283,6 +283,19 @@ impl Kernel {
     /// What was counted, over CPUs and generations. Never torn.
     pub fn counts(&self, pod: PodId) -> Result<Counts, ReadError> {
         self.view.counts(pod)
+    }
+
+    /// What whoever only looks would see, too.
+    pub fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// Whether the pin folder is still the one that this process locked: somebody may have removed it, and another
+    /// process made a new one.
+    pub fn has_its_folder(&self) -> bool {
+        let same = |there: &Metadata, ours: &Metadata| (there.dev(), there.ino()) == (ours.dev(), ours.ino());
+        let there = fs::metadata(&self.settings.pin_dir);
+        there.is_ok_and(|there| self.lock.metadata().is_ok_and(|ours| same(&there, &ours)))
     }
 
     /// The shared words of pods.

@@ -379,7 +379,8 @@ fn assemble(
     );
     let generation =
         Mapped::open(&object::generation_path(&settings)).map_err(|error| foreign("../generation", error))?;
-    let view = view(&settings, &folder, features.netns_cookie.is_there())?;
+    let by_netns = features.netns_cookie.is_there();
+    let view = view(&settings, &folder, by_netns, tier.word().to_owned())?;
     Ok(Kernel {
         view,
         pods: shared::Pods(mapped(names::SHARED)?),
@@ -396,7 +397,7 @@ fn assemble(
         tier,
         folder,
         programs,
-        _lock: lock,
+        lock,
     })
 }
 
@@ -408,10 +409,12 @@ fn foreign_map(folder: &Folder, name: &str, error: io::Error) -> OpenError {
 }
 
 /// The counters of a folder, and of the generations beside it.
-fn view(settings: &Settings, folder: &Folder, is_by_netns: bool) -> Result<View, OpenError> {
+fn view(settings: &Settings, folder: &Folder, is_by_netns: bool, tier: String) -> Result<View, OpenError> {
     let foreign = |name: &'static str| move |error| foreign_map(folder, name, error);
     let sources = Sources::beside(others(settings, folder)?);
     Ok(View {
+        folder: folder.clone(),
+        tier,
         counts: PerCpu::open(&folder.map(names::COUNTS))
             .and_then(Reader::new)
             .map_err(foreign(names::COUNTS))?,
@@ -434,7 +437,7 @@ pub(crate) fn look_at(settings: &Settings) -> Result<View, OpenError> {
     if meta.fingerprint != fingerprint() {
         return Err(other_layouts(&folder, &meta));
     }
-    let view = view(settings, &folder, meta.by_netns)?;
+    let view = view(settings, &folder, meta.by_netns, meta.tier)?;
     view.refresh()?;
     Ok(view)
 }

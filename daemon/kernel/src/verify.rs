@@ -26,7 +26,7 @@ pub struct Attached {
     pub hook: Hook,
     /// Id of the program behind the link.
     pub program: u32,
-    /// Whether that is the one this process loaded.
+    /// Whether that is the one this process loaded (who only looks has loaded none).
     pub is_ours: bool,
     /// Whether the cgroup runs it.
     pub is_effective: bool,

@@ -4,7 +4,7 @@
 //! Problem: one process has a pin folder, but others may want to see its counters; sums go over generations.
 //! Mechanism: the pinned maps are opened and read; nothing is loaded, locked or written.
 //! Invariants: sums never run backwards for whoever keeps a `View`.
-//! Depends on: `counts`, `generation`, `sockets`, `sys`.
+//! Depends on: `counts`, `generation`, `pins`, `sockets`, `sys`, `verify`.
 
 use std::{
     collections::HashMap,
@@ -22,15 +22,19 @@ use crate::{
     counts::{Counts, ReadError, Reader},
     generation::Older,
     netns::{Netns, NetnsError},
+    pins::Folder,
     shared::PodId,
     sockets::{self, Accounted},
     sys::map::Map,
     targets,
+    verify::{self, Attachment},
 };
 
 /// The counters of a pin folder. What generations counted that have gone before is known to the counting process only.
 #[derive(Debug)]
 pub struct View {
+    pub(crate) folder: Folder,
+    pub(crate) tier: String,
     pub(crate) counts: Reader,
     pub(crate) keys: Map<PodKey, PodSlot>,
     pub(crate) connections: OwnedFd,
@@ -114,6 +118,16 @@ impl View {
     /// Whether pods are known by their namespace's cookie (else by address).
     pub fn is_by_netns(&self) -> bool {
         self.is_by_netns
+    }
+
+    /// The word of the tier that is counted in.
+    pub fn tier(&self) -> &str {
+        &self.tier
+    }
+
+    /// Asks the kernel what is really attached.
+    pub fn verify(&self) -> Result<Attachment, CallError> {
+        verify::verify(&self.folder, &HashMap::new()).map_err(CallError::when("asking what is attached"))
     }
 
     /// What was counted, over CPUs and generations. Never torn.

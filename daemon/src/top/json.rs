@@ -36,6 +36,8 @@ struct Line<'a> {
     bytes: Value,
     bytes_per_second: Option<Value>,
     listening: Option<bool>,
+    attached: Option<bool>,
+    read_only: bool,
 }
 
 /// The line, without its end.
@@ -52,7 +54,7 @@ pub(crate) fn line(reading: &Reading, wall: SystemTime) -> String {
         // As text: JSON numbers lose bits.
         netns: reading.netns.to_string(),
         port: reading.port,
-        tier: reading.tier,
+        tier: &reading.tier,
         counted_as: if reading.tier == "exact" {
             "requests"
         } else {
@@ -80,6 +82,8 @@ pub(crate) fn line(reading: &Reading, wall: SystemTime) -> String {
             .bytes_per_second
             .map(|(into, out)| json!({"in": round(into), "out": round(out)})),
         listening: reading.is_listening,
+        attached: reading.lost.as_ref().map(Vec::is_empty),
+        read_only: reading.is_read_only,
     };
     // Only maps with keys that are no text could fail.
     serde_json::to_string(&line).unwrap_or_default()
@@ -114,17 +118,20 @@ mod tests {
             cgroup: "/c/a".to_owned(),
             netns: u64::MAX,
             port: 80,
-            tier: "exact",
+            tier: "exact".to_owned(),
             figures: Figures::of(&history, &nothing()),
             unaccounted: None,
             is_listening: Some(true),
             is_there: true,
+            lost: None,
+            is_read_only: false,
         };
         let text = line(&reading, UNIX_EPOCH);
         assert!(!text.contains('\n'));
         let value: Value = serde_json::from_str(&text).unwrap();
         assert!(value["latency_ms"]["p99"].is_null());
         assert!(value["concurrency"]["60s"].is_null());
+        assert!(value["attached"].is_null());
         assert!(value["connections"]["unaccounted"].is_null());
         assert_eq!(value["netns"], "18446744073709551615");
         let help = crate::cli::top_help();

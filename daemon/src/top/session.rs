@@ -5,36 +5,23 @@
 //! Mechanism: all of it is pinned by `kernel`; a port that is tracked already keeps its index and so its totals. At the
 //! end, ports of this session are untracked; when no other port is left there, the whole pin folder goes.
 //! Invariants: a cgroup is not attached to when one above it is: its packets would be seen twice. Dropping undoes what
-//! this session added; only `end` with `keep` leaves it.
-//! Depends on: `servers`, kernel.
+//! this session added; only `end` with `keep` leaves it. A pin folder that another made in the place of ours is left alone.
+//! Depends on: `counted`, `servers`, kernel.
 
 use std::{
     collections::BTreeSet,
-    fs,
-    net::IpAddr,
-    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
 use kernel::{Hooks, Kernel, PodId, PodKey, Settings};
-use nix::ifaddrs::getifaddrs;
 
 use crate::{
-    failure::{Exit, Failure, doing},
-    progress,
-    top::servers::Server,
+    failure::{Exit, Failure},
+    top::{
+        counted::{self, Counted},
+        servers::Server,
+    },
 };
-
-/// A port that is counted.
-#[derive(Debug)]
-pub(crate) struct Counted {
-    pub(crate) server: Server,
-    pub(crate) pod: PodId,
-    keys: Vec<PodKey>,
-    /// Which of the keys this session tracked first.
-    is_new: bool,
-    cgroup_id: u64,
-}
 
 /// Attached and counting.
 #[derive(Debug)]
@@ -42,6 +29,8 @@ pub(crate) struct Session {
     settings: Settings,
     kernel: Option<Kernel>,
     pub(crate) counted: Vec<Counted>,
+    /// Keys that this session tracked first.
+    new: Vec<PodKey>,
     /// Whether something was pinned before.
     pub(crate) is_adopted: bool,
     /// Whether programs were attached before: if not, ports tracked before are of servers that are gone.
@@ -66,15 +55,15 @@ const ALONE: Hooks = Hooks {
 };
 
 impl Session {
-    /// Loads or adopts, tracks the ports, attaches to their cgroups.
-    pub(crate) fn begin(settings: Settings, servers: Vec<Server>) -> Result<Self, Failure> {
-        let kernel = progress::during("loading the programs", || Kernel::open(settings.clone()))?;
+    /// Tracks the ports, attaches to their cgroups.
+    pub(crate) fn begin(settings: Settings, kernel: Kernel, servers: Vec<Server>) -> Result<Self, Failure> {
         let is_adopted = !kernel.tracked().is_empty();
         let was_attached = kernel.verify().is_ok_and(|found| !found.links.is_empty());
         let mut session = Self {
             settings,
             kernel: Some(kernel),
             counted: Vec::new(),
+            new: Vec::new(),
             is_adopted,
             was_attached,
             is_begun: false,
@@ -95,13 +84,9 @@ impl Session {
 
     fn track(&mut self, server: Server) -> Result<(), Failure> {
         let kernel = self.kernel()?;
-        let keys = keys_of(kernel, &server)?;
-        let tracked = kernel.tracked();
-        let known = tracked
-            .iter()
-            .find(|(key, _, _)| keys.contains(key))
-            .map(|(_, pod, _)| *pod);
-        let taken: BTreeSet<u32> = tracked.iter().map(|(_, pod, _)| pod.0).collect();
+        let keys = counted::keys_of(kernel.view(), &server)?;
+        let known = counted::pod_of(kernel.view(), &keys);
+        let taken: BTreeSet<u32> = kernel.tracked().iter().map(|(_, pod, _)| pod.0).collect();
         let free = || {
             (0..)
                 .map(PodId)
@@ -109,18 +94,12 @@ impl Session {
                 .unwrap_or(PodId(u32::MAX))
         };
         let pod = known.unwrap_or_else(free);
-        let cgroup_id = fs::metadata(&server.cgroup).map_or(0, |there| there.ino());
-        let counted = Counted {
-            server,
-            pod,
-            keys,
-            is_new: known.is_none(),
-            cgroup_id,
-        };
         // Before tracking: what goes wrong in the middle is undone, too.
-        self.counted.push(counted);
+        if known.is_none() {
+            self.new.extend(&keys);
+        }
+        self.counted.push(Counted::new(server, pod, keys.clone()));
         let kernel = self.kernel()?;
-        let keys = self.counted.last().map_or(&[][..], |counted| &counted.keys);
         keys.iter().try_for_each(|key| Ok(kernel.track(*key, pod, 0)?))
     }
 
@@ -172,7 +151,7 @@ impl Session {
 
     /// Ends counting, or leaves it.
     pub(crate) fn end(mut self, keep: bool) -> Result<Left, Failure> {
-        if keep {
+        if keep && self.kernel.as_ref().is_some_and(Kernel::has_its_folder) {
             self.kernel = None;
             return Ok(Left::Kept);
         }
@@ -185,10 +164,12 @@ impl Session {
         let Some(kernel) = self.kernel.take() else {
             return Ok(Left::Nothing);
         };
-        for counted in self.counted.iter().filter(|counted| all || counted.is_new) {
-            for key in &counted.keys {
-                kernel.untrack(key)?;
-            }
+        if !kernel.has_its_folder() {
+            return Ok(Left::Nothing);
+        }
+        let ours = self.counted.iter().flat_map(|counted| &counted.keys);
+        for key in ours.filter(|key| all || self.new.contains(key)) {
+            kernel.untrack(key)?;
         }
         let others = kernel.tracked().len();
         // The lock on the pin folder goes with it.
@@ -215,64 +196,6 @@ impl Drop for Session {
     }
 }
 
-impl Counted {
-    /// Whether the cgroup is still the one that was attached to.
-    pub(crate) fn is_there(&self) -> bool {
-        fs::metadata(&self.server.cgroup).is_ok_and(|now| now.ino() == self.cgroup_id)
-    }
-}
-
-/// By namespace, or, where the kernel does not tell it, by each address.
-fn keys_of(kernel: &Kernel, server: &Server) -> Result<Vec<PodKey>, Failure> {
-    let port = server.port;
-    if kernel.is_by_netns() {
-        let netns = server.cookie;
-        return Ok(vec![PodKey {
-            netns,
-            port,
-            ..PodKey::default()
-        }]);
-    }
-    let is_any = server.addresses.iter().any(IpAddr::is_unspecified);
-    let addresses = if is_any {
-        let help = "name an address for the server to listen on instead of any";
-        server
-            .netns
-            .run(interface_addresses)?
-            .map_err(doing("listing addresses", help))?
-    } else {
-        server.addresses.clone()
-    };
-    let key = |address: IpAddr| PodKey {
-        addr: words(address),
-        port,
-        ..PodKey::default()
-    };
-    let unique: BTreeSet<IpAddr> = addresses.into_iter().collect();
-    Ok(unique.into_iter().map(key).collect())
-}
-
-fn interface_addresses() -> std::io::Result<Vec<IpAddr>> {
-    let address = |interface: nix::ifaddrs::InterfaceAddress| {
-        let address = interface.address?;
-        let v4 = address.as_sockaddr_in().map(|found| IpAddr::V4(found.ip()));
-        v4.or_else(|| address.as_sockaddr_in6().map(|found| IpAddr::V6(found.ip())))
-    };
-    Ok(getifaddrs()?.filter_map(address).collect())
-}
-
-/// Network order, IPv4 as v4-mapped.
-fn words(address: IpAddr) -> [u32; 4] {
-    let octets = match address {
-        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
-        IpAddr::V6(v6) => v6.octets(),
-    };
-    std::array::from_fn(|word| {
-        let at = word * 4;
-        u32::from_ne_bytes([octets[at], octets[at + 1], octets[at + 2], octets[at + 3]])
-    })
-}
-
 /// Of the paths those with no other above them, each once.
 fn topmost<'a>(paths: impl Iterator<Item = &'a PathBuf>) -> BTreeSet<&'a Path> {
     let all: BTreeSet<&Path> = paths.map(PathBuf::as_path).collect();
@@ -297,11 +220,5 @@ mod tests {
         assert_eq!(found, [Path::new("/c/a"), Path::new("/c/ab"), Path::new("/c/x")]);
         assert!(is_covered(Path::new("/c/a/b"), &paths));
         assert!(!is_covered(Path::new("/c/a"), &paths));
-    }
-
-    #[test]
-    fn addresses_are_keys_as_the_programs_see_them() {
-        let mapped = words(IpAddr::from([10, 0, 0, 7]));
-        assert_eq!(mapped, [0, 0, abi::V4_MAPPED, u32::from_ne_bytes([10, 0, 0, 7])]);
     }
 }

@@ -5,11 +5,11 @@
 //! Mechanism: columns have ranks; those that do not fit go, highest rank first. Notes below say in words what a number alone
 //! would hide.
 //! Invariants: pure; control characters of names do not reach the terminal.
-//! Depends on: `reading`.
+//! Depends on: `reading`, `words`.
 
 use std::time::Duration;
 
-use crate::top::reading::Reading;
+use crate::{top::reading::Reading, words::plural};
 
 /// A line and how it is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -161,6 +161,12 @@ pub(crate) fn lines(readings: &[Reading], width: usize) -> Vec<Line> {
         lines.push(line(cells, Kind::Row));
     }
     lines.extend(readings.iter().flat_map(notes));
+    if readings.iter().any(|reading| reading.is_read_only) {
+        lines.push(Line {
+            text: "read only: another sluice holds this folder".to_owned(),
+            kind: Kind::Note,
+        });
+    }
     for line in &mut lines {
         line.text = cut(&line.text, width);
     }
@@ -203,14 +209,28 @@ fn notes(reading: &Reading) -> Vec<Line> {
     all.map(line).collect()
 }
 
+/// Programs that are gone; where the cgroup is, so are they.
+pub(crate) fn lost(reading: &Reading) -> Option<String> {
+    let lost = reading
+        .lost
+        .as_ref()
+        .filter(|lost| reading.is_there && !lost.is_empty())?;
+    let words: Vec<&str> = lost.iter().map(|hook| hook.word()).collect();
+    Some(format!(
+        "not counted rightly any more: somebody detached {}; end this, then `sluice top` again",
+        words.join(", ")
+    ))
+}
+
 /// What the figures alone would hide.
 fn warnings(reading: &Reading) -> Vec<String> {
     let now = &reading.figures.now;
     let is_exact = reading.tier == "exact";
-    let connections = |count: u64| format!("{count} connection{}", if count == 1 { "" } else { "s" });
+    let connections = |count: u64| plural(count, "connection");
     let told = [
         (!reading.is_there).then(|| "its cgroup is gone".to_owned()),
         (reading.is_there && reading.is_listening == Some(false)).then(|| "nobody listens there any more".to_owned()),
+        lost(reading),
         (!is_exact).then(|| "counted as connections: this kernel cannot read requests".to_owned()),
         match reading.unaccounted {
             None => Some("connections could not be listed: unaccounted is not known".to_owned()),
@@ -251,15 +271,15 @@ fn totals(reading: &Reading) -> String {
             text.push_str(&format!(", {what} {count}"));
         }
     }
-    text.push_str(&format!("); {} connections", now.connections));
-    for (count, what) in [
-        (now.http2, "HTTP/2"),
-        (now.tunnels, "tunnels"),
-        (now.uncertain, "uncertain"),
-        (now.probes, "probes"),
+    text.push_str(&format!("); {}", plural(now.connections, "connection")));
+    for (count, told) in [
+        (now.http2, format!("{} HTTP/2", now.http2)),
+        (now.tunnels, plural(now.tunnels, "tunnel")),
+        (now.uncertain, format!("{} uncertain", now.uncertain)),
+        (now.probes, plural(now.probes, "probe")),
     ] {
         if count > 0 {
-            text.push_str(&format!(", {count} {what}"));
+            text.push_str(&format!(", {told}"));
         }
     }
     text
@@ -333,6 +353,7 @@ mod tests {
         figures::{Figures, tests::nothing},
         history::History,
     };
+    use kernel::Hook;
 
     fn reading(name: &str) -> Reading {
         let history = History::new(Duration::from_secs(60), 0, nothing());
@@ -341,11 +362,13 @@ mod tests {
             cgroup: "/c/a".to_owned(),
             netns: 1,
             port: 80,
-            tier: "exact",
+            tier: "exact".to_owned(),
             figures: Figures::of(&history, &nothing()),
             unaccounted: Some(0),
             is_listening: Some(true),
             is_there: true,
+            lost: Some(Vec::new()),
+            is_read_only: false,
         }
     }
 
@@ -392,6 +415,28 @@ mod tests {
                 .iter()
                 .any(|line| line.text.contains("counted as connections"))
         );
+    }
+
+    #[test]
+    fn programs_that_are_gone_are_told_unless_their_cgroup_is() {
+        let mut reading = reading("a:80");
+        reading.lost = Some(vec![Hook::Ingress, Hook::SockOps]);
+        let told = |reading: &Reading| {
+            let all = lines(std::slice::from_ref(reading), 200);
+            all.iter()
+                .any(|line| line.kind == Kind::Warning && line.text.contains("detached ingress, sock_ops"))
+        };
+        assert!(told(&reading));
+        reading.is_there = false;
+        assert!(!told(&reading));
+    }
+
+    #[test]
+    fn who_only_looks_is_told_so_once() {
+        let mut readings = [reading("a:80"), reading("a:81")];
+        readings.iter_mut().for_each(|reading| reading.is_read_only = true);
+        let all = lines(&readings, 80);
+        assert_eq!(all.iter().filter(|line| line.text.starts_with("read only")).count(), 1);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::{
     fs::File,
     io::{Read as _, Write as _},
+    os::fd::AsFd as _,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
     thread,
@@ -136,7 +137,7 @@ fn ports_of_others_stay() {
     assert_eq!(kept.code, Some(0), "{kept:?}");
     let ended = rig.sluice(&[&["top", "--pid", &other.pid()], &once[..]].concat());
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(ended.err.contains("1 other"), "{ended:?}");
+    assert!(ended.err.contains("1 other port is"), "{ended:?}");
     let made = load(one.port, 1, 9);
     let seen = rig.sluice(&[&["top", "--pid", &one.pid()], &once[..]].concat());
     assert_eq!(seen.json()[0]["ended"], made, "{seen:?}");
@@ -183,13 +184,113 @@ fn an_end_in_the_middle_of_loading_leaves_nothing() {
 }
 
 #[test]
-fn the_second_is_told_that_the_folder_is_in_use() {
+fn the_second_looks_on_and_its_end_is_nothing_to_the_first() {
+    let Some(mut rig) = Rig::new() else { return };
+    let (server, other) = (rig.server(), rig.server());
+    let mut first = rig.top(&["--pid", &server.pid()]);
+    assert_eq!(first.next()["read_only"], false);
+    let before = rig.everything_pinned();
+    let mut second = rig.top(&["--pid", &server.pid()]);
+    let line = second.next();
+    assert_eq!(
+        (&line["read_only"], &line["attached"], &line["tier"]),
+        (&true.into(), &true.into(), &"exact".into())
+    );
+    let made = load(server.port, 2, 50);
+    for top in [&mut first, &mut second] {
+        let line = top.until(|line| line["ended"] == made);
+        assert_eq!((&line["status"]["2xx"], &line["in_flight"]), (&made.into(), &0.into()));
+    }
+    let table = rig.sluice(&["top", "--pid", &server.pid(), "--once", "--interval", "100ms", "--keep"]);
+    assert_eq!(table.code, Some(0), "{table:?}");
+    assert!(
+        table.out.contains("read only: another sluice holds this folder") && !table.err.contains("still counting"),
+        "{table:?}"
+    );
+    let uncounted = rig.sluice(&["top", "--pid", &other.pid(), "--once"]);
+    uncounted.assert_fault(5, &["in use", &other.port.to_string(), "--pin-dir"]);
+    let ended = second.end(Signal::SIGTERM);
+    assert!(ended.code == Some(0) && ended.err.contains("read only"), "{ended:?}");
+    assert_eq!(rig.everything_pinned(), before);
+    let more = load(server.port, 2, 50);
+    let line = first.until(|line| line["ended"] == made + more);
+    assert_eq!(line["connections"]["unaccounted"], 0);
+    assert_eq!(first.end(Signal::SIGTERM).code, Some(0));
+    rig.assert_nothing_left();
+}
+
+#[test]
+fn who_looks_on_ends_with_the_first_and_not_before() {
     let Some(mut rig) = Rig::new() else { return };
     let server = rig.server();
     let mut first = rig.top(&["--pid", &server.pid()]);
     first.next();
-    let second = rig.sluice(&["top", "--pid", &server.pid(), "--once"]);
-    second.assert_fault(5, &["in use", "--pin-dir"]);
+    let mut second = rig.top(&["--pid", &server.pid()]);
+    second.next();
+    // Killed, it leaves what counts; another takes over and swaps the programs.
+    assert_eq!(first.end(Signal::SIGKILL).code, None);
+    let mut third = rig.top(&["--pid", &server.pid()]);
+    assert_eq!(third.next()["read_only"], false);
+    let made = load(server.port, 1, 5);
+    second.until(|line| line["ended"] == made);
+    assert_eq!(third.end(Signal::SIGTERM).code, Some(0));
+    second
+        .finish()
+        .assert_fault(6, &["not counted any more", "other `sluice` has ended"]);
+    rig.assert_nothing_left();
+}
+
+#[test]
+fn programs_detached_behind_its_back_are_told() {
+    let Some(mut rig) = Rig::new() else { return };
+    let server = rig.server();
+    let mut top = rig.top(&["--pid", &server.pid()]);
+    assert_eq!(top.next()["attached"], true);
+    let links = rig.pin_dir().join(format!("v{}", abi::ABI)).join("links");
+    let mut pins = std::fs::read_dir(links).unwrap().map(|entry| entry.unwrap().path());
+    let ingress = pins.find(|pin| pin.to_string_lossy().ends_with("-ingress")).unwrap();
+    let link = kernel::sys::object::get(&ingress).unwrap();
+    kernel::sys::link::detach(link.as_fd()).unwrap();
+    top.until(|line| line["attached"] == false);
+    (0..3).for_each(|_| drop(top.next()));
+    let ended = top.end(Signal::SIGTERM);
+    assert_eq!(
+        (ended.code, ended.err.matches("warning: ").count()),
+        (Some(0), 1),
+        "{ended:?}"
+    );
+    assert!(ended.err.contains("detached ingress; end this"), "{ended:?}");
+    rig.assert_nothing_left();
+    // As it says, the next one counts.
+    let mut top = rig.top(&["--pid", &server.pid()]);
+    top.next();
+    let made = load(server.port, 1, 5);
+    assert_eq!(top.until(|line| line["ended"] == made)["attached"], true);
+}
+
+#[test]
+fn pins_removed_behind_its_back_end_it_and_their_successors_stay() {
+    let Some(mut rig) = Rig::new() else { return };
+    let server = rig.server();
+    let mut first = rig.top(&["--pid", &server.pid()]);
+    first.next();
+    std::fs::remove_dir_all(rig.pin_dir()).unwrap();
+    let mut second = rig.top(&["--pid", &server.pid()]);
+    assert_eq!(second.next()["read_only"], false);
+    first.end(Signal::SIGTERM);
+    let made = load(server.port, 1, 5);
+    second.until(|line| line["ended"] == made);
+    std::fs::remove_dir_all(rig.pin_dir()).unwrap();
+    second.finish().assert_fault(6, &["removed what was pinned", "again"]);
+    rig.assert_nothing_left();
+}
+
+#[test]
+fn cleanup_waits_for_the_end_and_two_folders_count_beside_each_other() {
+    let Some(mut rig) = Rig::new() else { return };
+    let server = rig.server();
+    let mut first = rig.top(&["--pid", &server.pid()]);
+    first.next();
     rig.sluice(&["cleanup"]).assert_fault(5, &["in use"]);
     // Beside it, with its own folder, it counts the same.
     let beside = rig.pins.join("beside");

@@ -81,6 +81,20 @@ impl Rig {
         self.pins.join("sluice")
     }
 
+    /// Every name and text below the pin folder.
+    pub(crate) fn everything_pinned(&self) -> Vec<(PathBuf, Option<PathBuf>)> {
+        let mut found = Vec::new();
+        let mut folders = vec![self.pin_dir()];
+        while let Some(folder) = folders.pop() {
+            for path in list(&folder) {
+                found.push((path.clone(), fs::read_link(&path).ok()));
+                folders.extend(path.is_dir().then_some(path));
+            }
+        }
+        found.sort();
+        found
+    }
+
     /// A cgroup below the rig's own.
     pub(crate) fn below(&self, name: &str) -> PathBuf {
         let path = self.cgroup.join(name);
@@ -290,10 +304,10 @@ impl Top {
         serde_json::from_str(&line).unwrap()
     }
 
-    /// The first line that is as wanted, of some seconds' worth.
+    /// The first line that is as wanted, of twenty seconds' worth.
     pub(crate) fn until(&mut self, is_wanted: impl Fn(&Value) -> bool) -> Value {
         let mut last = Value::Null;
-        for _ in 0..100 {
+        for _ in 0..200 {
             last = self.next();
             if is_wanted(&last) {
                 return last;

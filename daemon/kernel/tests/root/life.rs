@@ -287,6 +287,12 @@ fn whoever_looks_sees_what_another_counts_and_leaves_it_alone() {
     let view = Kernel::look(&rig.settings()).unwrap();
     assert_eq!(view.tracked(), [(server.key(), POD, 0)]);
     assert!(view.is_by_netns());
+    assert_eq!(view.tier(), "exact");
+    let links = view.verify().unwrap().links;
+    assert!(
+        !links.is_empty() && links.iter().all(|link| link.is_effective),
+        "{links:?}"
+    );
     let mut client = server.connect();
     (0..3).for_each(|_| client.get());
     let counts = view.counts(POD).unwrap();
@@ -302,6 +308,19 @@ fn whoever_looks_sees_what_another_counts_and_leaves_it_alone() {
     assert_eq!(view.tracked(), []);
     drop(view);
     assert!(kernel.verify().unwrap().is_complete());
+}
+
+#[test]
+fn a_pin_folder_that_somebody_made_anew_is_not_ours() {
+    let Some(rig) = Rig::with_object() else { return };
+    let kernel = rig.open();
+    kernel.attach(&rig.cgroup, BOTH).unwrap();
+    assert!(kernel.has_its_folder());
+    std::fs::remove_dir_all(&rig.settings().pin_dir).unwrap();
+    assert!(!kernel.has_its_folder());
+    assert_eq!(kernel.verify().unwrap().links, []);
+    let other = rig.open();
+    assert!(other.has_its_folder() && !kernel.has_its_folder());
 }
 
 #[test]
