@@ -126,7 +126,8 @@ fn with_life(program: &Command, life: Life) -> Command {
         Life::OfThisProcess => Command::new("setpriv"),
     };
     if life == Life::OfThisProcess {
-        command.args(["--pdeathsig", "TERM"]);
+        // Nothing of it is kept, and an API server without etcd takes its time.
+        command.args(["--pdeathsig", "KILL"]);
     }
     command.arg(program.get_program()).args(program.get_args());
     command
