@@ -4,13 +4,13 @@
 //! Depends on: names, field_error, logic (Go's numbers and durations).
 
 pub mod autoscaling;
-mod go_number;
 
 use std::collections::BTreeMap;
 
+use logic::go::number;
+use logic::go::print::float;
+use logic::go::span::Span;
 use logic::quantity::Quantity;
-use logic::settings::go::print::float;
-use logic::settings::go::span::Span;
 
 use crate::field_error::FieldErrors;
 use crate::names::{self, group, networking, queue_sidecar, serving};
@@ -76,7 +76,7 @@ pub fn queue_sidecar(annotations: &Annotations) -> FieldErrors {
 
 #[expect(clippy::manual_range_contains, reason = "NaN is within Knative's bounds")]
 fn percentage(text: &str) -> FieldErrors {
-    match go_number::float(text) {
+    match number::float(text) {
         Err(_) => FieldErrors::invalid_value(text, ""),
         Ok(value) if value < 0.1 || value > 100.0 => FieldErrors::out_of_bounds(float(value), "0.1", "100", ""),
         Ok(_) => FieldErrors::none(),

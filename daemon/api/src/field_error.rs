@@ -107,10 +107,7 @@ impl FieldErrors {
     /// A key that is no good.
     #[must_use]
     pub fn invalid_key(key: &str, path: &str) -> Self {
-        Self::at(
-            format!("invalid key name {}", logic::settings::go::print::quoted(key)),
-            [path],
-        )
+        Self::at(format!("invalid key name {}", logic::go::print::quoted(key)), [path])
     }
 
     /// With more words on a line of their own.

@@ -4,13 +4,13 @@
 //! Depends on: context, field_error, names, syntax.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use logic::settings::go::print::quoted;
+use logic::go::print::quoted;
 
 use crate::annotation::{self, Annotations};
 use crate::context::{Context, Occasion};
 use crate::field_error::FieldErrors;
 use crate::names::serving;
-use crate::syntax;
+use logic::syntax;
 
 /// The annotations, none if there are none.
 #[must_use]

@@ -18,12 +18,12 @@ mod volume_mount;
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::{Container, PodSpec};
-use logic::settings::go::print::quoted;
+use logic::go::print::quoted;
 
 use crate::context::Context;
 use crate::field_error::FieldErrors;
-use crate::syntax;
 use container::{Role, Surroundings};
+use logic::syntax;
 use volume::Volumes;
 pub(crate) use volume_mount::is_writable;
 

@@ -6,7 +6,7 @@
 use k8s_openapi::api::core::v1::ObjectReference;
 
 use crate::field_error::FieldErrors;
-use crate::syntax;
+use logic::syntax;
 
 /// What is wrong with a reference that may only say version, kind and name.
 #[must_use]

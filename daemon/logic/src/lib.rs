@@ -7,9 +7,11 @@
 //! Invariants: no I/O, no async, no clock, no global; nothing panics on any input.
 //! Depends on: nothing that does I/O.
 
+pub mod go;
 pub mod kpa;
 pub mod limiter;
 pub mod quantity;
 pub mod replay;
 pub mod settings;
+pub mod syntax;
 pub mod traffic;

@@ -6,11 +6,10 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
+use logic::go::number::{self, NumberError};
+use logic::go::span::Span;
 use logic::settings::Autoscaler;
-use logic::settings::go::number::{self, NumberError};
-use logic::settings::go::span::Span;
 
-use super::go_number;
 use crate::field_error::FieldErrors;
 use crate::names::{autoscaling as key, first};
 
@@ -112,7 +111,7 @@ fn numbers(annotations: &Annotations) -> FieldErrors {
     errors.add(between(annotations, &key::PANIC_THRESHOLD_PERCENTAGE, 110, 1000));
     errors.add(between(annotations, &key::TARGET_UTILIZATION_PERCENTAGE, 1, 100));
     if let Some(text) = value(annotations, key::TARGET) {
-        errors.add(match go_number::float(text) {
+        errors.add(match number::float(text) {
             Err(_) => FieldErrors::invalid_value(text, key::TARGET),
             Ok(target) if target < TARGET_MIN => {
                 FieldErrors::generic(format!("target {text} should be at least {TARGET_MIN}"), key::TARGET)
@@ -122,7 +121,7 @@ fn numbers(annotations: &Annotations) -> FieldErrors {
     }
     if let Some((key, text)) = first(&key::TARGET_BURST_CAPACITY, annotations) {
         let is_unlimited = |capacity: f64| (capacity + 1.0).abs() == 0.0;
-        let is_good = go_number::float(text)
+        let is_good = number::float(text)
             .is_ok_and(|capacity| capacity.partial_cmp(&0.0) != Some(Ordering::Less) || is_unlimited(capacity));
         if !is_good {
             errors.add(FieldErrors::invalid_value(text, key));
@@ -135,7 +134,7 @@ fn between(annotations: &Annotations, keys: &[&'static str], low: i32, high: i32
     let Some((key, text)) = first(keys, annotations) else {
         return FieldErrors::none();
     };
-    match go_number::float(text) {
+    match number::float(text) {
         Err(_) => FieldErrors::invalid_value(text, key),
         Ok(value) if value < f64::from(low) || value > f64::from(high) => {
             FieldErrors::out_of_bounds(text, low, high, key)

@@ -4,7 +4,7 @@
 //! Invariants: only a Service of the same namespace, as a whole; texts are Knative's.
 //! Depends on: `logic::settings` for the way Go quotes.
 
-use logic::settings::go::print::quoted;
+use logic::go::print::quoted;
 use thiserror::Error;
 
 /// What the domain leads to.

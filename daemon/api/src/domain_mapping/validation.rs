@@ -3,13 +3,14 @@
 //!
 //! Depends on: metadata, syntax.
 
-use logic::settings::go::print::quoted;
+use logic::go::print::quoted;
 
 use super::{DomainMapping, Reference};
 use crate::admitted::Validate;
 use crate::context::Context;
 use crate::field_error::FieldErrors;
-use crate::{metadata, syntax};
+use crate::metadata;
+use logic::syntax;
 
 impl Validate for DomainMapping {
     fn validate(&self, old: Option<&Self>, context: &Context) -> FieldErrors {

@@ -5,7 +5,7 @@
 //! Depends on: logic's settings, metric, names, object, serverless_service.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use logic::settings::go::number;
+use logic::go::number;
 use logic::settings::{Autoscaler, Span};
 
 use super::PodAutoscaler;

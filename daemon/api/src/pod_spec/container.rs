@@ -4,8 +4,8 @@
 //! Depends on: allowed, env, image, port, probe, security, volume_mount.
 
 use k8s_openapi::api::core::v1::{Container, ContainerPort};
+use logic::go::print::quoted;
 use logic::settings::Features;
-use logic::settings::go::print::quoted;
 
 use super::volume::Volumes;
 use super::{allowed, env, image, port, probe, security, volume_mount};

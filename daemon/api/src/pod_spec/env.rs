@@ -4,8 +4,8 @@
 //! Depends on: allowed, container (its role).
 
 use k8s_openapi::api::core::v1::{EnvFromSource, EnvVar};
+use logic::go::print::quoted;
 use logic::settings::Features;
-use logic::settings::go::print::quoted;
 
 use super::allowed;
 use super::container::Role;

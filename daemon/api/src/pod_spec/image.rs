@@ -3,7 +3,7 @@
 //!
 //! Depends on: field_error.
 
-use logic::settings::go::print::quoted;
+use logic::go::print::quoted;
 
 use crate::field_error::FieldErrors;
 

@@ -9,13 +9,13 @@ use k8s_openapi::api::core::v1::{
     ConfigMapProjection, DownwardAPIVolumeFile, EmptyDirVolumeSource, ImageVolumeSource, KeyToPath,
     PersistentVolumeClaimVolumeSource, SecretProjection, Volume, VolumeProjection,
 };
+use logic::go::print::quoted;
 use logic::quantity::Quantity;
-use logic::settings::go::print::quoted;
 use logic::settings::{Features, Flag};
 
 use super::allowed;
 use crate::field_error::FieldErrors;
-use crate::syntax;
+use logic::syntax;
 
 /// The volumes of a pod, by name; the last of a name counts.
 pub(super) struct Volumes<'a> {

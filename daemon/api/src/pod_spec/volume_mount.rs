@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::{Volume, VolumeMount};
+use logic::go::print::quoted;
 use logic::settings::Features;
-use logic::settings::go::print::quoted;
 
 use super::allowed;
 use super::volume::Volumes;

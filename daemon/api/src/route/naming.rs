@@ -4,13 +4,13 @@
 //! Problem: templates, labels, tags and visibility together decide under which hosts a Route is known.
 //! Mechanism: the tag template gives a label, the domain template a host; inside the cluster the default template holds.
 //! Invariants: every host that is returned is a fully qualified name; texts of errors are Knative's.
-//! Depends on: route (its types), `logic::settings`, fqdn.
+//! Depends on: route (its types), `logic::settings`, `logic::syntax`.
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use logic::settings::go::print::quoted;
+use logic::go::print::quoted;
 use logic::settings::network::RouteHost;
 use logic::settings::{Domain, Network};
 use thiserror::Error;
@@ -18,9 +18,9 @@ use thiserror::Error;
 use super::Route;
 use super::placeholder;
 use super::targets::DEFAULT_GROUP;
-use crate::fqdn;
 use crate::ingress::{hosts, visibility};
 use crate::names::networking;
+use logic::syntax;
 
 /// Why a Route has no host.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -128,9 +128,12 @@ impl Naming<'_> {
                 labels: Some(&labels),
             })?,
         };
-        match fqdn::problem("url", &host) {
+        match syntax::domain_name(&host) {
             None => Ok(host),
-            Some(reason) => Err(NamingError::Invalid { host, reason }),
+            Some(why) => {
+                let reason = format!("url: {why}");
+                Err(NamingError::Invalid { host, reason })
+            }
         }
     }
 

@@ -5,15 +5,16 @@
 
 use std::collections::BTreeMap;
 
-use logic::settings::go::print::quoted;
+use logic::go::print::quoted;
 
 use super::{Route, TrafficTarget};
 use crate::admitted::Validate;
 use crate::annotation;
 use crate::context::Context;
 use crate::field_error::FieldErrors;
+use crate::metadata;
 use crate::names::serving;
-use crate::{metadata, syntax};
+use logic::syntax;
 
 impl Validate for Route {
     fn validate(&self, old: Option<&Self>, _: &Context) -> FieldErrors {

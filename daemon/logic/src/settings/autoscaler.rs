@@ -3,10 +3,10 @@
 //!
 //! Depends on: go, table.
 
-use super::go::print::{fixed, float};
-use super::go::span::Span;
 use super::problem::Problems;
 use super::table::{self, Check, Data, Key, Reader, Reading, check, key};
+use crate::go::print::{fixed, float};
+use crate::go::span::Span;
 
 /// The settings of config-autoscaler.
 #[derive(Clone, Debug, PartialEq)]

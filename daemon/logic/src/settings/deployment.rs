@@ -2,16 +2,16 @@
 //! config-deployment: how pods are made (data-plane spec 6).
 //!
 //! Invariants: the keys of the queue-proxy are read and judged as Knative judges them, and then have no effect: there is none.
-//! Depends on: go, names, quantity, selector, table, yaml.
+//! Depends on: go, quantity, selector, syntax, table, yaml.
 
-use super::go::print::quoted;
-use super::go::span::Span;
-use super::names;
 use super::problem::Problems;
 use super::selector::{self, Labels};
 use super::table::{self, Check, Data, Key, Reader, Reading, check, key, old};
 use super::yaml;
+use crate::go::print::quoted;
+use crate::go::span::Span;
 use crate::quantity::Quantity;
+use crate::syntax;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The settings of config-deployment.
@@ -292,14 +292,14 @@ fn runtime_classes(settings: &mut Deployment, text: &str) -> Result<(), String> 
     let classes = classes(text)
         .map_err(|error| format!("runtime-class-name cannot be parsed, please check the format: {error}"))?;
     for (class, selector) in &classes {
-        let reasons = names::not_a_subdomain(class);
+        let reasons = syntax::dns1123_subdomain(class);
         if !reasons.is_empty() {
             let reasons = reasons.join(" ");
             return Err(format!(
                 "runtime-class-name {class} selector not valid DNSSubdomain: [{reasons}]"
             ));
         }
-        if let Some(reason) = names::not_labels(&selector.0) {
+        if let Some(reason) = selector.problem() {
             return Err(format!("runtime-class-name {class} selector invalid: {reason}"));
         }
     }

@@ -3,10 +3,10 @@
 //!
 //! Depends on: go, table.
 
-use super::go::number;
-use super::go::span::Span;
 use super::problem::Problems;
 use super::table::{self, Check, Data, Key, Reader, Reading, check, key};
+use crate::go::number;
+use crate::go::span::Span;
 
 /// The settings of config-gc.
 #[derive(Clone, Debug, PartialEq, Eq)]

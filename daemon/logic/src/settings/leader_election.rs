@@ -3,9 +3,9 @@
 //!
 //! Depends on: go, table.
 
-use super::go::span::Span;
 use super::problem::Problems;
 use super::table::{self, Check, Data, Key, Reader, Reading, check, key, old};
+use crate::go::span::Span;
 use std::collections::BTreeMap;
 
 /// The settings of config-leader-election.

@@ -4,12 +4,12 @@
 //! Invariants: traffic between components is not encrypted yet, so asking for it is refused (design 5).
 //! Depends on: go, selector, table, template.
 
-use super::go::print::quoted;
-use super::go::url;
 use super::problem::Problems;
 use super::selector::LabelSelector;
 use super::table::{self, Check, Data, Key, Reader, Reading, check, key, old};
 use super::template::{Record, Template, TemplateError, Value};
+use crate::go::print::quoted;
+use crate::go::url;
 use std::collections::BTreeMap;
 
 /// The settings of config-network.

@@ -4,11 +4,11 @@
 //! Invariants: problems come group by group, as Knative looks: tracing, metrics, runtime, request metrics, logging.
 //! Depends on: go, table, template.
 
-use super::go::print::{fixed, quoted};
-use super::go::span::Span;
 use super::problem::Problems;
 use super::table::{self, Check, Data, Key, Reader, Reading, check, key};
 use super::template::Template;
+use crate::go::print::{fixed, quoted};
+use crate::go::span::Span;
 
 /// The settings of config-observability.
 #[derive(Clone, Debug, PartialEq)]

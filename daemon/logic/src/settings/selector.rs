@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Which labels a setting is for.
 //!
-//! Depends on: yaml.
+//! Depends on: go, syntax, yaml.
 
 use super::yaml::{self, Object, YamlError};
+use crate::go::print::quoted;
+use crate::syntax;
 use std::collections::BTreeMap;
 
 /// Labels an object must have, each with this value.
@@ -15,6 +17,24 @@ impl Labels {
     #[must_use]
     pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
         self.0.iter().all(|(name, value)| labels.get(name) == Some(value))
+    }
+
+    /// The first reason why these are no labels to select by, as Kubernetes says it.
+    pub(super) fn problem(&self) -> Option<String> {
+        self.0.iter().find_map(|(key, value)| {
+            let of_key = syntax::label_key(key);
+            if !of_key.is_empty() {
+                return Some(format!("key: Invalid value: {}: {}", quoted(key), of_key.join("; ")));
+            }
+            let of_value = syntax::label_value(value);
+            (!of_value.is_empty()).then(|| {
+                format!(
+                    "values[0][{key}]: Invalid value: {}: {}",
+                    quoted(value),
+                    of_value.join("; ")
+                )
+            })
+        })
     }
 }
 

@@ -7,10 +7,10 @@
 //! be read is left out; a later row wins over an earlier one, so an old spelling stands before the current one.
 //! Depends on: go, problem, quantity.
 
-use super::go::number;
-use super::go::print::quoted;
-use super::go::span::Span;
 use super::problem::{Problem, Problems};
+use crate::go::number;
+use crate::go::print::quoted;
+use crate::go::span::Span;
 use crate::quantity::Quantity;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -5,7 +5,7 @@
 //! boolean where a text is wanted is taken as text. Errors start as those of Kubernetes.
 //! Depends on: go.
 
-use super::go::print;
+use crate::go::print;
 use serde_json::{Map, Value};
 use serde_saphyr::options::DuplicateKeyPolicy;
 use std::collections::BTreeMap;

@@ -5,7 +5,7 @@
 //! Depends on: value.
 
 use super::value::Value;
-use crate::settings::go::print;
+use crate::go::print;
 use std::cmp::Ordering;
 use std::fmt::Write;
 

@@ -8,7 +8,7 @@ use super::error::{TemplateError, place};
 use super::function::Function;
 use super::parse::{Command, Node, Operand, Pipe};
 use super::value::Value;
-use crate::settings::go::print;
+use crate::go::print;
 
 /// The text of these nodes over `dot`.
 pub(super) fn render(name: &'static str, text: &str, nodes: &[Node], dot: &Value) -> Result<String, TemplateError> {

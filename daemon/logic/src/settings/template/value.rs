@@ -3,7 +3,7 @@
 //!
 //! Depends on: nothing.
 
-use crate::settings::go::print;
+use crate::go::print;
 use std::collections::BTreeMap;
 
 /// A value a template can reach.

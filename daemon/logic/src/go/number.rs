@@ -5,6 +5,7 @@
 //! Depends on: print.
 
 use super::print::quoted;
+use std::borrow::Cow;
 
 /// A text that is not the wanted number; prints as Go's `*strconv.NumError`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -64,7 +65,8 @@ pub fn uint32(text: &str) -> Result<u32, NumberError> {
     u32::try_from(value).map_err(|_| error("ParseUint", text, RANGE))
 }
 
-/// A floating point number, decimal or hexadecimal, or an infinity or NaN.
+/// A floating point number, decimal or hexadecimal, or an infinity or NaN; a `_` may stand between two digits, and after
+/// the `0x`.
 ///
 /// # Errors
 /// Not a number, or too large for 64 bits.
@@ -75,13 +77,14 @@ pub fn float(text: &str) -> Result<f64, NumberError> {
         _ => (1.0, text),
     };
     let syntax = || error("ParseFloat", text, SYNTAX);
-    let named = rest.to_ascii_lowercase();
+    let plain = without_separators(rest).ok_or_else(syntax)?;
+    let named = plain.to_ascii_lowercase();
     let value = match named.as_str() {
         "inf" | "infinity" => return Ok(sign * f64::INFINITY),
-        "nan" if rest.len() == text.len() => return Ok(f64::NAN),
+        "nan" if plain.len() == text.len() => return Ok(f64::NAN),
         _ if named.starts_with("0x") => hexadecimal(&named).ok_or_else(syntax)?,
-        _ if rest.starts_with(|first: char| first.is_ascii_digit() || first == '.') => {
-            rest.parse::<f64>().map_err(|_| syntax())?
+        _ if plain.starts_with(|first: char| first.is_ascii_digit() || first == '.') => {
+            plain.parse::<f64>().map_err(|_| syntax())?
         }
         _ => return Err(syntax()),
     };
@@ -89,6 +92,28 @@ pub fn float(text: &str) -> Result<f64, NumberError> {
         return Err(error("ParseFloat", text, RANGE));
     }
     Ok(sign * value)
+}
+
+/// The number without its `_`, if these stand where they may.
+fn without_separators(unsigned: &str) -> Option<Cow<'_, str>> {
+    if !unsigned.contains('_') {
+        return Some(Cow::Borrowed(unsigned));
+    }
+    let is_hexadecimal = unsigned.starts_with("0x") || unsigned.starts_with("0X");
+    let is_digit = |char: char| char.is_ascii_digit() || is_hexadecimal && char.is_ascii_hexdigit();
+    let mut last = if is_hexadecimal { '0' } else { ' ' };
+    for char in unsigned.chars().skip(if is_hexadecimal { 2 } else { 0 }) {
+        let is_good = match (last, char) {
+            (last, '_') => is_digit(last),
+            ('_', char) => is_digit(char),
+            _ => true,
+        };
+        if !is_good {
+            return None;
+        }
+        last = char;
+    }
+    (last != '_').then(|| Cow::Owned(unsigned.replace('_', "")))
 }
 
 /// `0x…p±…`: the exponent is required. Digits after the 28th are not looked at.
@@ -213,7 +238,16 @@ mod tests {
         assert_eq!(float("-0x1.8p1"), Ok(-3.0));
         assert_eq!(float("-Inf"), Ok(f64::NEG_INFINITY));
         assert!(float("NaN").is_ok_and(f64::is_nan));
-        for wrong in ["", ".", "e5", "1e", "+nan", "0x1", "--1", "1_0", "0xp1", "0x1p"] {
+        for wrong in ["", ".", "e5", "1e", "+nan", "0x1", "--1", "0xp1", "0x1p"] {
+            assert!(float(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn separators_stand_between_digits() {
+        assert_eq!(float("1_000.5_0e1_0"), Ok(1000.5e10));
+        assert_eq!(float("0x_1_0p-0_2"), Ok(4.0));
+        for wrong in ["_1", "1_", "1__0", "1_.5", "1._5", "1e_5", "0x1_p1", "in_f"] {
             assert!(float(wrong).is_err(), "{wrong}");
         }
     }

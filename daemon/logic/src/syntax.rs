@@ -2,9 +2,9 @@
 //! What names may look like, with the words of Kubernetes for those that do not.
 //!
 //! Invariants: lengths are in bytes; every problem is listed, in the order in which Kubernetes lists them.
-//! Depends on: logic (Go's quoting).
+//! Depends on: go (quoting).
 
-use logic::settings::go::print::quoted;
+use crate::go::print::quoted;
 
 const DNS1035: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an \
     alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for \
@@ -22,6 +22,13 @@ const QUALIFIED: &str = "a qualified name must consist of alphanumeric character
     end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
     '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' (e.g. \
     'example.com/MyName')";
+const LABEL_KEY: &str = "a valid label key must consist of alphanumeric characters, '-', '_' or '.', and must start and \
+    end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
+    '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' (e.g. \
+    'example.com/MyName')";
+const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', \
+    and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for \
+    validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
 const C_IDENTIFIER: &str = "a valid C identifier must start with alphabetic character or '_', followed by a string of \
     alphanumeric characters or '_' (e.g. 'my_name',  or 'MY_NAME',  or 'MyName', regex used for validation is \
     '[A-Za-z_][A-Za-z0-9_]*')";
@@ -60,30 +67,24 @@ pub fn dns1123_subdomain(name: &str) -> Vec<String> {
 /// What keeps `name` from being a qualified name: a name, perhaps after a domain and a `/`.
 #[must_use]
 pub fn qualified_name(name: &str) -> Vec<String> {
+    qualified(name, QUALIFIED)
+}
+
+/// What keeps `key` from being the key of a label.
+#[must_use]
+pub fn label_key(key: &str) -> Vec<String> {
+    qualified(key, LABEL_KEY)
+}
+
+/// What keeps `value` from being the value of a label.
+#[must_use]
+pub fn label_value(value: &str) -> Vec<String> {
     let mut problems = Vec::new();
-    let local = match name.split('/').collect::<Vec<_>>().as_slice() {
-        [local] => *local,
-        [prefix, local] => {
-            if prefix.is_empty() {
-                problems.push("prefix part must be non-empty".to_owned());
-            } else {
-                problems.extend(dns1123_subdomain(prefix).iter().map(|why| format!("prefix part {why}")));
-            }
-            *local
-        }
-        _ => return vec![QUALIFIED.to_owned()],
-    };
-    if local.is_empty() {
-        problems.push("name part must be non-empty".to_owned());
-    } else if local.len() > LABEL_LENGTH {
-        problems.push(format!("name part must be no more than {LABEL_LENGTH} bytes"));
+    if value.len() > LABEL_LENGTH {
+        problems.push(format!("must be no more than {LABEL_LENGTH} bytes"));
     }
-    let is_inner = |char: char| char.is_ascii_alphanumeric() || "-_.".contains(char);
-    let has_good_ends = [local.chars().next(), local.chars().next_back()]
-        .iter()
-        .all(|end| end.is_some_and(|char| char.is_ascii_alphanumeric()));
-    if !has_good_ends || !local.chars().all(is_inner) {
-        problems.push(format!("name part {QUALIFIED_PART}"));
+    if !value.is_empty() && !is_name_part(value) {
+        problems.push(LABEL_VALUE.to_owned());
     }
     problems
 }
@@ -131,6 +132,40 @@ fn label(name: &str, words: &str, may_begin: fn(char) -> bool) -> Vec<String> {
         problems.push(words.to_owned());
     }
     problems
+}
+
+/// A name, perhaps after a domain and a `/`; `words` say what it should look like.
+fn qualified(name: &str, words: &str) -> Vec<String> {
+    let mut problems = Vec::new();
+    let local = match name.split('/').collect::<Vec<_>>().as_slice() {
+        [local] => *local,
+        [prefix, local] => {
+            if prefix.is_empty() {
+                problems.push("prefix part must be non-empty".to_owned());
+            } else {
+                problems.extend(dns1123_subdomain(prefix).iter().map(|why| format!("prefix part {why}")));
+            }
+            *local
+        }
+        _ => return vec![words.to_owned()],
+    };
+    if local.is_empty() {
+        problems.push("name part must be non-empty".to_owned());
+    } else if local.len() > LABEL_LENGTH {
+        problems.push(format!("name part must be no more than {LABEL_LENGTH} bytes"));
+    }
+    if !is_name_part(local) {
+        problems.push(format!("name part {QUALIFIED_PART}"));
+    }
+    problems
+}
+
+fn is_name_part(text: &str) -> bool {
+    text.starts_with(|char: char| char.is_ascii_alphanumeric())
+        && text.ends_with(|char: char| char.is_ascii_alphanumeric())
+        && text
+            .chars()
+            .all(|char| char.is_ascii_alphanumeric() || "-_.".contains(char))
 }
 
 fn too_long(name: &str, limit: usize) -> Vec<String> {
@@ -185,6 +220,28 @@ mod tests {
         assert_eq!(qualified_name("a/b/c"), [QUALIFIED]);
         assert_eq!(qualified_name("/x"), ["prefix part must be non-empty"]);
         assert_eq!(qualified_name("x/").len(), 2);
+    }
+
+    #[test]
+    fn a_label_has_a_qualified_key_and_may_be_empty() {
+        assert!(label_key("example.com/App_1").is_empty());
+        assert_eq!(label_key("a/b/c"), [LABEL_KEY]);
+        for wrong in ["/a", ""] {
+            assert!(!label_key(wrong).is_empty(), "{wrong}");
+        }
+        assert!(label_value("").is_empty());
+        assert_eq!(label_value(&"a".repeat(64)), ["must be no more than 63 bytes"]);
+        for wrong in ["-", "b c"] {
+            assert_eq!(label_value(wrong), [LABEL_VALUE], "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_subdomain_is_lower_case_labels() {
+        assert!(dns1123_subdomain("a-1.example").is_empty());
+        for wrong in ["", "-a", "a..b", "A", "a_b", "a-.b"] {
+            assert_eq!(dns1123_subdomain(wrong), [DNS1123_SUBDOMAIN], "{wrong}");
+        }
     }
 
     #[test]
