@@ -8,6 +8,7 @@
 //! Depends on: every kind with a webhook, shape, json.
 
 mod patch;
+pub mod webhook;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -99,9 +100,28 @@ impl Outcome {
     }
 }
 
-/// Answers a request.
+/// Which of the webhooks answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hook {
+    /// Fills in what is absent.
+    Defaulting,
+    /// Judges what the first one filled in.
+    Validation,
+}
+
+/// Answers a request as both webhooks do, one after the other.
 #[must_use]
 pub fn review(request: &Request, settings: &Settings) -> Outcome {
+    answer(request, settings, &[Hook::Defaulting, Hook::Validation])
+}
+
+/// Answers a request as one of the webhooks does.
+#[must_use]
+pub fn review_by(hook: Hook, request: &Request, settings: &Settings) -> Outcome {
+    answer(request, settings, &[hook])
+}
+
+fn answer(request: &Request, settings: &Settings, hooks: &[Hook]) -> Outcome {
     if request.operation == Operation::Delete {
         return Outcome::default();
     }
@@ -119,7 +139,7 @@ pub fn review(request: &Request, settings: &Settings) -> Outcome {
         // No webhook looks at these.
         Kind::ClusterDomainClaim | Kind::Image => as_it_is,
     };
-    review(request, settings).unwrap_or_else(|refusal| Outcome {
+    review(request, settings, hooks).unwrap_or_else(|refusal| Outcome {
         refusal: Some(refusal),
         ..Outcome::default()
     })
@@ -131,14 +151,14 @@ type Answer = Result<Outcome, Refusal>;
     clippy::unnecessary_wraps,
     reason = "one of the functions that `review` chooses from"
 )]
-fn as_it_is(request: &Request, _: &Settings) -> Answer {
+fn as_it_is(request: &Request, _: &Settings, _: &[Hook]) -> Answer {
     Ok(Outcome {
         defaulted: Some(request.object.clone()),
         ..Outcome::default()
     })
 }
 
-fn review_of<K>(request: &Request, settings: &Settings) -> Answer
+fn review_of<K>(request: &Request, settings: &Settings, hooks: &[Hook]) -> Answer
 where
     K: Kinded + Clone + SetDefaults + Validate + Serialize + DeserializeOwned,
 {
@@ -151,12 +171,18 @@ where
         Operation::Update => Some(read(request.old_object, "old")?.1),
         Operation::Create | Operation::Delete => None,
     };
-    object.set_defaults(old.clone().map(|old| filled_in(old, settings)).as_ref(), &context);
+    if hooks.contains(&Hook::Defaulting) {
+        let old = old.clone().map(|old| filled_in(old, settings));
+        object.set_defaults(old.as_ref(), &context);
+    }
     let unwritable = |error: serde_json::Error| refusal("new", DecodeError::Text(error.to_string()));
     let written = json::written_after(&object, &sent).map_err(unwritable)?;
     // Once more, so that values which defaulting made empty are absent, as they are for Knative's second webhook.
     let (defaulted, object): (_, K) = read(&written, "new")?;
-    let errors = object.validate(old.as_ref(), &context);
+    let errors = match hooks.contains(&Hook::Validation) {
+        true => object.validate(old.as_ref(), &context),
+        false => FieldErrors::none(),
+    };
     Ok(Outcome {
         patch: patch::between(request.object, &defaulted),
         defaulted: Some(defaulted),

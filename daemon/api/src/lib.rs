@@ -13,6 +13,7 @@ pub mod annotation;
 pub mod certificate;
 pub mod child_name;
 pub mod cluster_domain_claim;
+pub mod concurrency;
 pub mod condition;
 pub mod conditions;
 pub mod configuration;

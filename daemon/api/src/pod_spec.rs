@@ -11,6 +11,7 @@ mod env;
 mod image;
 mod port;
 mod probe;
+mod role;
 mod security;
 mod volume;
 mod volume_mount;
@@ -22,8 +23,9 @@ use logic::go::print::quoted;
 
 use crate::context::Context;
 use crate::field_error::FieldErrors;
-use container::{Role, Surroundings};
+use container::Surroundings;
 use logic::syntax;
+use role::Role;
 use volume::Volumes;
 pub(crate) use volume_mount::is_writable;
 

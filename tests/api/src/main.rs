@@ -7,12 +7,14 @@
 //! Invariants: without a cluster every case is skipped, and failed under `CI=true`.
 //! Depends on: api (kinds and types), kubectl.
 
+mod admission;
 mod definitions;
 mod rig;
 mod round_trip;
 mod samples;
 mod schema;
 mod status;
+mod webhook;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -33,7 +35,8 @@ fn main() -> ExitCode {
         .iter()
         .chain(schema::CASES)
         .chain(status::CASES)
-        .chain(round_trip::CASES);
+        .chain(round_trip::CASES)
+        .chain(admission::CASES);
     let trials = match Cluster::named_by_environment() {
         Ok(cluster) => {
             if let Err(error) = cluster.define_kinds() {

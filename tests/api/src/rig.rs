@@ -4,7 +4,7 @@
 //! Mechanism: kubectl of the server's own version, since that is what users have; a [`Place`] is a namespace.
 //! Invariants: the environment is read here only. `ca.crt`, `webhook.crt` and `webhook.key` in the folder are for a
 //! webhook that a case serves on the loopback.
-//! Depends on: kubectl; SLUICE_CLUSTER (folder with kubeconfig and certificates) and SLUICE_KUBECTL.
+//! Depends on: kubectl; SLUICE_CLUSTER (folder with kubeconfig and certificates), SLUICE_KUBECTL, SLUICE_TESTDATA.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -35,6 +35,12 @@ pub(crate) struct Place<'a> {
 /// Whether nothing may be skipped.
 pub(crate) fn is_ci() -> bool {
     std::env::var_os("CI").is_some_and(|value| value == "true")
+}
+
+/// The folder of the test data: beside the repository, unless the environment says where.
+pub(crate) fn test_data() -> PathBuf {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/testdata");
+    std::env::var_os("SLUICE_TESTDATA").map_or_else(beside, PathBuf::from)
 }
 
 impl Cluster {
@@ -106,6 +112,16 @@ impl Cluster {
 }
 
 impl Place<'_> {
+    /// Where the certificates of the cluster are: `ca`, `webhook`, each `.crt` and `.key`.
+    pub(crate) fn certificates(&self) -> &Path {
+        &self.cluster.folder
+    }
+
+    /// Applies an object that belongs to no namespace.
+    pub(crate) fn apply(&self, object: &Value) -> Result<()> {
+        self.cluster.kubectl(&["apply", "-f", "-"], Some(object)).map(drop)
+    }
+
     /// Its name.
     pub(crate) fn namespace(&self) -> &str {
         &self.namespace

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What is wrong with a PodAutoscaler: control-plane spec 2.3.
 //!
-//! Depends on: metadata, reference, revision.
+//! Depends on: concurrency, metadata, reference.
 
 use super::{PodAutoscaler, PodAutoscalerSpec};
 use crate::admitted::Validate;
 use crate::context::Context;
 use crate::field_error::FieldErrors;
-use crate::{metadata, reference, revision};
+use crate::{concurrency, metadata, reference};
 
 impl Validate for PodAutoscaler {
     fn validate(&self, _: Option<&Self>, context: &Context) -> FieldErrors {
         let of_spec = if self.spec == PodAutoscalerSpec::default() {
             FieldErrors::missing([""])
         } else {
-            let concurrency = revision::validation::container_concurrency(self.spec.container_concurrency, context);
+            let of_concurrency = concurrency::validate(self.spec.container_concurrency, context);
             reference::validate(&self.spec.scale_target_ref)
                 .via_field("scaleTargetRef")
-                .also(concurrency.via_field("containerConcurrency"))
+                .also(of_concurrency.via_field("containerConcurrency"))
                 .also(reference::protocol(&self.spec.protocol_type).via_field("protocolType"))
         };
         metadata::of_scaled(&self.metadata, context)

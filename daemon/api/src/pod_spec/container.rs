@@ -7,33 +7,13 @@ use k8s_openapi::api::core::v1::{Container, ContainerPort};
 use logic::go::print::quoted;
 use logic::settings::Features;
 
+use super::role::Role;
 use super::volume::Volumes;
 use super::{allowed, env, image, port, probe, security, volume_mount};
 use crate::field_error::FieldErrors;
 
 /// The name of the container that Knative adds.
 const RESERVED_NAME: &str = "queue-proxy";
-
-/// What a container is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
-    /// It gets the requests.
-    Serving,
-    /// It stands beside the one that gets them.
-    Sidecar,
-    /// It runs before the others.
-    Init,
-}
-
-impl Role {
-    /// The role of one of several containers: the one with a port serves.
-    pub(super) fn beside_others(container: &Container) -> Self {
-        match container.ports.as_deref() {
-            None | Some([]) => Self::Sidecar,
-            Some(_) => Self::Serving,
-        }
-    }
-}
 
 /// What the rules of a container depend on.
 pub(super) struct Surroundings<'a> {

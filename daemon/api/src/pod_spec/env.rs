@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The environment of a container: control-plane spec 2.4.
 //!
-//! Depends on: allowed, container (its role).
+//! Depends on: allowed, role.
 
 use k8s_openapi::api::core::v1::{EnvFromSource, EnvVar};
 use logic::go::print::quoted;
 use logic::settings::Features;
 
 use super::allowed;
-use super::container::Role;
+use super::role::Role;
 use crate::field_error::FieldErrors;
 
 /// Set by Knative in every container.

@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::difference;
 use crate::field_error::FieldErrors;
 use crate::names::serving;
-use crate::{metadata, pod_spec};
+use crate::{concurrency, metadata, pod_spec};
 
 impl Validate for Revision {
     fn validate(&self, old: Option<&Self>, context: &Context) -> FieldErrors {
@@ -61,19 +61,8 @@ fn spec(spec: &RevisionSpec, context: &Context) -> FieldErrors {
     {
         errors.add(FieldErrors::out_of_bounds(timeout, 0, most, "timeoutSeconds"));
     }
-    if let Some(concurrency) = spec.container_concurrency {
-        errors.add(container_concurrency(concurrency, context).via_field("containerConcurrency"));
+    if let Some(wanted) = spec.container_concurrency {
+        errors.add(concurrency::validate(wanted, context).via_field("containerConcurrency"));
     }
     errors
-}
-
-/// The bounds of config-defaults.
-pub(crate) fn container_concurrency(concurrency: i64, context: &Context) -> FieldErrors {
-    let defaults = &context.settings.defaults;
-    let least = i64::from(!defaults.allow_container_concurrency_zero);
-    let most = defaults.container_concurrency_max_limit;
-    match (least..=most).contains(&concurrency) {
-        true => FieldErrors::none(),
-        false => FieldErrors::out_of_bounds(concurrency, least, most, ""),
-    }
 }
