@@ -137,3 +137,6 @@ fn service_account(name: &str) -> FieldErrors {
         .map(|why| FieldErrors::invalid_value(name, "serviceAccountName").with_details(why))
         .fold(FieldErrors::none(), FieldErrors::also)
 }
+
+#[cfg(test)]
+mod tests;

@@ -223,3 +223,6 @@ fn secure(container: &mut Container, pod: &PodSecurityContext, also_no_root: boo
         context.run_as_non_root.get_or_insert(true);
     }
 }
+
+#[cfg(test)]
+mod tests;
