@@ -52,6 +52,9 @@ pub(crate) enum Command {
     Cleanup(Cleanup),
     /// Serve a few paths over HTTP/1.1 and HTTP/2, to try the rest on
     Sample(Sample),
+    /// Play a trace against the autoscaler, to see what settings would do
+    #[command(long_about = SIMULATE_LONG)]
+    Simulate(Simulate),
     /// Say what the API server would say to manifests, without one
     #[command(long_about = VALIDATE_LONG)]
     Validate(Validate),
@@ -256,6 +259,92 @@ pub(crate) enum UnknownFields {
     Warn,
     /// Dropped in silence
     Ignore,
+}
+
+const SIMULATE_LONG: &str = "\
+Play a trace against the autoscaler, to see what settings would do: pods over time, cold starts, waiting, pod-seconds.
+
+The autoscaler and the limiter are those of the product; pods and time are a model. Needs no privilege and no cluster.
+
+A trace has one of three formats, told by its content (--format forces one); `-` is stdin:
+  requests   start_seconds,duration_seconds: a request a line, in order of start
+  seconds    second,concurrency[,rps]: a load curve, a row a second
+  scenarios  recorded samples as in Knative's tests, one JSON object a line; the pods are those of the record";
+
+const SIMULATE_KEYS: &str = "\
+Settings are the keys of config-autoscaler, the annotations without their prefix (target, window, min-scale, …), and
+  profile    default | articles: Knative's defaults, or what articles say they are
+  start-up   from the decision to a pod that takes requests [2s]
+  capacity   requests that a pod runs at once; 0: any number [0]
+  queue      requests that may wait [10000]
+  pods       ready pods at the start [initial-scale]
+  events     on | off: look at bursts between ticks, or only at ticks as Knative does [on]
+  duration   of a request where the trace does not say [1s]
+  tail       how long to go on after the last request [120s]
+  seed       of the choice between pods [0]
+
+Examples:
+  sluice simulate --trace day.csv --set target=10 --set start-up=8s
+  sluice simulate --trace day.csv --compare profile=default,articles
+  sluice simulate --trace day.csv --compare window=30s,60s --compare events=on,off -o svg > day.svg
+  sluice simulate --trace kpa-decider.jsonl -o json
+
+docs/simulate.md says what each figure means.";
+
+/// `sluice simulate`
+#[derive(Debug, Args)]
+#[command(after_help = SIMULATE_KEYS)]
+pub(crate) struct Simulate {
+    /// The trace; `-` is stdin
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: PathBuf,
+    /// A setting; several times for several
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    pub(crate) set: Vec<(String, String)>,
+    /// Values of a setting to see side by side; given several times, all combinations
+    #[arg(long, value_name = "KEY=V1,V2", value_parser = pair)]
+    pub(crate) compare: Vec<(String, String)>,
+    /// How to show it: lines for people, an object a line, a picture
+    #[arg(short, long, default_value = "table", value_name = "FORMAT")]
+    pub(crate) output: Shown,
+    /// What the trace is, if its content does not tell
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<Trace>,
+    /// Only scenarios with this in their name
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) scenario: Option<String>,
+}
+
+/// How to show a simulation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shown {
+    /// For people
+    Table,
+    /// One object a line
+    Json,
+    /// A picture
+    Svg,
+}
+
+/// What a trace is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Trace {
+    /// start_seconds,duration_seconds
+    Requests,
+    /// second,concurrency[,rps]
+    Seconds,
+    /// JSON lines
+    Scenarios,
+}
+
+/// `key=value`.
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() && !value.trim().is_empty() => {
+            Ok((key.trim().to_owned(), value.trim().to_owned()))
+        }
+        _ => Err("must be KEY=VALUE, e.g. window=60s".to_owned()),
+    }
 }
 
 /// How to show results.

@@ -5,7 +5,7 @@
 //! Mechanism: `cli` reads arguments and environment; each command is one module with one `run`; whatever goes wrong comes
 //! back as a `Failure`, which is a message, an advice and an exit code.
 //! Invariants: the environment is read in `cli` only; stdout carries results, stderr everything else.
-//! Depends on: api, kernel.
+//! Depends on: api, kernel, logic.
 
 mod check;
 mod cleanup;
@@ -14,6 +14,7 @@ mod failure;
 mod output;
 mod progress;
 mod sample;
+mod simulate;
 mod top;
 mod validate;
 mod wait;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments, looks),
         Command::Cleanup(arguments) => cleanup::run(&arguments),
         Command::Sample(arguments) => sample::run(&arguments),
+        Command::Simulate(arguments) => simulate::run(&arguments, looks),
         Command::Validate(arguments) => validate::run(&arguments),
     };
     match done {

@@ -8,6 +8,7 @@
 //! Invariants: no I/O and no clock: whoever reads the file gives lines; memory is bounded whatever the trace; no line panics.
 //! Depends on: kpa, limiter, settings.
 
+pub mod chart;
 pub mod line;
 pub mod model;
 pub mod nearest;

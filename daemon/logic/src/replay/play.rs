@@ -179,6 +179,11 @@ impl Simulation {
         Ok(())
     }
 
+    /// The trace goes on at least until then, with requests or without.
+    pub fn last_until(&mut self, end: u64) {
+        self.last_end = self.last_end.max(end);
+    }
+
     /// Plays to the end of the last request and the tail after it.
     pub fn finish(mut self) -> Outcome {
         let end = self.last_end.saturating_add(self.tail);

@@ -12,7 +12,9 @@ use crate::replay::line::{LineError, number};
 use std::time::Duration;
 
 /// What a line looks like.
-pub const SHAPE: &str = "second,concurrency,rps";
+pub const SHAPE: &str = "second,concurrency[,rps]";
+/// The names of its columns.
+const COLUMNS: &str = "second,concurrency,rps";
 /// The most requests in flight, and begun in a second.
 const MOST: f64 = 1e6;
 const SECOND: u64 = 1_000_000_000;
@@ -41,7 +43,7 @@ impl Reader {
     pub fn line(&mut self, line: &str) -> Result<Option<Row>, LineError> {
         let is_first = !std::mem::replace(&mut self.has_begun, true);
         if is_first && header::is_header(line) {
-            return header::check(line, SHAPE).map(|()| None);
+            return header::check(line, COLUMNS).map(|()| None);
         }
         let mut fields = line.split(',');
         let second_text = fields.next();
@@ -55,11 +57,7 @@ impl Reader {
         let rps = fields.next().filter(|text| !text.trim().is_empty());
         let rps = rps.map(|text| number("rps", Some(text), MOST)).transpose()?;
         if let Some(surplus) = fields.next() {
-            return Err(LineError::new(
-                "line",
-                "two or three fields, second,concurrency[,rps]",
-                surplus,
-            ));
+            return Err(LineError::new("line", format!("two or three fields, {SHAPE}"), surplus));
         }
         if let Some(last) = self.last.filter(|last| second <= *last) {
             let expected = format!("a second after that of the line before ({last})");
