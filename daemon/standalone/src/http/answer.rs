@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+//! One request in, one answer out.
+//!
+//! Depends on: call, discovery, openapi, path, input, site.
+
+use std::sync::Arc;
+
+use api::context::Settings;
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use serde_json::Value;
+use tokio::sync::Semaphore;
+
+use super::body::{self, Body};
+use super::path::{self, Target};
+use super::site::{Limits, Site, moment};
+use super::{call, discovery, input, openapi};
+use crate::key::Key;
+use crate::meta;
+use crate::refusal::Refusal;
+use crate::resource;
+use crate::state::State;
+use crate::verbs;
+
+/// The API.
+#[derive(Debug)]
+pub struct Api {
+    site: Site,
+}
+
+/// Namespaces that are always there.
+const NAMESPACES: [&str; 3] = ["default", "kube-system", api::names::product::SYSTEM_NAMESPACE];
+
+impl Api {
+    /// An API over a state; its first namespaces are made.
+    ///
+    /// # Errors
+    /// If they cannot be stored.
+    pub fn new(state: Arc<State>, settings: Settings, limits: Limits) -> Result<Self, Refusal> {
+        let api = Self {
+            site: Site {
+                state,
+                settings,
+                limits,
+                watches: Arc::new(Semaphore::new(limits.watches)),
+            },
+        };
+        api.make_namespaces()?;
+        Ok(api)
+    }
+
+    /// The state.
+    #[must_use]
+    pub fn state(&self) -> &Arc<State> {
+        &self.site.state
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        self.site.limits
+    }
+
+    /// Answers a request.
+    pub async fn respond<B>(&self, request: Request<B>) -> Response<Body>
+    where
+        B: hyper::body::Body<Data = Bytes>,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let answer = self.answer(request).await;
+        answer.unwrap_or_else(|refusal| body::json(refusal.code(), &refusal.status()))
+    }
+
+    async fn answer<B>(&self, request: Request<B>) -> Result<Response<Body>, Refusal>
+    where
+        B: hyper::body::Body<Data = Bytes>,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let path = request.uri().path().to_owned();
+        if let Some(document) = discovery::document(&path).or_else(|| openapi::document(&path)) {
+            return only_get(request.method()).map(|()| body::json(200, &document));
+        }
+        if matches!(path.as_str(), "/healthz" | "/livez" | "/readyz") {
+            return Ok(body::text(200, "ok"));
+        }
+        let Target::Objects(target) = path::read(&path)? else {
+            return Err(Refusal::NoPath);
+        };
+        let (parts, body) = request.into_parts();
+        let input = input::Input::read(&parts, body, self.site.limits.body).await?;
+        call::Call {
+            site: &self.site,
+            target: &target,
+            input: &input,
+        }
+        .answer()
+    }
+
+    fn make_namespaces(&self) -> Result<(), Refusal> {
+        let Some(resource) = resource::find("", "v1", "namespaces") else {
+            return Ok(());
+        };
+        for name in NAMESPACES {
+            self.site.state.write(&mut moment(), false, |transaction| {
+                if transaction.get(&Key::new(resource, "", name)).is_none() {
+                    let mut namespace = Value::Null;
+                    meta::set(&mut namespace, "name", name.into());
+                    verbs::create(transaction, resource, "", namespace, &self.site.caller("sluice"))?;
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn only_get(method: &Method) -> Result<(), Refusal> {
+    if method == Method::GET || method == Method::HEAD {
+        return Ok(());
+    }
+    Err(Refusal::not_allowed(&format!("{method} of a discovery document")))
+}

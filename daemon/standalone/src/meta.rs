@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Reading and writing `metadata` of an object that is plain JSON.
+//!
+//! Invariants: no JSON panics; what has the wrong type reads as absent.
+//! Depends on: nothing.
+
+use serde_json::{Map, Value};
+
+/// The fields of an object; another value becomes an empty object first.
+pub fn fields(value: &mut Value) -> &mut Map<String, Value> {
+    if !value.is_object() {
+        *value = Value::Object(Map::new());
+    }
+    #[expect(clippy::expect_used, reason = "invariant: the line above made it an object")]
+    value.as_object_mut().expect("invariant: an object")
+}
+
+/// The metadata, to be changed.
+pub fn metadata(object: &mut Value) -> &mut Map<String, Value> {
+    fields(fields(object).entry("metadata").or_insert(Value::Null))
+}
+
+/// A text of the metadata; empty if absent.
+#[must_use]
+pub fn text<'a>(object: &'a Value, key: &str) -> &'a str {
+    object["metadata"][key].as_str().unwrap_or_default()
+}
+
+/// The name.
+#[must_use]
+pub fn name(object: &Value) -> &str {
+    text(object, "name")
+}
+
+/// The namespace; empty for a cluster's object.
+#[must_use]
+pub fn namespace(object: &Value) -> &str {
+    text(object, "namespace")
+}
+
+/// The UID.
+#[must_use]
+pub fn uid(object: &Value) -> &str {
+    text(object, "uid")
+}
+
+/// The resourceVersion as clients see it.
+#[must_use]
+pub fn version(object: &Value) -> &str {
+    text(object, "resourceVersion")
+}
+
+/// Whether somebody has deleted it and it still waits for something.
+#[must_use]
+pub fn is_deleting(object: &Value) -> bool {
+    !text(object, "deletionTimestamp").is_empty()
+}
+
+/// The finalizers.
+#[must_use]
+pub fn finalizers(object: &Value) -> Vec<&str> {
+    let list = object["metadata"]["finalizers"].as_array();
+    list.map(|list| list.iter().filter_map(Value::as_str).collect())
+        .unwrap_or_default()
+}
+
+/// The owner references.
+#[must_use]
+pub fn owners(object: &Value) -> &[Value] {
+    object["metadata"]["ownerReferences"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default()
+}
+
+/// Sets a field of the metadata, or removes it if the value is null.
+pub fn set(object: &mut Value, key: &str, value: Value) {
+    let metadata = metadata(object);
+    if value.is_null() {
+        metadata.remove(key);
+    } else {
+        metadata.insert(key.to_owned(), value);
+    }
+}
+
+/// Adds a finalizer unless it is there.
+pub fn add_finalizer(object: &mut Value, finalizer: &str) {
+    let mut list: Vec<Value> = finalizers(object).into_iter().map(Value::from).collect();
+    if list.iter().all(|one| one != finalizer) {
+        list.push(finalizer.into());
+    }
+    set(object, "finalizers", list.into());
+}
+
+/// Removes a finalizer.
+pub fn remove_finalizer(object: &mut Value, finalizer: &str) {
+    let list: Vec<Value> = finalizers(object)
+        .into_iter()
+        .filter(|one| *one != finalizer)
+        .map(Value::from)
+        .collect();
+    let list = if list.is_empty() { Value::Null } else { list.into() };
+    set(object, "finalizers", list);
+}
+
+/// Whether two objects differ in more than version and the book of managers' times.
+#[must_use]
+pub fn is_same(left: &Value, right: &Value) -> bool {
+    let bare = |object: &Value| {
+        let mut object = object.clone();
+        set(&mut object, "resourceVersion", Value::Null);
+        if let Some(entries) = metadata(&mut object)
+            .get_mut("managedFields")
+            .and_then(Value::as_array_mut)
+        {
+            entries.iter_mut().for_each(|entry| {
+                fields(entry).remove("time");
+            });
+        }
+        object
+    };
+    bare(left) == bare(right)
+}
+
+/// Whether two objects differ outside of metadata and status.
+#[must_use]
+pub fn has_same_spec(left: &Value, right: &Value) -> bool {
+    let bare = |object: &Value| {
+        let mut object = object.clone();
+        let fields = fields(&mut object);
+        fields.remove("metadata");
+        fields.remove("status");
+        object
+    };
+    bare(left) == bare(right)
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Which resources there are and what is peculiar to each: the one table that verbs, discovery and printing read.
+//!
+//! Mechanism: Knative's kinds come from their definitions (`api::crd`), so that both servers show the same; Kubernetes'
+//! own are rows of `resource/native.rs`.
+//! Depends on: api (kind, crd).
+
+mod knative;
+mod native;
+
+use std::sync::LazyLock;
+
+use api::kind::Kind;
+use serde_json::Value;
+
+/// What raises `metadata.generation`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counting {
+    /// The kind has none.
+    Never,
+    /// Every change outside of metadata and status.
+    Spec,
+}
+
+/// A column of `kubectl get`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// Its heading.
+    pub name: String,
+    /// `string`, `integer` or `date`.
+    pub form: String,
+    /// Where its value is, as the JSONPath of a definition.
+    pub path: String,
+}
+
+/// A resource.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resource {
+    /// The API group; empty for the core.
+    pub group: &'static str,
+    /// The one version.
+    pub version: &'static str,
+    /// As URLs have it.
+    pub plural: &'static str,
+    /// In lower case.
+    pub singular: String,
+    /// As the field `kind` has it.
+    pub kind: &'static str,
+    /// For those who type.
+    pub short_names: Vec<&'static str>,
+    /// Groups of resources for `kubectl get`.
+    pub categories: Vec<String>,
+    /// Whether objects live in namespaces.
+    pub namespaced: bool,
+    /// Whether `status` has a path of its own.
+    pub has_status: bool,
+    /// Whether `scale` is served.
+    pub has_scale: bool,
+    /// What raises the generation.
+    pub counting: Counting,
+    /// Whether an update without a resourceVersion is taken.
+    pub unconditional: bool,
+    /// Whether a delete answers with the object instead of a `Status`.
+    pub returns_deleted: bool,
+    /// Which of Knative's kinds it is.
+    pub knative: Option<Kind>,
+    /// What is printed behind the name.
+    pub columns: Vec<Column>,
+    /// The OpenAPI schema, where there is one.
+    pub schema: Option<Value>,
+}
+
+impl Eq for Resource {}
+
+impl Resource {
+    /// Plural and group, as messages name it.
+    #[must_use]
+    pub fn qualified(&self) -> String {
+        dotted(self.plural, self.group)
+    }
+
+    /// Kind and group, as messages name it.
+    #[must_use]
+    pub fn qualified_kind(&self) -> String {
+        dotted(self.kind, self.group)
+    }
+
+    /// Group and version, as the field `apiVersion` has them.
+    #[must_use]
+    pub fn api_version(&self) -> String {
+        if self.group.is_empty() {
+            self.version.to_owned()
+        } else {
+            format!("{}/{}", self.group, self.version)
+        }
+    }
+}
+
+fn dotted(name: &str, group: &str) -> String {
+    if group.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{name}.{group}")
+    }
+}
+
+/// All of them.
+#[must_use]
+pub fn all() -> &'static [Resource] {
+    static TABLE: LazyLock<Vec<Resource>> =
+        LazyLock::new(|| native::rows().into_iter().chain(knative::rows()).collect());
+    &TABLE
+}
+
+/// The one with a group, version and plural.
+#[must_use]
+pub fn find(group: &str, version: &str, plural: &str) -> Option<&'static Resource> {
+    all()
+        .iter()
+        .find(|resource| resource.plural == plural && resource.group == group && resource.version == version)
+}
+
+/// The one whose objects say so.
+#[must_use]
+pub fn of_kind(api_version: &str, kind: &str) -> Option<&'static Resource> {
+    all()
+        .iter()
+        .find(|resource| resource.kind == kind && resource.api_version() == api_version)
+}
+
+/// The one with a plural and group, in any version: what a state file names.
+#[must_use]
+pub fn qualified(name: &str) -> Option<&'static Resource> {
+    all().iter().find(|resource| resource.qualified() == name)
+}

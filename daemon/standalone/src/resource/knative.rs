@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Knative's kinds, read from their definitions.
+//!
+//! Depends on: api (kind, crd).
+
+use api::{crd, kind::Kind};
+use serde_json::Value;
+
+use super::{Column, Counting, Resource};
+
+pub(super) fn rows() -> Vec<Resource> {
+    Kind::ALL.into_iter().map(row).collect()
+}
+
+fn row(kind: Kind) -> Resource {
+    let definition = crd::definition(kind);
+    let spec = &definition["spec"];
+    let version = &spec["versions"][0];
+    Resource {
+        group: kind.group(),
+        version: kind.version(),
+        plural: kind.plural(),
+        singular: kind.name().to_lowercase(),
+        kind: kind.name(),
+        short_names: kind.short_names().to_vec(),
+        categories: texts(&spec["names"]["categories"]),
+        namespaced: kind.is_namespaced(),
+        has_status: !version["subresources"]["status"].is_null(),
+        has_scale: false,
+        counting: Counting::Spec,
+        unconditional: false,
+        returns_deleted: false,
+        knative: Some(kind),
+        columns: columns(&version["additionalPrinterColumns"]),
+        schema: Some(version["schema"]["openAPIV3Schema"].clone()),
+    }
+}
+
+fn columns(listed: &Value) -> Vec<Column> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let listed = listed.as_array().map(Vec::as_slice).unwrap_or_default();
+    if listed.is_empty() {
+        return vec![super::native::age()];
+    }
+    listed
+        .iter()
+        .map(|column| Column {
+            name: text(&column["name"]),
+            form: text(&column["type"]),
+            path: text(&column["jsonPath"]),
+        })
+        .collect()
+}
+
+fn texts(list: &Value) -> Vec<String> {
+    let list = list.as_array().map(Vec::as_slice).unwrap_or_default();
+    list.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The store's one owner.
+//!
+//! Mechanism: a call decides on a transaction; what it found is applied, and then watchers are told the new version.
+//! Invariants: calls are decided one after the other; the lock is never held while anything is awaited.
+//! Depends on: store, moment.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use crate::moment::Moment;
+use crate::refusal::Refusal;
+use crate::store::{Store, Transaction};
+
+/// How many changes are remembered for watches.
+const REMEMBERED: usize = 16_384;
+
+/// The store's one owner.
+#[derive(Debug)]
+pub struct State {
+    store: Mutex<Store>,
+    newest: watch::Sender<u64>,
+}
+
+impl State {
+    /// A state that ends with the process.
+    #[must_use]
+    pub fn in_memory() -> Self {
+        Self::of(Store::new(REMEMBERED))
+    }
+
+    /// A state that begins with a store.
+    #[must_use]
+    pub fn of(store: Store) -> Self {
+        Self {
+            newest: watch::Sender::new(store.version()),
+            store: Mutex::new(store),
+        }
+    }
+
+    /// Looks at the store.
+    pub fn read<T>(&self, look: impl FnOnce(&Store) -> T) -> T {
+        look(&self.lock())
+    }
+
+    /// Changes the store; a rehearsal decides and changes nothing.
+    ///
+    /// # Errors
+    /// What `decide` refuses.
+    pub fn write<T>(
+        &self,
+        moment: &mut Moment,
+        is_rehearsal: bool,
+        decide: impl FnOnce(&mut Transaction) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        let mut store = self.lock();
+        let mut transaction = store.begin(moment);
+        let decided = decide(&mut transaction)?;
+        let events = transaction.finish();
+        if !is_rehearsal && !events.is_empty() {
+            store.commit(events);
+            self.newest.send_replace(store.version());
+        }
+        Ok(decided)
+    }
+
+    /// Tells whenever there is a newer version.
+    pub fn newest(&self) -> watch::Receiver<u64> {
+        self.newest.subscribe()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Store> {
+        // Only `commit` changes the store, and it does not panic half-way.
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

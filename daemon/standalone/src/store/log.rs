@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The last changes, for watches.
+//!
+//! Mechanism: a ring. Who watches keeps only a version and asks for what came after it, so a slow reader costs nothing
+//! and is told when it is too far behind.
+//! Invariants: events are in order of version; `horizon` is the newest version that is no longer remembered.
+//! Depends on: key.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::key::Key;
+use crate::refusal::Refusal;
+
+/// What happened to an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// It is new.
+    Added,
+    /// It is another.
+    Modified,
+    /// It is gone.
+    Deleted,
+}
+
+/// A change.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// The version of the store with it.
+    pub version: u64,
+    /// What happened.
+    pub kind: EventKind,
+    /// To which object.
+    pub key: Key,
+    /// The object; the last one, with the version of the deletion, if it is gone.
+    pub object: Arc<Value>,
+    /// The object before.
+    pub previous: Option<Arc<Value>>,
+}
+
+/// The wanted events are no longer remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("too old resource version: {wanted} ({oldest})")]
+pub struct Expired {
+    /// After which version.
+    pub wanted: u64,
+    /// The oldest one that would do.
+    pub oldest: u64,
+}
+
+impl From<Expired> for Refusal {
+    fn from(expired: Expired) -> Self {
+        Self::Expired(expired.to_string())
+    }
+}
+
+/// The ring.
+#[derive(Clone, Debug)]
+pub(super) struct Log {
+    events: VecDeque<Event>,
+    capacity: usize,
+    horizon: u64,
+}
+
+impl Log {
+    pub(super) fn new(capacity: usize, horizon: u64) -> Self {
+        Self {
+            events: VecDeque::new(),
+            capacity,
+            horizon,
+        }
+    }
+
+    pub(super) fn push(&mut self, event: Event) {
+        self.events.push_back(event);
+        while self.events.len() > self.capacity {
+            if let Some(dropped) = self.events.pop_front() {
+                self.horizon = dropped.version;
+            }
+        }
+    }
+
+    pub(super) fn after(&self, version: u64) -> Result<impl Iterator<Item = &Event>, Expired> {
+        if version < self.horizon {
+            return Err(Expired {
+                wanted: version,
+                oldest: self.horizon,
+            });
+        }
+        let first = self.events.partition_point(|event| event.version <= version);
+        Ok(self.events.range(first..))
+    }
+}
