@@ -7,6 +7,7 @@
 //! Invariants: the environment is read in `cli` only; stdout carries results, stderr everything else.
 //! Depends on: api, kernel, logic.
 
+mod cgroup;
 mod check;
 mod cleanup;
 mod cli;

@@ -3,7 +3,7 @@
 //!
 //! Invariants: at most [`CONNECTIONS`] at a time; SIGINT and SIGTERM end it after the requests at hand, within
 //! [`GRACE`].
-//! Depends on: hyper, tokio.
+//! Depends on: `cgroup`, hyper, tokio.
 
 mod answers;
 
@@ -11,6 +11,7 @@ use std::{
     fs,
     io::{self, Write as _},
     net::SocketAddr,
+    path::Path,
     sync::Arc,
     time::Duration,
 };
@@ -30,7 +31,7 @@ use tokio::{
 };
 
 use crate::{
-    cli,
+    cgroup, cli,
     failure::{Exit, Failure, doing},
 };
 
@@ -59,8 +60,9 @@ fn prepare(arguments: &cli::Sample) -> Result<(), Failure> {
         prctl::set_pdeathsig(Signal::SIGKILL).map_err(|error| doing("tying it to its parent", "")(error.into()))?;
     }
     let Some(cgroup) = &arguments.cgroup else { return Ok(()) };
-    let help = "name the folder of a cgroup v2 that is there, and run as root";
-    fs::write(cgroup.join("cgroup.procs"), "0").map_err(doing(format!("joining cgroup {}", cgroup.display()), help))
+    let folder = cgroup::folder(&cgroup::root(None, Path::new("/proc"))?, cgroup)?;
+    let help = "run as root, or as the owner of that folder and of those between it and your own cgroup";
+    fs::write(folder.join("cgroup.procs"), "0").map_err(doing(format!("joining cgroup {}", folder.display()), help))
 }
 
 async fn serve(listener: TcpListener) -> io::Result<()> {

@@ -7,7 +7,7 @@
 //! Mechanism: the kernel's list of listening sockets says each socket's cgroup by id; ids are folders' inode numbers.
 //! Where it does not say (before 5.9) the owner's cgroup is taken.
 //! Invariants: nothing is changed; what is not found is an error that lists what there is.
-//! Depends on: kernel (`sockets`, `host`, `netns`).
+//! Depends on: `cgroup`, kernel (`sockets`, `host`, `netns`).
 
 use std::{
     collections::BTreeMap,
@@ -19,12 +19,12 @@ use std::{
 };
 
 use kernel::{
-    Netns, OpenError, host,
+    Netns, host,
     sockets::{self, Socket},
 };
 
 use crate::{
-    cli,
+    cgroup, cli,
     failure::{Exit, Failure, doing},
 };
 
@@ -58,7 +58,7 @@ pub(crate) fn find(arguments: &cli::Top) -> Result<Vec<Server>, Failure> {
     let places = &arguments.places;
     let machine = Machine {
         proc_root: &places.proc_root,
-        cgroups: cgroup_root(places)?,
+        cgroups: cgroup::root(places.cgroup_root.as_deref(), &places.proc_root)?,
     };
     let ports = &arguments.port;
     if let Some(pid) = arguments.pid {
@@ -76,17 +76,6 @@ pub(crate) fn find(arguments: &cli::Top) -> Result<Vec<Server>, Failure> {
     }
 }
 
-fn cgroup_root(places: &cli::Places) -> Result<PathBuf, Failure> {
-    let root = places
-        .cgroup_root
-        .clone()
-        .or_else(|| host::find_cgroup2(&places.proc_root));
-    root.filter(|root| host::is_on_cgroup2(root)).ok_or_else(|| {
-        let root = places.cgroup_root.clone();
-        OpenError::NoCgroup2 { root }.into()
-    })
-}
-
 impl Machine<'_> {
     fn of_process(&self, pid: u32, ports: &[u16]) -> Result<Vec<Server>, Failure> {
         if !self.proc_root.join(pid.to_string()).exists() {
@@ -96,10 +85,18 @@ impl Machine<'_> {
         let netns = Rc::new(Netns::of_process(self.proc_root, pid)?);
         let all = sockets::listening(&netns, None)?;
         let own = self.held_by(&all, &[pid]);
-        let who = format!("process {pid}");
         // Workers may serve a socket that only their parent holds; a port that is named needs no owner.
-        let own = if own.is_empty() && !ports.is_empty() { all } else { own };
-        let found = choose(own, ports, &who, "let it listen first, or name another process")?;
+        let found = if own.is_empty() && !ports.is_empty() {
+            let who = format!("the network namespace of process {pid}, which has no listening socket of its own");
+            choose(all, ports, &who, "let the server listen first, or name another port")?
+        } else {
+            choose(
+                own,
+                ports,
+                &format!("process {pid}"),
+                "let it listen first, or name another process",
+            )?
+        };
         self.servers(&netns, found, &format!("pid {pid}"), Some(pid))
     }
 
@@ -112,21 +109,8 @@ impl Machine<'_> {
     }
 
     fn of_cgroup(&self, path: &Path, ports: &[u16]) -> Result<Vec<Server>, Failure> {
-        let folder = self.cgroups.join(path);
+        let folder = cgroup::folder(&self.cgroups, path)?;
         let shown = folder.display().to_string();
-        if !folder.is_dir() {
-            let message = format!("no cgroup {shown}");
-            return Err(Failure::new(
-                Exit::Gone,
-                message,
-                "list cgroups with `systemd-cgls` or `find`",
-            ));
-        }
-        if !host::is_on_cgroup2(&folder) {
-            let message = format!("{shown} is not a cgroup of version 2");
-            let help = format!("name a folder below {}", self.cgroups.display());
-            return Err(Failure::new(Exit::Gone, message, help));
-        }
         let pids = processes_below(&folder);
         if pids.is_empty() {
             let message = format!("no process is in cgroup {shown}");

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Each fault has a message, an advice and an exit code, and nothing stays attached.
 
-use std::{fs, os::unix::fs::symlink, path::Path};
+use std::{fs, os::unix::fs::symlink, path::Path, process::Command};
 
-use crate::rig::{Ended, Rig, Server, eventually};
+use crate::rig::{Ended, Rig, SLUICE, Server, eventually};
 
 pub(crate) const NOBODY: [&str; 4] = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
 
@@ -110,6 +110,50 @@ fn what_is_named_is_not_there() {
         matches!(idle.code, Some(2 | 6)),
         "this process may listen in other tests: {idle:?}"
     );
+}
+
+#[test]
+fn a_port_that_is_named_is_looked_for_in_the_namespace_of_a_process_without_sockets() {
+    let Some(mut rig) = Rig::new() else { return };
+    let server = rig.server();
+    // A namespace of its own, and nobody in it who listens.
+    let cgroup = rig.cgroup.clone();
+    let idle = rig.server_by(&cgroup, "exec unshare -n sh -c 'echo x:1 && exec sleep 60'");
+    let port = server.port.to_string();
+    let top = rig.sluice(&["top", "--once", "--pid", &idle.pid(), "--port", &port]);
+    top.assert_fault(
+        6,
+        &[&format!(
+            "nobody listens on port {port} in the network namespace of process"
+        )],
+    );
+    rig.assert_nothing_left();
+}
+
+#[test]
+fn a_sample_joins_nothing_that_is_no_cgroup() {
+    let Some(rig) = Rig::new() else { return };
+    let sample = |cgroup: &Path| {
+        let mut command = Command::new(SLUICE);
+        command.args(["sample", "--port", "0", "--cgroup"]).arg(cgroup);
+        Ended::of(command.output().unwrap())
+    };
+    sample(&rig.pins).assert_fault(6, &["not a cgroup of version 2"]);
+    assert!(!rig.pins.join("cgroup.procs").exists());
+    sample(Path::new("no/such/cgroup")).assert_fault(6, &["no cgroup"]);
+}
+
+#[test]
+fn cleanup_touches_nothing_that_is_not_on_a_bpffs() {
+    let Some(rig) = Rig::new() else { return };
+    let script = format!("umount -l {} && exec \"$0\" \"$@\"", rig.pins.display());
+    let by = ["unshare", "-m", "sh", "-c", &script];
+    let cleaned = rig.sluice_by(&by, &["cleanup"]);
+    assert_eq!(cleaned.code, Some(0), "nothing is there: {cleaned:?}");
+    let script = format!("{script} --pin-dir {}", rig.pins.display());
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", &script, SLUICE, "cleanup"]);
+    Ended::of(command.output().unwrap()).assert_fault(4, &["not on a bpffs"]);
 }
 
 #[test]
