@@ -88,30 +88,39 @@ When `sluice top` ends (q, Ctrl-C, SIGTERM) nothing stays behind, unless --keep.
 
 const TOP_EXAMPLES: &str = "\
 Examples:
-  sluice top --pid $(pidof my-server)                      the one port that it listens on
-  sluice top --cgroup system.slice/my.service --port 8080  a service, by its cgroup
-  sluice top --netns blue --port 80 --port 9090            two ports, a row each, as `ip netns` names it
-  sluice top --pid 4711 -o json --count 10 | jq .in_flight ten lines, one a second
-  sluice top --pid 4711 --keep --once                      count from now on, look again later
+  sluice top --pid $(pidof my-server)    the one port that it listens on
+  sluice top --cgroup system.slice/my.service --port 8080
+                                         a service, by its cgroup
+  sluice top --netns blue --port 80 --port 9090
+                                         two ports, a row each
+  sluice top --pid 4711 -o json --count 10 | jq .in_flight
+                                         ten lines, one a second
+  sluice top --pid 4711 --keep --once    count from now on, look again later
 
-One JSON object a line and port (-o json); a value that cannot be known is null:
-  schema                   1; grows when a field changes its meaning
-  time                     seconds since 1970
-  target, cgroup, port     what is counted; netns is the namespace's cookie
-  tier, counted_as         exact | connections; requests | connections
-  in_flight, started, ended            now; since counting began
-  concurrency              mean over 1, 10, 60 s: {\"1s\",\"10s\",\"60s\"}, exact, over what there is if less
-  observed_seconds         how far back the means can look
-  requests_per_second      over the last interval
-  latency_ms               {p50,p90,p99} of the last 10 s
-  status                   answers by class since counting began: {\"1xx\"…\"5xx\",unknown}
-  status_per_second        the same, over the last 10 s
-  connections              {open,total,opaque,http2,tunnels,uncertain,unaccounted,aborted,not_counted}
-  probes                   requests and connections of probes, left out of everything else
-  bytes                    {in,out} since counting began; bytes_per_second over the last interval
-  listening                whether somebody still listens on the port
-  attached                 whether all programs that count it still run (asked every 10 s); false = figures are wrong
-  read_only                true = another sluice counts and holds the pin folder, this one looks on";
+One JSON object a line and port (-o json); what cannot be known is null:
+  schema               1; grows when a field changes its meaning
+  time                 seconds since 1970
+  target, cgroup, port what is counted; netns is the namespace's cookie
+  tier, counted_as     exact | connections; requests | connections
+  in_flight, started, ended
+                       now; the other two since counting began
+  concurrency          exact mean over 1, 10, 60 s, or what there is of it:
+                       {\"1s\",\"10s\",\"60s\"}
+  observed_seconds     how far back the means can look
+  requests_per_second  over the last interval
+  latency_ms           {p50,p90,p99} of the last 10 s
+  status               answers by class since counting began:
+                       {\"1xx\"…\"5xx\",unknown}
+  status_per_second    the same, over the last 10 s
+  connections          {open,total,opaque,http2,tunnels,uncertain,
+                       unaccounted,aborted,not_counted}
+  probes               requests and connections of probes, in nothing else
+  bytes                {in,out} since counting began
+  bytes_per_second     the same, over the last interval
+  listening            whether somebody still listens on the port
+  attached             whether all programs that count it still run, asked
+                       every 10 s; false = figures are wrong
+  read_only            true = another sluice counts, this one looks on";
 
 /// `sluice top`
 #[derive(Debug, Args)]
@@ -197,7 +206,7 @@ pub(crate) struct Sample {
     /// The address
     #[arg(long, default_value = "127.0.0.1", value_name = "ADDR")]
     pub(crate) listen: IpAddr,
-    /// Join this cgroup first; it must be there
+    /// Join this cgroup first: a path below the cgroup2 mount, or absolute; it must be there
     #[arg(long, value_name = "PATH")]
     pub(crate) cgroup: Option<PathBuf>,
     /// End at once when the process that started it ends

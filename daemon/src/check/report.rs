@@ -15,6 +15,7 @@ use crate::{
         trial::{Loaded, Trial},
     },
     failure::{Exit, Failure},
+    words::plural,
 };
 
 /// All of it.
@@ -73,6 +74,9 @@ pub(crate) struct Memory {
     /// More for each open connection that is counted, and for each that speaks HTTP/2.
     pub(crate) bytes_per_connection: u64,
     pub(crate) bytes_per_http2_connection: u64,
+    /// More for one whose segments come out of order: each stash, made as needed and kept until it closes.
+    pub(crate) bytes_per_stash: u64,
+    pub(crate) stashes_per_connection: u64,
 }
 
 /// What is missing and what to do.
@@ -337,7 +341,10 @@ fn not_counted(loopback: &Loopback) -> Option<Failure> {
         Loopback::Exact { .. } | Loopback::NotMade { .. } => return None,
         Loopback::Wrong { made, why } => (
             Exit::Failed,
-            format!("{made} requests through a cgroup of our own were counted wrong: {why}"),
+            format!(
+                "{} through a cgroup of our own counted wrong: {why}",
+                plural(*made, "request")
+            ),
             "another program may drop or change packets there (`bpftool cgroup tree`); else report this output",
         ),
         Loopback::NotAttached { why } => (
@@ -358,6 +365,7 @@ fn memory(settings: &Settings, loaded: &Loaded) -> Option<Memory> {
         let map = loaded.maps.iter().find(|map| map.name == name);
         map.and_then(|map| map.per_socket).map_or(0, u64::from)
     };
+    let stashes = loaded.maps.iter().filter(|map| map.name.starts_with(abi::names::STASH));
     Some(Memory {
         bytes: loaded.maps.iter().map(|map| map.bytes).sum(),
         room_for: format!(
@@ -367,5 +375,7 @@ fn memory(settings: &Settings, loaded: &Loaded) -> Option<Memory> {
         maps: loaded.maps.iter().map(|map| (map.name.clone(), map.bytes)).collect(),
         bytes_per_connection: of(abi::names::CONNECTIONS),
         bytes_per_http2_connection: of(abi::names::STREAMS),
+        bytes_per_stash: of(abi::names::STASH),
+        stashes_per_connection: stashes.count() as u64,
     })
 }

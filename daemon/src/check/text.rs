@@ -92,7 +92,7 @@ fn line(is_there: Option<bool>, name: &str, what: &str, why: Option<&str>, width
     format!("  {colour}{word}{plain}  {name:<width$}  {what}{why}")
 }
 
-fn memory_lines(memory: &Memory) -> [String; 4] {
+fn memory_lines(memory: &Memory) -> [String; 5] {
     let mut largest = memory.maps.clone();
     largest.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
     let largest: Vec<String> = largest
@@ -107,6 +107,11 @@ fn memory_lines(memory: &Memory) -> [String; 4] {
         format!(
             "  and {} B for each open connection that is counted, {} B more when it speaks HTTP/2",
             memory.bytes_per_connection, memory.bytes_per_http2_connection
+        ),
+        format!(
+            "  and, once its request segments come out of order, {} more at a time, up to {} times, until it closes",
+            size(memory.bytes_per_stash),
+            memory.stashes_per_connection
         ),
     ]
 }

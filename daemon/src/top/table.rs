@@ -3,7 +3,7 @@
 //!
 //! Problem: it must be readable on 80 columns and say everything on wide ones, and never wrap.
 //! Mechanism: columns have ranks; those that do not fit go, highest rank first. Notes below say in words what a number alone
-//! would hide.
+//! would hide, folded at spaces.
 //! Invariants: pure; control characters of names do not reach the terminal.
 //! Depends on: `reading`, `words`.
 
@@ -51,7 +51,7 @@ const COLUMNS: [Column; 18] = [
     },
     Column {
         heading: "MEAN 1s",
-        rank: 0,
+        rank: 1,
         cell: |reading| mean(reading, 0),
     },
     Column {
@@ -160,17 +160,39 @@ pub(crate) fn lines(readings: &[Reading], width: usize) -> Vec<Line> {
             .collect();
         lines.push(line(cells, Kind::Row));
     }
-    lines.extend(readings.iter().flat_map(notes));
+    for line in &mut lines {
+        line.text = cut(&line.text, width);
+    }
+    let mut notes: Vec<Line> = readings.iter().flat_map(notes).collect();
     if readings.iter().any(|reading| reading.is_read_only) {
-        lines.push(Line {
+        notes.push(Line {
             text: "read only: another sluice holds this folder".to_owned(),
             kind: Kind::Note,
         });
     }
-    for line in &mut lines {
-        line.text = cut(&line.text, width);
-    }
+    lines.extend(notes.iter().flat_map(|note| folded(note, width)));
     lines
+}
+
+/// Over as many lines as it takes: the end of a sentence may be what matters.
+fn folded(note: &Line, width: usize) -> Vec<Line> {
+    const INDENT: &str = "  ";
+    let mut texts: Vec<String> = Vec::new();
+    for word in note.text.split(' ') {
+        match texts.last_mut() {
+            Some(text) if text.chars().count() + 1 + word.chars().count() <= width => {
+                text.push(' ');
+                text.push_str(word);
+            }
+            Some(_) => texts.push(format!("{INDENT}{word}")),
+            None => texts.push(word.to_owned()),
+        }
+    }
+    let line = |text: String| Line {
+        text: cut(&text, width),
+        kind: note.kind,
+    };
+    texts.into_iter().map(line).collect()
 }
 
 fn line(cells: Vec<String>, kind: Kind) -> Line {
@@ -390,6 +412,26 @@ mod tests {
         }
         let wide = lines(&[reading("a:80")], 200)[0].text.clone();
         assert!(COLUMNS.iter().all(|column| wide.contains(column.heading)), "{wide}");
+    }
+
+    #[test]
+    fn notes_are_folded_and_lose_no_word() {
+        let mut reading = reading("pid 4711:8080");
+        reading.unaccounted = Some(3);
+        let all = |width| lines(std::slice::from_ref(&reading), width);
+        let words = |lines: Vec<Line>| {
+            let notes = lines.into_iter().skip(2).map(|line| line.text);
+            notes
+                .flat_map(|text| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(words(all(40)), words(all(200)));
+        assert!(all(40)[0].text.contains("REQ/s"), "{}", all(40)[0].text);
+        let warnings = all(40).into_iter().filter(|line| line.kind == Kind::Warning);
+        assert_eq!(
+            warnings.map(|line| line.text.starts_with("  ")).collect::<Vec<_>>(),
+            [false, true]
+        );
     }
 
     #[test]

@@ -42,6 +42,12 @@ fn it_loads_for_real_and_leaves_nothing() {
     assert_no_cgroup_left();
     assert!(json["memory"]["bytes"].as_u64().unwrap() > 100_000, "{json}");
     assert!(json["memory"]["bytes_per_connection"].as_u64().unwrap() > 0, "{json}");
+    assert!(ended.out.contains("out of order"), "{ended:?}");
+    let stash = |name: &str| json["memory"][name].as_u64().unwrap();
+    assert!(
+        stash("bytes_per_stash") > 15_000 && stash("stashes_per_connection") == 4,
+        "{json}"
+    );
     let left: Vec<_> = std::fs::read_dir(&rig.pins)
         .unwrap()
         .flatten()
