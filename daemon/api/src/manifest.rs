@@ -15,6 +15,8 @@ mod place;
 mod schema;
 mod tree;
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use crate::admission::{Operation, Refusal, Request, review};
@@ -276,13 +278,8 @@ fn of_kind(kind: Kind, node: &Node, circumstances: &Circumstances, judgement: &m
         );
     }
     findings.sort_by(|left, right| (left.line, &left.field).cmp(&(right.line, &right.field)));
-    findings.dedup_by(|second, first| {
-        second.line == first.line
-            && second.field == first.field
-            && second.severity == first.severity
-            && second.is_absence()
-            && first.is_absence()
-    });
+    let mut absent = BTreeSet::new();
+    findings.retain(|finding| !finding.is_absence() || absent.insert(finding.field.clone()));
     let is_refused = findings.iter().any(|finding| finding.severity == Severity::Error);
     judgement.verdict = if is_refused {
         Verdict::Refused

@@ -30,7 +30,8 @@ fn tab(lines: &[&str]) -> Option<Help> {
 
 /// The last line that stands at none of the depths of the lines around it.
 fn odd(lines: &[&str]) -> Option<Help> {
-    let mut depths: Vec<usize> = vec![0];
+    // How deep each open object stands, and whether it is a list.
+    let mut depths: Vec<(usize, bool)> = vec![(0, false)];
     let mut opens = true;
     let mut block: Option<usize> = None;
     let mut found = None;
@@ -41,7 +42,7 @@ fn odd(lines: &[&str]) -> Option<Help> {
             continue;
         }
         if content.starts_with("---") {
-            (depths, opens, block) = (vec![0], true, None);
+            (depths, opens, block) = (vec![(0, false)], true, None);
             continue;
         }
         if block.is_some_and(|depth| indent > depth) {
@@ -49,14 +50,14 @@ fn odd(lines: &[&str]) -> Option<Help> {
         }
         block = None;
         let mut deeper = None;
-        while depths.len() > 1 && depths.last().is_some_and(|depth| *depth > indent) {
-            deeper = depths.pop();
+        while depths.len() > 1 && depths.last().is_some_and(|(depth, _)| *depth > indent) {
+            deeper = depths.pop().map(|(depth, _)| depth);
         }
-        let around = depths.last().copied().unwrap_or_default();
+        let (around, is_list) = depths.last().copied().unwrap_or_default();
         if around < indent {
             if !opens && let Some(key) = key(content) {
                 let nearest = match deeper {
-                    Some(deeper) if deeper - indent < indent - around => deeper,
+                    Some(deeper) if is_list || deeper - indent < indent - around => deeper,
                     _ => around,
                 };
                 found = Some(Help {
@@ -65,11 +66,14 @@ fn odd(lines: &[&str]) -> Option<Help> {
                     help: format!("indent it by {nearest}"),
                 });
             }
-            depths.push(indent);
+            depths.push((indent, false));
         }
         let inner = content.trim_start_matches("- ");
         if inner.len() < content.len() {
-            depths.push(indent + content.len() - inner.len());
+            if let Some((_, is_list)) = depths.last_mut().filter(|(depth, _)| *depth == indent) {
+                *is_list = true;
+            }
+            depths.push((indent + content.len() - inner.len(), false));
         }
         opens = inner.trim_end().ends_with(':') || inner.trim() == "-";
         if inner.trim_end().ends_with(['|', '>'])
@@ -97,6 +101,12 @@ mod tests {
         let help = help(text, 5).unwrap();
         assert_eq!((help.line, help.help.as_str()), (5, "indent it by 4"));
         assert_eq!(help.message, "\"spec\" is indented by 5 where its siblings have 4");
+    }
+
+    #[test]
+    fn a_field_beside_an_item_belongs_into_it() {
+        let text = "a:\n  - b: 1\n   c: 2\n";
+        assert_eq!(help(text, 3).unwrap().help, "indent it by 4");
     }
 
     #[test]

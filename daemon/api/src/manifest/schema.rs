@@ -18,6 +18,25 @@ pub(super) const WRONG_TYPE: &str = "Invalid value: must be of type ";
 /// The message about a field that is absent.
 pub(super) const REQUIRED: &str = "Required value";
 
+/// The metadata that users and controllers write.
+const METADATA: [&str; 15] = [
+    "name",
+    "generateName",
+    "namespace",
+    "labels",
+    "annotations",
+    "finalizers",
+    "ownerReferences",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "managedFields",
+    "selfLink",
+];
+
 const KEEPS_UNKNOWN: &str = "x-kubernetes-preserve-unknown-fields";
 
 /// Everything that the API server would say before any webhook.
@@ -171,12 +190,16 @@ impl Check<'_> {
         let text = serde_json::json!({"type": "string"});
         self.is_of_type(&node.to_json(), &serde_json::json!({"type": "object"}), path, line);
         for entry in node.entries() {
-            let schema = match entry.key.as_str() {
-                "labels" | "annotations" => &texts,
-                "name" | "namespace" | "generateName" => &text,
-                _ => continue,
-            };
-            self.node(&entry.value, schema, &format!("{path}.{}", entry.key), entry.line);
+            let field = format!("{path}.{}", entry.key);
+            match entry.key.as_str() {
+                "labels" | "annotations" => self.node(&entry.value, &texts, &field, entry.line),
+                "name" | "namespace" | "generateName" => self.node(&entry.value, &text, &field, entry.line),
+                key if METADATA.contains(&key) => {}
+                key => {
+                    let known = METADATA.iter().map(|name| ((*name).to_owned(), Value::Null)).collect();
+                    self.unknown(&field, key, &known, entry.line);
+                }
+            }
         }
     }
 
