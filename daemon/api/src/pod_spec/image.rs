@@ -9,6 +9,8 @@ use crate::field_error::FieldErrors;
 
 const DIGEST_PREFIX: &str = "sha256:";
 const DIGEST_LENGTH: usize = 64;
+/// The longest tag that registries keep.
+const TAG_LENGTH: usize = 128;
 
 pub(super) fn validate(image: &str) -> FieldErrors {
     if image.is_empty() {
@@ -26,7 +28,7 @@ pub(super) fn validate(image: &str) -> FieldErrors {
 fn is_tagged(text: &str) -> bool {
     // A colon before the last slash belongs to the registry's port.
     match text.rsplit_once(':') {
-        Some((base, tag)) if !tag.contains('/') => (tag.is_empty() || is_tag(tag)) && is_repository(base),
+        Some((base, tag)) if !tag.contains('/') => is_tag(tag) && is_repository(base),
         _ => is_repository(text),
     }
 }
@@ -42,7 +44,7 @@ fn is_digested(text: &str) -> bool {
 }
 
 fn is_tag(tag: &str) -> bool {
-    (1..=127).contains(&tag.chars().count())
+    (1..=TAG_LENGTH).contains(&tag.len())
         && tag
             .chars()
             .all(|char| char.is_ascii_alphanumeric() || "_-.".contains(char))
@@ -50,7 +52,7 @@ fn is_tag(tag: &str) -> bool {
 
 fn is_repository(name: &str) -> bool {
     let (registry, repository) = match name.split_once('/') {
-        Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => (first, rest),
+        Some((first, rest)) if first.contains(['.', ':']) => (first, rest),
         _ => ("", name),
     };
     let is_part = |char: char| char.is_ascii_lowercase() || char.is_ascii_digit() || "_-./".contains(char);
@@ -79,8 +81,9 @@ mod tests {
             "a/b",
             "gcr.io/p/i:v1",
             "localhost:5000/x/y",
-            "x.io/aa:",
+            "localhost/x",
             &format!("aa:v1@sha256:{digest}"),
+            &format!("ab:{}", "t".repeat(128)),
         ] {
             assert!(validate(good).is_empty(), "{good}");
         }
@@ -89,10 +92,12 @@ mod tests {
             "UPPER/img",
             "a b",
             ":foo",
+            "x.io/aa:",
+            &format!("aa:@sha256:{digest}"),
             "ab@sha256:xyz",
             "u@h.io/ab",
             "h.io:x/ab",
-            &format!("ab:{}", "t".repeat(128)),
+            &format!("ab:{}", "t".repeat(129)),
         ] {
             assert!(!validate(bad).is_empty(), "{bad}");
         }
