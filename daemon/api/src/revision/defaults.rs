@@ -188,7 +188,11 @@ fn probes(container: &mut Container, is_serving: bool) {
 
 /// Kubernetes' own default, so that it does not look like a change.
 fn grpc_services(container: &mut Container) {
-    for probe in [&mut container.readiness_probe, &mut container.liveness_probe] {
+    for probe in [
+        &mut container.readiness_probe,
+        &mut container.liveness_probe,
+        &mut container.startup_probe,
+    ] {
         if let Some(grpc) = probe.as_mut().and_then(|probe| probe.grpc.as_mut()) {
             grpc.service.get_or_insert_default();
         }

@@ -71,6 +71,20 @@ fn only_the_serving_container_is_probed_by_default() {
 }
 
 #[test]
+fn every_grpc_probe_names_its_service() {
+    let probe = json!({"grpc": {"port": 1}});
+    let container = json!({"livenessProbe": probe, "readinessProbe": probe, "startupProbe": probe});
+    let spec = created(json!({"containers": [container]}), &Settings::default());
+    for field in ["livenessProbe", "readinessProbe", "startupProbe"] {
+        assert_eq!(
+            spec["containers"][0][field]["grpc"],
+            json!({"port": 1, "service": ""}),
+            "{field}"
+        );
+    }
+}
+
+#[test]
 fn a_secure_cluster_leaves_low_ports_possible() {
     let data: Data = [("secure-pod-defaults".to_owned(), "Enabled".to_owned())]
         .into_iter()
