@@ -13,7 +13,7 @@ mod members;
 use super::peers::Peers;
 use super::pods::Pods;
 use super::random::Random;
-use super::requests::{Requests, Stage};
+use super::requests::{Era, Requests, Stage};
 use super::terms::{
     Activators, Admission, Ask, Counts, Effect, Home, PodId, PodSpec, QueueBound, Refusal, Settings, Ticket,
 };
@@ -45,6 +45,7 @@ pub struct Limiter {
     /// The same, as the capacity behind a shared address sets it.
     gate: u32,
     effects: VecDeque<Effect>,
+    era: Era,
 }
 
 impl Limiter {
@@ -63,6 +64,7 @@ impl Limiter {
             limit: u32::MAX,
             gate: u32::MAX,
             effects: VecDeque::new(),
+            era: 0,
         }
     }
 
@@ -116,12 +118,12 @@ impl Limiter {
             Stage::Ended => return false,
             Stage::Waiting => self.leave_queue(ticket),
             Stage::Running(_) => self.counts.running -= 1,
-            Stage::Asking(_) => self.answered(ticket),
+            Stage::Asking(..) => self.answered(ticket),
             Stage::ForPeer(..) => self.counts.for_peers -= 1,
         }
         self.requests.remove(ticket);
         match stage {
-            Stage::Running(number) | Stage::Asking(number) | Stage::ForPeer(number, _) => self.free(number),
+            Stage::Running(number) | Stage::Asking(number, _) | Stage::ForPeer(number, _) => self.free(number),
             Stage::Waiting | Stage::Ended => {}
         }
         true
@@ -177,7 +179,7 @@ impl Limiter {
                 let id = pod.id;
                 self.counts.asking += 1;
                 self.counts.asking_bytes += self.requests.bytes(ticket);
-                self.requests.set_stage(ticket, Stage::Asking(number));
+                self.requests.set_stage(ticket, Stage::Asking(number, self.era));
                 Admission::Ask(Ask {
                     ticket,
                     pod: id,

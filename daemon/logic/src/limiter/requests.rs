@@ -19,13 +19,16 @@ pub(super) enum Stage {
     Ended,
     /// In the queue.
     Waiting,
-    /// The node of the pod with this number is being asked.
-    Asking(u32),
+    /// The node of the pod with this number is being asked, in this era.
+    Asking(u32, Era),
     /// On the pod with this number.
     Running(u32),
     /// A peer's, on the pod with this number.
     ForPeer(u32, NodeId),
 }
+
+/// Between two losses of a peer: what was asked in one says nothing in the next.
+pub(super) type Era = u32;
 
 #[derive(Debug)]
 struct Entry {

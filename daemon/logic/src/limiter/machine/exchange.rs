@@ -2,7 +2,7 @@
 //! Slots that cross nodes: asking a pod's own node, answering the peers that ask this one, offers in between.
 //!
 //! Mechanism: who is refused is remembered (`peers`); a slot that frees is kept for him and offered. What he refused stays
-//! refused until his offer, his return, or a new list of pods.
+//! refused until his offer, his return, or a new list of pods. A late answer from before a peer was lost changes nothing.
 //! Invariants: each offer made ends once, by an ask, a decline or the peer's end; who is refused by a peer returns to where
 //! he stood in the queue.
 //! Depends on: the machine's state, terms, requests, pods.
@@ -10,12 +10,12 @@
 use super::Limiter;
 use crate::limiter::pods::Belief;
 use crate::limiter::requests::Stage;
-use crate::limiter::terms::{Admission, Answer, Effect, NodeId, PodId, QueueBound, Rebuff, Refusal, Ticket};
+use crate::limiter::terms::{Admission, Answer, Ask, Effect, NodeId, PodId, QueueBound, Rebuff, Refusal, Ticket};
 
 impl Limiter {
     /// The pod's own node takes the request. False if the request is gone: then the node must be told.
     pub fn granted(&mut self, ticket: Ticket) -> bool {
-        let Stage::Asking(number) = self.requests.stage(ticket) else {
+        let Stage::Asking(number, _) = self.requests.stage(ticket) else {
             return false;
         };
         self.answered(ticket);
@@ -26,11 +26,13 @@ impl Limiter {
 
     /// The pod's own node does not take the request: what becomes of it instead, `None` if it is gone.
     pub fn refused(&mut self, ticket: Ticket, why: Rebuff) -> Option<Admission> {
-        let Stage::Asking(number) = self.requests.stage(ticket) else {
+        let Stage::Asking(number, era) = self.requests.stage(ticket) else {
             return None;
         };
         self.answered(ticket);
         match why {
+            // A peer was lost since: it may have been this one, and then it knows nothing of its refusal.
+            _ if era != self.era => {}
             Rebuff::Busy(refusal) => {
                 self.pods.note_refusal(number, refusal);
             }
@@ -94,8 +96,19 @@ impl Limiter {
         }
     }
 
+    /// A request for which a node is to be asked, or is being asked, is over; an offer that it was to take up is returned.
+    /// If the node was asked after all, that fits nothing there. False if it was over already.
+    pub fn give_up(&mut self, ask: Ask) -> bool {
+        let is_of_this_era = matches!(self.requests.stage(ask.ticket), Stage::Asking(_, era) if era == self.era);
+        let was_here = self.end(ask.ticket);
+        if let Some(offer) = ask.offer.filter(|_| is_of_this_era) {
+            self.return_offer(ask.node, ask.pod, offer);
+        }
+        was_here
+    }
+
     /// An offer is not taken up. The node forgets that we wait, so what it said is forgotten too: who still waits asks again.
-    pub fn return_offer(&mut self, node: NodeId, pod: PodId, offer: u64) {
+    pub(super) fn return_offer(&mut self, node: NodeId, pod: PodId, offer: u64) {
         self.effects.push_back(Effect::Decline(node, pod, offer));
         self.pods.forget_refusals(node, offer);
         self.start_waiting();
@@ -110,6 +123,7 @@ impl Limiter {
 
     /// A peer's daemon is gone or new: nothing it said or was told holds any more. Its requests end one by one.
     pub fn peer_gone(&mut self, peer: NodeId) {
+        self.era = self.era.wrapping_add(1);
         self.pods.forget_refusals(peer, 0);
         for pod in self.peers.forget(peer) {
             self.unkeep(pod);

@@ -98,11 +98,10 @@ fn guard<L: Exclusive<Core>>(shared: &Arc<Shared<L>>, ticket: Ticket, called: Ca
 impl<L: Exclusive<Core>> Drop for Admit<L> {
     fn drop(&mut self) {
         match self.state {
-            State::Waiting(ticket)
-            | State::Back(Admission::Start(ticket, _) | Admission::Ask(Ask { ticket, .. }) | Admission::Wait(ticket)) =>
-            {
-                self.shared.end(ticket);
+            State::Waiting(ticket) | State::Back(Admission::Start(ticket, _) | Admission::Wait(ticket)) => {
+                self.shared.change(|core| core.end(ticket));
             }
+            State::Back(Admission::Ask(ask)) => self.shared.change(|core| core.give_up(ask)),
             State::New(_) | State::Back(Admission::Refused(_)) | State::Done => {}
         }
     }
@@ -138,7 +137,7 @@ impl<L: Exclusive<Core>> Permit<L> {
 
 impl<L: Exclusive<Core>> Drop for Permit<L> {
     fn drop(&mut self) {
-        self.shared.end(self.ticket);
+        self.shared.change(|core| core.end(self.ticket));
     }
 }
 
@@ -180,8 +179,7 @@ impl<L: Exclusive<Core>> Asking<L> {
 impl<L: Exclusive<Core>> Drop for Asking<L> {
     fn drop(&mut self) {
         if let Some(shared) = self.request.take() {
-            shared.end(self.ask.ticket);
-            shared.take_no_offer(self.ask);
+            shared.change(|core| core.give_up(self.ask));
         }
     }
 }

@@ -2,12 +2,11 @@
 //! One lock around the core, held for one event; what it left to do is done outside of it.
 //!
 //! Invariants: no foreign code (a waker, the outbox) runs while the lock is held.
-//! Depends on: seats, message, terms.
+//! Depends on: seats, message, machine.
 
 use super::message::Outbox;
 use super::seats::{Core, Errand};
 use crate::limiter::machine::Limiter;
-use crate::limiter::terms::{Ask, Ticket};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A value that one thread at a time may change.
@@ -60,19 +59,5 @@ impl<L: Exclusive<Core>> Shared<L> {
     /// Looks, or does what leaves nothing to do.
     pub(super) fn with<R>(&self, look: impl FnOnce(&mut Core) -> R) -> R {
         self.core.with(look)
-    }
-
-    /// Ends the request, whatever it was doing.
-    pub(super) fn end(&self, ticket: Ticket) {
-        if let Some(ask) = self.change(|core| core.end(ticket)) {
-            self.take_no_offer(ask);
-        }
-    }
-
-    /// Nobody asked, or will ask, for what was offered. If somebody did, this fits nothing at the node.
-    pub(super) fn take_no_offer(&self, ask: Ask) {
-        if let Some(offer) = ask.offer {
-            self.change(|core| core.limiter.return_offer(ask.node, ask.pod, offer));
-        }
     }
 }

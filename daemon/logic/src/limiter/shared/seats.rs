@@ -47,19 +47,32 @@ impl Core {
         Self { limiter, seats }
     }
 
-    /// Ends the request; what it was to ask for if it had been called to that and did not hear it.
-    pub(super) fn end(&mut self, ticket: Ticket) -> Option<Ask> {
-        if !self.limiter.end(ticket) {
-            return None;
+    /// Ends the request, whatever it was doing or was called to without hearing it.
+    pub(super) fn end(&mut self, ticket: Ticket) {
+        let index = ticket.index();
+        let was_here = match self.seats.get(index).and_then(|seat| seat.called) {
+            Some(Called::Ask(ask)) if ask.ticket == ticket => self.limiter.give_up(ask),
+            _ => self.limiter.end(ticket),
+        };
+        if was_here {
+            self.vacate(index);
         }
-        let seat = std::mem::take(self.seats.get_mut(ticket.index())?);
+    }
+
+    /// Ends the request, which was called to ask.
+    pub(super) fn give_up(&mut self, ask: Ask) {
+        if self.limiter.give_up(ask) {
+            self.vacate(ask.ticket.index());
+        }
+    }
+
+    fn vacate(&mut self, index: usize) {
+        if let Some(seat) = self.seats.get_mut(index) {
+            *seat = Seat::default();
+        }
         let counts = self.limiter.counts();
         if self.seats.len() > KEPT && counts.present() == 0 && counts.for_peers == 0 {
             self.seats = Vec::new();
-        }
-        match seat.called {
-            Some(Called::Ask(ask)) => Some(ask),
-            Some(Called::Start(_)) | None => None,
         }
     }
 
