@@ -21,6 +21,11 @@ impl Case {
     pub(crate) fn kind(&self) -> &str {
         self.value["kind"].as_str().unwrap_or_default()
     }
+
+    /// Whether it shows what looks like an accident of Knative.
+    pub(crate) fn is_quirk(&self) -> bool {
+        self.value["quirk"] == true
+    }
 }
 
 /// The lines of `folder/file`.

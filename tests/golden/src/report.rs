@@ -15,6 +15,8 @@ pub(crate) struct Report {
     agreed: usize,
     /// Listed, and differing.
     intended: usize,
+    /// Accidents of Knative that we do not repeat: name and difference.
+    quirks: Vec<(String, String)>,
     /// Name and difference.
     wrong: Vec<(String, String)>,
 }
@@ -28,6 +30,11 @@ impl Report {
             (Ok(()), Some(reason)) => self.fail(name, format!("agrees, but is listed as different: {reason}")),
             (Err(difference), None) => self.fail(name, difference),
         }
+    }
+
+    /// Counts a case that shows an accident of Knative, and differs.
+    pub(crate) fn add_quirk(&mut self, name: &str, difference: String) {
+        self.quirks.push((name.to_owned(), difference));
     }
 
     /// Counts listed names that stand for no case.
@@ -50,17 +57,22 @@ impl Report {
     }
 
     /// One line, and the first differences.
-    pub(crate) fn print(&self, topic: &str, show: usize) {
+    pub(crate) fn print(&self, topic: &str, show: usize, shows_quirks: bool) {
         let intended = match self.intended {
             0 => String::new(),
             count => format!(" ({count} of them differ on purpose)"),
         };
+        let quirks = match self.quirks.len() {
+            0 => String::new(),
+            count => format!(", {count} quirks differ"),
+        };
         println!(
-            "golden {topic}: {} passed, {} failed{intended}",
+            "golden {topic}: {} passed, {} failed{quirks}{intended}",
             self.passed(),
             self.failed()
         );
-        for (name, difference) in self.wrong.iter().take(show) {
+        let quirks = self.quirks.iter().filter(|_| shows_quirks);
+        for (name, difference) in self.wrong.iter().take(show).chain(quirks) {
             println!("  {name}");
             for line in difference.lines() {
                 println!("    {line}");
@@ -76,6 +88,7 @@ impl AddAssign for Report {
     fn add_assign(&mut self, other: Self) {
         self.agreed += other.agreed;
         self.intended += other.intended;
+        self.quirks.extend(other.quirks);
         self.wrong.extend(other.wrong);
     }
 }

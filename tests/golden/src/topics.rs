@@ -6,6 +6,7 @@
 mod admission;
 mod conditions;
 mod configmaps;
+mod http;
 mod ingress;
 mod kinds;
 mod kpa_decider;
@@ -22,7 +23,7 @@ use std::path::Path;
 pub(crate) struct Topic {
     pub(crate) name: &'static str,
     source: Source,
-    pub(crate) judge: fn(&Case) -> Verdict,
+    judge: fn(&Case) -> Verdict,
 }
 
 /// Where the cases of a topic stand.
@@ -31,15 +32,33 @@ enum Source {
     Lines(&'static str),
     /// One a file of this folder, with this ending.
     Folder(&'static str, &'static str),
+    /// The same; most of their time is waiting, so all are judged side by side.
+    SideBySide(&'static str, fn(&[&Case]) -> Vec<Verdict>),
 }
+
+/// Topics that are judged only when they are named: not all of their cases pass yet.
+const ONLY_WHEN_NAMED: &[&str] = &["http"];
 
 impl Topic {
     /// Every case in `folder`.
     pub(crate) fn cases(&self, folder: &Path) -> Result<Vec<Case>> {
         match self.source {
-            Source::Lines(file) => data::lines(folder, file),
+            Source::Lines(file) | Source::SideBySide(file, _) => data::lines(folder, file),
             Source::Folder(name, ending) => data::files(&folder.join(name), ending),
         }
+    }
+
+    /// What becomes of each case.
+    pub(crate) fn verdicts(&self, cases: &[&Case]) -> Vec<Verdict> {
+        match self.source {
+            Source::Lines(_) | Source::Folder(..) => cases.iter().map(|case| (self.judge)(case)).collect(),
+            Source::SideBySide(_, judge) => judge(cases),
+        }
+    }
+
+    /// Whether it is left out unless it is named.
+    pub(crate) fn is_hidden(&self) -> bool {
+        ONLY_WHEN_NAMED.contains(&self.name)
     }
 }
 
@@ -49,6 +68,11 @@ pub(crate) const ALL: &[Topic] = &[
         name: "configmaps",
         source: Source::Lines("configmaps.jsonl"),
         judge: configmaps::judge,
+    },
+    Topic {
+        name: "http",
+        source: Source::SideBySide("http.jsonl", http::judge),
+        judge: http::judge_one,
     },
     Topic {
         name: "ingress",

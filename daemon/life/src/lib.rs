@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Tasks with a name and an owner.
+//!
+//! Problem: a task that nobody knows of can neither be waited for nor be stopped, and its panic is lost.
+//! Mechanism: a `Tasks` counts what it started; `drain` asks all to finish what they have, `stop` ends them.
+//! Invariants: whatever was spawned is counted until it is gone; a panic is counted under the task's name; nothing runs
+//! after `stop` has returned.
+//! Depends on: tokio.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::watch;
+
+/// How far the end has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Running,
+    Draining,
+    Stopped,
+}
+
+/// A set of tasks; clones are the same set.
+#[derive(Debug, Clone)]
+pub struct Tasks {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    stage: watch::Sender<Stage>,
+    running: AtomicUsize,
+    /// Told when `running` falls to none.
+    idle: tokio::sync::Notify,
+    panics: Mutex<BTreeMap<&'static str, u64>>,
+}
+
+/// Counts a task for as long as it exists.
+struct Counted {
+    shared: Arc<Shared>,
+    name: &'static str,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let mut panics = self.shared.panics.lock().unwrap_or_else(PoisonError::into_inner);
+            *panics.entry(self.name).or_default() += 1;
+        }
+        if self.shared.running.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.shared.idle.notify_waiters();
+        }
+    }
+}
+
+impl Default for Tasks {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Tasks {
+    /// An empty set.
+    #[must_use]
+    pub fn new() -> Self {
+        let shared = Shared {
+            stage: watch::Sender::new(Stage::Running),
+            running: AtomicUsize::new(0),
+            idle: tokio::sync::Notify::new(),
+            panics: Mutex::default(),
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// Starts a task; it must be called within a tokio runtime.
+    pub fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        self.shared.running.fetch_add(1, Ordering::AcqRel);
+        let counted = Counted {
+            shared: Arc::clone(&self.shared),
+            name,
+        };
+        let mut stage = self.shared.stage.subscribe();
+        let run = async move {
+            let _counted = counted;
+            tokio::select! {
+                () = task => {}
+                _ = stage.wait_for(|stage| *stage == Stage::Stopped) => {}
+            }
+        };
+        #[expect(clippy::disallowed_methods, reason = "the one place where tasks begin")]
+        drop(tokio::spawn(run));
+    }
+
+    /// Whether tasks are asked to finish.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        *self.shared.stage.borrow() != Stage::Running
+    }
+
+    /// Returns when tasks are asked to finish; for use within them.
+    pub async fn draining(&self) {
+        // The sender lives in `self`, so waiting cannot fail.
+        drop(
+            self.shared
+                .stage
+                .subscribe()
+                .wait_for(|stage| *stage != Stage::Running)
+                .await,
+        );
+    }
+
+    /// Asks every task to finish what it has.
+    pub fn drain(&self) {
+        self.advance(Stage::Draining);
+    }
+
+    /// Ends every task where it stands, and waits until all are gone.
+    pub async fn stop(&self) {
+        self.advance(Stage::Stopped);
+        self.gone().await;
+    }
+
+    /// Returns when no task is left.
+    pub async fn gone(&self) {
+        loop {
+            let idle = self.shared.idle.notified();
+            tokio::pin!(idle);
+            idle.as_mut().enable();
+            if self.running() == 0 {
+                return;
+            }
+            idle.await;
+        }
+    }
+
+    /// How many tasks there are.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        self.shared.running.load(Ordering::Acquire)
+    }
+
+    /// How many tasks of each name have panicked.
+    #[must_use]
+    pub fn panics(&self) -> BTreeMap<&'static str, u64> {
+        self.shared
+            .panics
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn advance(&self, to: Stage) {
+        self.shared.stage.send_if_modified(|stage| {
+            let is_further = *stage < to;
+            *stage = (*stage).max(to);
+            is_further
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn draining_waits_and_stopping_does_not() {
+        let tasks = Tasks::new();
+        let inner = tasks.clone();
+        tasks.spawn("polite", async move { inner.draining().await });
+        tasks.spawn("deaf", std::future::pending());
+        assert_eq!(tasks.running(), 2);
+        tasks.drain();
+        while tasks.running() > 1 {
+            tokio::task::yield_now().await;
+        }
+        tasks.stop().await;
+        assert_eq!(tasks.running(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_counted_under_its_name() {
+        let tasks = Tasks::new();
+        tasks.spawn("clumsy", async { panic!("on purpose") });
+        tasks.gone().await;
+        assert_eq!(tasks.panics().get("clumsy"), Some(&1));
+    }
+}

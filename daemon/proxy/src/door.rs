@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A listener's policy: how requests find their revision, which probes it answers, who is next.
+//!
+//! Mechanism: one struct, made by who opens the listener; the path only reads it.
+//! Depends on: headers, limits, log, ready, revision, logic::traffic.
+
+use crate::headers::NextHop;
+use crate::limits::Limits;
+use crate::log::RequestLog;
+use crate::ready::Readiness;
+use crate::revision::Revision;
+use life::Tasks;
+use logic::traffic::{Destination, Table};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// How a request finds its revision.
+pub enum Entry {
+    /// All are for this one.
+    Only(Arc<Revision>),
+    /// By `Knative-Serving-Revision` and `-Namespace`, else by the host of the revision's Service.
+    ByName(Arc<Revisions>),
+    /// By host, path and headers.
+    ByRoute(Arc<Revisions>, Routes),
+}
+
+/// A table of routes that is replaced as a whole.
+#[derive(Clone, Default)]
+pub struct Routes {
+    table: Arc<RwLock<Option<Arc<Table<Destination>>>>>,
+}
+
+impl Routes {
+    /// Requests from now on go by this table.
+    pub fn replace(&self, table: Table<Destination>) {
+        *self.table.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(table));
+    }
+
+    pub(crate) fn current(&self) -> Option<Arc<Table<Destination>>> {
+        self.table.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// The revisions of a namespace.
+type ByName = HashMap<Box<str>, Arc<Revision>>;
+
+/// The revisions there are, by namespace and name.
+#[derive(Default)]
+pub struct Revisions {
+    known: RwLock<HashMap<Box<str>, ByName>>,
+}
+
+impl Revisions {
+    /// Adds or replaces one.
+    pub fn insert(&self, revision: Arc<Revision>) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let namespace = known.entry(revision.identity.namespace.as_str().into()).or_default();
+        namespace.insert(revision.identity.name.as_str().into(), revision);
+    }
+
+    /// Forgets one; its requests go on.
+    pub fn remove(&self, namespace: &str, name: &str) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(revisions) = known.get_mut(namespace) {
+            revisions.remove(name);
+        }
+    }
+
+    /// The one of that name.
+    #[must_use]
+    pub fn find(&self, namespace: &str, name: &str) -> Option<Arc<Revision>> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.get(namespace)?.get(name).map(Arc::clone)
+    }
+}
+
+/// Which probes are answered here (data-plane spec 3.2, 4.7).
+pub enum Probes {
+    /// As in front of an application: kubelet's, the activator's and the autoscaler's are about it.
+    App(Readiness),
+    /// As the activator.
+    Activator,
+}
+
+/// Policy of a listener.
+pub struct Door {
+    /// How requests find their revision.
+    pub entry: Entry,
+    /// Which probes are answered.
+    pub probes: Probes,
+    /// Who is next.
+    pub next: NextHop,
+    /// Bounds.
+    pub limits: Limits,
+    /// Body of a 504.
+    pub timeout_text: &'static str,
+    /// The domain of `<revision>.<namespace>.svc.<domain>`.
+    pub cluster_domain: String,
+    /// The request log, if there is one.
+    pub log: Option<RequestLog>,
+    /// Why health checks fail; none: they pass.
+    pub health: Health,
+    /// Owns what this listener starts.
+    pub tasks: Tasks,
+}
+
+/// Whether this process may have requests, as its health checks are told.
+#[derive(Default)]
+pub struct Health {
+    draining: AtomicBool,
+    fault: RwLock<Option<&'static str>>,
+}
+
+impl Health {
+    /// Tells probes to send nothing more.
+    pub fn drain(&self) {
+        self.draining.store(true, Relaxed);
+        self.fail(Some("received SIGTERM from kubelet"));
+    }
+
+    /// Sets why this process is not healthy.
+    pub fn fail(&self, fault: Option<&'static str>) {
+        *self.fault.write().unwrap_or_else(PoisonError::into_inner) = fault;
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Relaxed)
+    }
+
+    pub(crate) fn fault(&self) -> Option<&'static str> {
+        *self.fault.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What becomes of headers on the way (data-plane spec 3.3, 4.4).
+//!
+//! Mechanism: what belongs to one connection ends here (RFC 9110 7.6.1); what tells the next one about this one is added.
+//! Invariants: `Host` and the framing are not among the headers, so nothing a client lists in `Connection` takes them away.
+//! Depends on: message.
+
+use crate::message::{BodySize, Request, Version, lists, name, words};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+/// Who is next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NextHop {
+    /// The application itself.
+    App {
+        /// Whether `K-Original-Host` is believed: only behind another proxy of ours.
+        restore_host: bool,
+    },
+    /// Another proxy of ours, or Knative's, in front of the application.
+    Proxy {
+        /// The host it is to see instead of the pod's address (`enable-mesh-pod-addressability`).
+        private_host: bool,
+    },
+}
+
+const HOP_BY_HOP: [HeaderName; 9] = [
+    header::CONNECTION,
+    name::PROXY_CONNECTION,
+    name::KEEP_ALIVE,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// `Forwarded` (RFC 7239) out of its older relatives, unless it is there.
+pub(crate) fn add_forwarded(headers: &mut HeaderMap) {
+    let first = |name: &HeaderName| headers.get(name).map(HeaderValue::as_bytes);
+    let (nodes, proto, host) = (
+        first(&name::FORWARDED_FOR),
+        first(&name::FORWARDED_PROTO).filter(|value| !value.is_empty()),
+        first(&name::FORWARDED_HOST).filter(|value| !value.is_empty()),
+    );
+    if headers.contains_key(header::FORWARDED) || (nodes.is_none() && proto.is_none() && host.is_none()) {
+        return;
+    }
+    let mut out = Vec::new();
+    let mut nodes = nodes
+        .unwrap_or_default()
+        .split(|byte| *byte == b',')
+        .map(<[u8]>::trim_ascii)
+        .filter(|node| !node.is_empty());
+    let add = |label: &[u8], value: &[u8], out: &mut Vec<u8>| {
+        if !out.is_empty() {
+            out.push(b';');
+        }
+        out.extend_from_slice(label);
+        out.extend_from_slice(value);
+    };
+    if let Some(node) = nodes.next() {
+        add(b"for=", &node_name(node), &mut out);
+    }
+    if let Some(host) = host {
+        add(b"host=", host, &mut out);
+    }
+    if let Some(proto) = proto {
+        add(b"proto=", proto, &mut out);
+    }
+    for node in nodes {
+        out.extend_from_slice(b", for=");
+        out.extend_from_slice(&node_name(node));
+    }
+    if let Ok(value) = HeaderValue::from_bytes(&out)
+        && !out.is_empty()
+    {
+        headers.insert(header::FORWARDED, value);
+    }
+}
+
+/// An address with a colon is bracketed and quoted.
+fn node_name(node: &[u8]) -> Vec<u8> {
+    if node.contains(&b':') && !node.starts_with(b"\"") {
+        [b"\"[", node, b"]\""].concat()
+    } else {
+        node.to_vec()
+    }
+}
+
+/// Takes away what is for this connection only.
+fn prune(headers: &mut HeaderMap) {
+    let listed: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .flat_map(words)
+        .filter_map(|word| HeaderName::from_bytes(word).ok())
+        .collect();
+    for name in &listed {
+        headers.remove(name);
+    }
+    for name in &HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
+/// The request as the next hop gets it, but for its `Host` line (`host_for`).
+pub(crate) fn to_next(request: &mut Request, next: &NextHop) {
+    let upgrade = match request.version {
+        Version::One1 => request.upgrade().cloned(),
+        _ => None,
+    };
+    let takes_trailers = lists(&request.headers, &header::TE, "trailers");
+    let trailer = match request.body {
+        BodySize::Open => request.headers.get(header::TRAILER).cloned(),
+        _ => None,
+    };
+    prune(&mut request.headers);
+    let headers = &mut request.headers;
+    if takes_trailers {
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
+    if let Some(trailer) = trailer {
+        headers.insert(header::TRAILER, trailer);
+    }
+    if let Some(protocol) = upgrade {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(header::UPGRADE, protocol);
+    }
+    if !request.expects_continue {
+        headers.remove(header::EXPECT);
+    }
+    if headers.get(header::USER_AGENT).is_some_and(HeaderValue::is_empty) {
+        headers.remove(header::USER_AGENT);
+    }
+    headers.remove(name::REVISION);
+    headers.remove(name::NAMESPACE);
+    join_cookies(headers, request.version);
+    add_peer(headers, request.peer.ip().to_canonical());
+    mark(request, next);
+}
+
+fn mark(request: &mut Request, next: &NextHop) {
+    match next {
+        NextHop::App { restore_host: true } => {
+            if let Some(host) = request.headers.remove(name::ORIGINAL_HOST)
+                && let Ok(host) = host.to_str()
+                && !host.is_empty()
+            {
+                request.host = host.into();
+            }
+        }
+        NextHop::App { restore_host: false } => {}
+        NextHop::Proxy { private_host } => {
+            if !request.headers.contains_key(name::ORIGINAL_HOST)
+                && let Ok(host) = HeaderValue::from_str(&request.host)
+            {
+                request.headers.insert(name::ORIGINAL_HOST, host);
+            }
+            request
+                .headers
+                .insert(name::PROXY_REQUEST, HeaderValue::from_static("activator"));
+            if *private_host {
+                request
+                    .headers
+                    .insert(name::PASSTHROUGH, HeaderValue::from_static("true"));
+            }
+        }
+    }
+}
+
+/// HTTP/2 may send a cookie in pieces; applications know one line (RFC 9113 8.2.3).
+fn join_cookies(headers: &mut HeaderMap, version: Version) {
+    if version != Version::Two || headers.get_all(header::COOKIE).iter().nth(1).is_none() {
+        return;
+    }
+    let pieces: Vec<&[u8]> = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    if let Ok(joined) = HeaderValue::from_bytes(&pieces.join(&b"; "[..])) {
+        headers.insert(header::COOKIE, joined);
+    }
+}
+
+/// Adds who asked.
+fn add_peer(headers: &mut HeaderMap, peer: std::net::IpAddr) {
+    let mut all: Vec<&[u8]> = headers
+        .get_all(name::FORWARDED_FOR)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    let peer = peer.to_string();
+    all.push(peer.as_bytes());
+    if let Ok(value) = HeaderValue::from_bytes(&all.join(&b", "[..])) {
+        headers.insert(name::FORWARDED_FOR, value);
+    }
+}
+
+/// The response as the client gets it.
+pub(crate) fn to_client(headers: &mut HeaderMap) {
+    let trailers: Vec<&[u8]> = headers.get_all(header::TRAILER).iter().flat_map(words).collect();
+    let trailer = match trailers.is_empty() {
+        true => None,
+        false => HeaderValue::from_bytes(&trailers.join(&b", "[..])).ok(),
+    };
+    prune(headers);
+    if let Some(trailer) = trailer {
+        headers.insert(header::TRAILER, trailer);
+    }
+}
+
+/// An agreement to go on in another protocol, as the client gets it.
+pub(crate) fn to_upgraded_client(headers: &mut HeaderMap) {
+    let protocol = headers.get(header::UPGRADE).cloned();
+    to_client(headers);
+    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    if let Some(protocol) = protocol {
+        headers.insert(header::UPGRADE, protocol);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn forwarded(headers: &[(&'static str, &'static str)]) -> Option<String> {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(*name, HeaderValue::from_static(value));
+        }
+        add_forwarded(&mut map);
+        map.get("forwarded").map(|value| value.to_str().unwrap().to_owned())
+    }
+
+    #[test]
+    fn forwarded_is_made_of_its_relatives() {
+        let all = [
+            ("x-forwarded-for", "1.2.3.4, 5.6.7.8"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", "h"),
+        ];
+        assert_eq!(forwarded(&all).unwrap(), "for=1.2.3.4;host=h;proto=https, for=5.6.7.8");
+        assert_eq!(forwarded(&all[1..2]).unwrap(), "proto=https");
+        assert_eq!(
+            forwarded(&[("x-forwarded-for", "2001:db8::1")]).unwrap(),
+            "for=\"[2001:db8::1]\""
+        );
+        assert_eq!(forwarded(&[]), None);
+    }
+
+    #[test]
+    fn what_connection_lists_goes_no_further() {
+        let mut map = HeaderMap::new();
+        map.insert("connection", HeaderValue::from_static("keep-alive, X-Hop"));
+        map.insert("x-hop", HeaderValue::from_static("1"));
+        map.insert("x-keep", HeaderValue::from_static("1"));
+        to_client(&mut map);
+        assert_eq!(map.keys().collect::<Vec<_>>(), ["x-keep"]);
+    }
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the path asks of a client of HTTP/1.
+//!
+//! Invariants: after a response that is not whole, or a request body that was not read, the connection is not used again.
+//! Depends on: exchange, relay, side, wire.
+
+use super::relay;
+use super::side::One;
+use crate::exchange::{Broken, Client, Lane};
+use crate::message::{Answer, BodySize, Request};
+use crate::progress::Progress;
+use crate::wire::parse::Framing;
+use crate::wire::write;
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+
+impl<R, W> Client for One<'_, R, W>
+where
+    R: AsyncRead + Unpin + Send,
+    W: AsyncWrite + Unpin + Send,
+{
+    async fn answer(&mut self, answer: &Answer, progress: &Progress) -> Result<(), Broken> {
+        if self.waits || !self.read_rest() {
+            self.facts.close = true;
+        }
+        let head = answer.head();
+        let framing = match (self.facts.is_head, head.body) {
+            (true, _) => Framing::None,
+            (false, body) => body.into(),
+        };
+        let mut out = BytesMut::with_capacity(256 + answer.body.len());
+        write::response(&head, framing, &self.facts, &mut out);
+        if !self.facts.is_head {
+            out.extend_from_slice(answer.body.as_bytes());
+        }
+        progress.answering(answer.status.as_u16());
+        // Until it is written, the response is not whole.
+        let was_over = std::mem::replace(&mut self.is_over, true);
+        self.writer.write_all(&out).await.map_err(|_| Broken::Gone)?;
+        self.is_over = was_over || self.facts.close;
+        progress.wrote(answer.body.len() as u64);
+        Ok(())
+    }
+
+    async fn forward(&mut self, request: &Request, lane: &Lane<'_>) -> Result<(), Broken> {
+        let may_repeat = request.method.is_safe() && matches!(request.body, BodySize::None | BodySize::Known(0));
+        let mut idle = lane.pod.idle(lane.limits);
+        loop {
+            let mut stream = match idle.take() {
+                Some(stream) => stream,
+                None => lane.pod.dial(lane.retries).await?,
+            };
+            match relay::run(self, request, &mut stream, lane).await {
+                Ok(true) => {
+                    lane.pod.keep(stream, lane.limits);
+                    return Ok(());
+                }
+                Ok(false) => return Ok(()),
+                // It ended before it could answer: its end and our request crossed.
+                Err(Broken::NoAnswer) if stream.is_reused && may_repeat => {}
+                Err(broken) => return Err(broken),
+            }
+        }
+    }
+
+    async fn gone(&mut self) {
+        self.reader.end(self.limits.read_ahead).await;
+    }
+
+    fn cut(&mut self) {
+        self.is_over = true;
+    }
+}

@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: Apache-2.0
+//! One request to a pod and its answer back, both ways at once.
+//!
+//! Mechanism: `upload` and `download` run side by side in the request's task; when all of the request is sent, `upload` goes
+//! on to watch for the client's end. What is in hand is gathered and written at once; nothing waits for more.
+//! Invariants: a body is never held back for its end; memory is one read each way; 101 ends in a `tunnel`.
+//! Depends on: side, tunnel, wire, headers.
+
+use super::side::One;
+use super::tunnel;
+use crate::exchange::{Broken, Lane};
+use crate::headers;
+use crate::limits::Limits;
+use crate::message::{Request, Response, Version, upgrade};
+use crate::pod::Stream;
+use crate::progress::Progress;
+use crate::reader::Reader;
+use crate::sniff;
+use crate::wire::body::{Body, Part, put};
+use crate::wire::parse::{self, Framing, Search};
+use crate::wire::write;
+use bytes::BytesMut;
+use http::{StatusCode, header};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+/// A pod that does not answer `Expect: 100-continue` for so long gets the body all the same (Go's transport).
+const CONTINUE: Duration = Duration::from_secs(1);
+/// So much is gathered before it is written.
+const GATHERED: usize = 64 << 10;
+
+/// How the download ended.
+enum Downloaded {
+    /// Whole; the pod's connection may be used again.
+    Whole(bool),
+    /// The connection goes on as a tunnel.
+    Tunnel,
+}
+
+/// What both directions tell each other.
+struct Signals {
+    /// The client is to send its body.
+    go: Notify,
+    /// All of the body went to the pod.
+    sent: AtomicBool,
+}
+
+/// Carries one exchange; whether the pod's connection may be used again.
+pub(super) async fn run<R, W>(
+    client: &mut One<'_, R, W>,
+    request: &Request,
+    stream: &mut Stream,
+    lane: &Lane<'_>,
+) -> Result<bool, Broken>
+where
+    R: AsyncRead + Unpin + Send,
+    W: AsyncWrite + Unpin + Send,
+{
+    let signals = Signals {
+        go: Notify::new(),
+        sent: AtomicBool::new(false),
+    };
+    let mut head = BytesMut::with_capacity(1024);
+    write::request(request, lane.host, &mut head);
+    let ended = {
+        let up = Upload {
+            body: &mut client.body,
+            framing: request.body.into(),
+            waits: client.waits,
+            limits: lane.limits,
+        };
+        let upload = up.run(head, client.reader, &mut stream.writer, &signals);
+        let down = Download {
+            request,
+            lane,
+            facts: &mut client.facts,
+            waits: &mut client.waits,
+            is_over: &mut client.is_over,
+            signals: &signals,
+        };
+        let download = down.run(&mut stream.reader, client.writer);
+        tokio::select! {
+            biased;
+            ended = download => ended?,
+            broken = upload => return Err(broken),
+        }
+    };
+    let is_sent = signals.sent.load(Relaxed);
+    match ended {
+        Downloaded::Tunnel => {
+            client.is_over = true;
+            tunnel::run(client.reader, client.writer, stream, lane.progress).await;
+            Ok(false)
+        }
+        Downloaded::Whole(keeps) => {
+            client.is_over |= client.facts.close || !is_sent;
+            Ok(keeps && is_sent)
+        }
+    }
+}
+
+/// The way to the pod.
+struct Upload<'a> {
+    body: &'a mut Body,
+    framing: Framing,
+    waits: bool,
+    limits: &'a Limits,
+}
+
+impl Upload<'_> {
+    /// Returns only when it is broken; after its work it watches the client.
+    async fn run<R, W>(self, mut out: BytesMut, from: &mut Reader<R>, to: &mut W, signals: &Signals) -> Broken
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        if self.waits {
+            if to.write_all(&out).await.is_err() {
+                return watch(from, self.limits).await;
+            }
+            out.clear();
+            tokio::select! {
+                () = signals.go.notified() => {}
+                broken = watch(from, self.limits) => return broken,
+            }
+        }
+        loop {
+            let part = match self.body.take(&mut from.buffer, self.limits) {
+                Ok(part) => part,
+                Err(_) => return Broken::BadBody,
+            };
+            let is_last = matches!(part, Some(Part::End | Part::Trailers(_)));
+            if let Some(part) = &part {
+                put(part, self.framing, &mut out);
+            }
+            if (part.is_none() || is_last || out.len() >= GATHERED) && !out.is_empty() {
+                // The pod may have answered and closed already: the download knows.
+                if to.write_all(&out).await.is_err() {
+                    return watch(from, self.limits).await;
+                }
+                out.clear();
+            }
+            if is_last {
+                signals.sent.store(true, Relaxed);
+                return watch(from, self.limits).await;
+            }
+            if part.is_none() && !matches!(from.fill().await, Ok(true)) {
+                return Broken::Gone;
+            }
+        }
+    }
+}
+
+async fn watch<R: AsyncRead + Unpin>(from: &mut Reader<R>, limits: &Limits) -> Broken {
+    from.end(limits.read_ahead).await;
+    Broken::Gone
+}
+
+/// The way back.
+struct Download<'a> {
+    request: &'a Request,
+    lane: &'a Lane<'a>,
+    facts: &'a mut write::Client,
+    waits: &'a mut bool,
+    is_over: &'a mut bool,
+    signals: &'a Signals,
+}
+
+impl Download<'_> {
+    async fn run<R, W>(mut self, from: &mut Reader<R>, to: &mut W) -> Result<Downloaded, Broken>
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        let mut informed = 0;
+        loop {
+            let (response, framing) = self.head(from, to).await?;
+            match response.status {
+                StatusCode::SWITCHING_PROTOCOLS => return self.switch(response, to).await,
+                status if status.is_informational() => {
+                    informed += 1;
+                    if informed > self.lane.limits.informational {
+                        return Err(Broken::Pod(
+                            "the application sent too many informational responses".to_owned(),
+                        ));
+                    }
+                    self.inform(response, to).await?;
+                }
+                status if status.is_success() && self.request.is_connect() => {
+                    return self.connected(response, to).await;
+                }
+                _ => return self.answer(response, framing, from, to).await,
+            }
+        }
+    }
+
+    /// The next head; a client that waits to send its body is not left waiting by a silent pod.
+    async fn head<R, W>(&mut self, from: &mut Reader<R>, to: &mut W) -> Result<(Response, Framing), Broken>
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        let limits = self.lane.limits;
+        let mut search = Search::default();
+        let head = loop {
+            if let Some(end) = search.end(&from.buffer) {
+                break from.buffer.split_to(end);
+            }
+            if from.buffer.len() > limits.response_head {
+                return Err(Broken::Pod("the application sent too large a head".to_owned()));
+            }
+            let read = if *self.waits {
+                match timeout(CONTINUE, from.fill()).await {
+                    Ok(read) => read,
+                    Err(_) => {
+                        self.go_on(to).await?;
+                        continue;
+                    }
+                }
+            } else {
+                from.fill().await
+            };
+            match read {
+                Ok(true) => {}
+                Ok(false) if from.buffer.is_empty() => return Err(Broken::NoAnswer),
+                Ok(false) => {
+                    return Err(Broken::Pod(
+                        "the application closed the connection within a head".to_owned(),
+                    ));
+                }
+                Err(_) if from.buffer.is_empty() => return Err(Broken::NoAnswer),
+                Err(fault) => return Err(Broken::Pod(format!("reading from the application: {fault}"))),
+            }
+        };
+        parse::response(&head, limits, self.facts.is_head).map_err(Broken::Pod)
+    }
+
+    /// Lets the client send its body.
+    async fn go_on<W: AsyncWrite + Unpin>(&mut self, to: &mut W) -> Result<(), Broken> {
+        *self.waits = false;
+        send(to, b"HTTP/1.1 100 Continue\r\n\r\n").await?;
+        self.signals.go.notify_one();
+        Ok(())
+    }
+
+    async fn inform<W: AsyncWrite + Unpin>(&mut self, mut response: Response, to: &mut W) -> Result<(), Broken> {
+        if response.status == StatusCode::CONTINUE && *self.waits {
+            return self.go_on(to).await;
+        }
+        if self.facts.version == Version::One0 {
+            return Ok(());
+        }
+        headers::to_client(&mut response.headers);
+        let mut out = BytesMut::new();
+        write::informational(response.status, &response.headers, &mut out);
+        send(to, &out).await
+    }
+
+    /// The pod goes on in another protocol: only in the one the client asked for.
+    async fn switch<W: AsyncWrite + Unpin>(self, mut response: Response, to: &mut W) -> Result<Downloaded, Broken> {
+        let asked = upgrade(&self.request.headers).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        let given = response
+            .headers
+            .get(header::UPGRADE)
+            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        match (&asked, &given) {
+            (Some(asked), Some(given)) if asked.eq_ignore_ascii_case(given) => {}
+            _ => {
+                let (asked, given) = (asked.unwrap_or_default(), given.unwrap_or_default());
+                let message = format!("backend tried to switch protocol {given:?} when {asked:?} was requested");
+                return Err(Broken::Pod(message));
+            }
+        }
+        headers::to_upgraded_client(&mut response.headers);
+        let mut out = BytesMut::new();
+        write::informational(response.status, &response.headers, &mut out);
+        self.lane.progress.answering(response.status.as_u16());
+        send(to, &out).await?;
+        Ok(Downloaded::Tunnel)
+    }
+
+    /// What was asked for by CONNECT is there: what follows is its own (RFC 9110 9.3.6).
+    async fn connected<W: AsyncWrite + Unpin>(self, mut response: Response, to: &mut W) -> Result<Downloaded, Broken> {
+        headers::to_client(&mut response.headers);
+        let mut out = BytesMut::new();
+        write::informational(response.status, &response.headers, &mut out);
+        self.lane.progress.answering(response.status.as_u16());
+        send(to, &out).await?;
+        Ok(Downloaded::Tunnel)
+    }
+
+    async fn answer<R, W>(
+        self,
+        mut response: Response,
+        framing: Framing,
+        from: &mut Reader<R>,
+        to: &mut W,
+    ) -> Result<Downloaded, Broken>
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        let keeps = !crate::message::lists(&response.headers, &header::CONNECTION, "close");
+        headers::to_client(&mut response.headers);
+        match response.status.as_u16() {
+            204 => response.body = crate::message::BodySize::None,
+            304 => {
+                response.body = crate::message::BodySize::None;
+                response.headers.remove(header::CONTENT_TYPE);
+            }
+            _ => {}
+        }
+        let outgoing = match (framing, self.facts.version) {
+            (Framing::None, _) => Framing::None,
+            (Framing::Length(length), _) => Framing::Length(length),
+            (_, Version::One0) => {
+                self.facts.close = true;
+                Framing::UntilClose
+            }
+            _ => Framing::Chunked,
+        };
+        // The client was never told to send its body: it may do so or not.
+        self.facts.close |= *self.waits;
+        let mut body = Body::new(framing);
+        let mut out = BytesMut::with_capacity(2048);
+        let first = match needs_sniff(&response, framing) {
+            true => Some(next(&mut body, from, self.lane.limits).await?),
+            false => None,
+        };
+        if let Some(Part::Data(data)) = &first {
+            let kind = http::HeaderValue::from_static(sniff::content_type(data));
+            response.headers.insert(header::CONTENT_TYPE, kind);
+        }
+        write::response(&response, outgoing, self.facts, &mut out);
+        // Until its end is written, the response is not whole.
+        *self.is_over = true;
+        self.lane.progress.answering(response.status.as_u16());
+        copy(first, &mut body, outgoing, from, to, out, self.lane).await?;
+        *self.is_over = false;
+        Ok(Downloaded::Whole(
+            keeps && framing != Framing::UntilClose && from.buffer.is_empty(),
+        ))
+    }
+}
+
+/// Go's server names the type of a body whose length is known, and so waits for its beginning.
+fn needs_sniff(response: &Response, framing: Framing) -> bool {
+    matches!(framing, Framing::Length(1..))
+        && !response.headers.contains_key(header::CONTENT_TYPE)
+        && !response.headers.contains_key(header::CONTENT_ENCODING)
+}
+
+/// The next part of a body.
+async fn next<R: AsyncRead + Unpin>(body: &mut Body, from: &mut Reader<R>, limits: &Limits) -> Result<Part, Broken> {
+    loop {
+        match body.take(&mut from.buffer, limits) {
+            Ok(Some(part)) => return Ok(part),
+            Ok(None) => {}
+            Err(_) => return Err(Broken::Cut),
+        }
+        if !matches!(from.fill().await, Ok(true)) {
+            return match body.ends_with_connection() {
+                true => Ok(Part::End),
+                false => Err(Broken::Pod(
+                    "the application closed the connection within a body".to_owned(),
+                )),
+            };
+        }
+    }
+}
+
+/// Writes the rest of a body, `out` before it.
+async fn copy<R, W>(
+    mut first: Option<Part>,
+    body: &mut Body,
+    framing: Framing,
+    from: &mut Reader<R>,
+    to: &mut W,
+    mut out: BytesMut,
+    lane: &Lane<'_>,
+) -> Result<(), Broken>
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let progress: &Progress = lane.progress;
+    loop {
+        let part = match first.take() {
+            Some(part) => Some(part),
+            None => body.take(&mut from.buffer, lane.limits).map_err(|_| Broken::Cut)?,
+        };
+        if let Some(part) = &part {
+            put(part, framing, &mut out);
+        }
+        if let Some(Part::Data(data)) = &part {
+            progress.wrote(data.len() as u64);
+        }
+        let is_last = matches!(part, Some(Part::End | Part::Trailers(_)));
+        if part.is_none() || is_last || out.len() >= GATHERED {
+            send(to, &out).await?;
+            out.clear();
+        }
+        if is_last {
+            return Ok(());
+        }
+        if part.is_none() {
+            match next(body, from, lane.limits).await {
+                Ok(part) => first = Some(part),
+                Err(_) => return Err(Broken::Cut),
+            }
+        }
+    }
+}
+
+async fn send<W: AsyncWrite + Unpin>(to: &mut W, bytes: &[u8]) -> Result<(), Broken> {
+    to.write_all(bytes).await.map_err(|_| Broken::Gone)
+}

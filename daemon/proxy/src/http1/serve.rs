@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A client's connection: one request after the other.
+//!
+//! Invariants: a head has bounded size and time; a refusal ends the connection, and the client gets to read it.
+//! Depends on: client, side, path, wire, door.
+
+use super::side::One;
+use crate::door::Door;
+use crate::exchange::Client as _;
+use crate::message::{Answer, Request};
+use crate::path;
+use crate::progress::Progress;
+use crate::reader::Reader;
+use crate::wire::body::Body;
+use crate::wire::parse::{self, Fault, Search};
+use crate::wire::write;
+use bytes::Buf as _;
+use http::{Method, StatusCode};
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::time::timeout;
+
+/// How long what a client still sends after a refusal is read, so that the refusal is not lost in a reset (Go: 500 ms).
+const LINGER: Duration = Duration::from_millis(500);
+/// How much of an unread request body is read to keep the connection (Go: 256 KiB).
+const DISCARDED: usize = 256 << 10;
+
+/// How the next head did not come.
+enum NoHead {
+    /// The connection is over.
+    Ended,
+    Refused(Fault),
+}
+
+/// Serves a connection to its end.
+pub(crate) async fn connection<R, W>(door: &Door, mut reader: Reader<R>, mut writer: W, peer: SocketAddr)
+where
+    R: AsyncRead + Unpin + Send,
+    W: AsyncWrite + Unpin + Send,
+{
+    let mut is_first = true;
+    loop {
+        let mut request = match head(door, &mut reader, peer, is_first).await {
+            Ok(request) => request,
+            Err(NoHead::Ended) => return,
+            Err(NoHead::Refused(fault)) => {
+                if writer.write_all(refusal(fault).as_bytes()).await.is_ok() {
+                    linger(&mut reader, &mut writer).await;
+                }
+                return;
+            }
+        };
+        is_first = false;
+        if !exchange(door, &mut request, &mut reader, &mut writer).await {
+            linger(&mut reader, &mut writer).await;
+            return;
+        }
+    }
+}
+
+/// One request and its answer; whether the connection goes on.
+async fn exchange<R, W>(door: &Door, request: &mut Request, reader: &mut Reader<R>, writer: &mut W) -> bool
+where
+    R: AsyncRead + Unpin + Send,
+    W: AsyncWrite + Unpin + Send,
+{
+    let mut client = One {
+        reader,
+        writer,
+        body: Body::new(request.body.into()),
+        facts: write::Client {
+            version: request.version,
+            is_head: request.method == Method::HEAD,
+            close: request.close || door.tasks.is_draining(),
+        },
+        waits: request.expects_continue,
+        is_over: false,
+        limits: &door.limits,
+    };
+    if request.method == Method::OPTIONS && &*request.target.text == "*" {
+        // It asks about this server, not about an application (RFC 9110 9.3.7).
+        drop(client.answer(&Answer::empty(StatusCode::OK), &Progress::new()).await);
+    } else {
+        path::serve(door, request, &mut client).await;
+    }
+    if client.is_over {
+        return false;
+    }
+    let mut discarded = 0;
+    while !client.read_rest() {
+        let before = client.reader.buffer.len();
+        let more = timeout(LINGER, client.reader.fill()).await;
+        discarded += client.reader.buffer.len().saturating_sub(before);
+        if discarded > DISCARDED || !matches!(more, Ok(Ok(true))) {
+            return false;
+        }
+    }
+    true
+}
+
+async fn head<R: AsyncRead + Unpin>(
+    door: &Door,
+    reader: &mut Reader<R>,
+    peer: SocketAddr,
+    is_first: bool,
+) -> Result<Request, NoHead> {
+    let limits = &door.limits;
+    let skipped = parse::leading(&reader.buffer);
+    reader.buffer.advance(skipped);
+    if reader.buffer.is_empty() {
+        let patience = if is_first { limits.head_time } else { limits.idle_time };
+        let begun = tokio::select! {
+            read = timeout(patience, reader.fill()) => matches!(read, Ok(Ok(true))),
+            () = door.tasks.draining(), if !is_first => false,
+        };
+        if !begun {
+            return Err(NoHead::Ended);
+        }
+    }
+    match timeout(limits.head_time, whole_head(reader, limits.request_head)).await {
+        Ok(Ok(length)) => {
+            let head = reader.buffer.split_to(length);
+            parse::request(&head, peer, limits).map_err(NoHead::Refused)
+        }
+        Ok(Err(no)) => Err(no),
+        Err(_) => Err(NoHead::Ended),
+    }
+}
+
+async fn whole_head<R: AsyncRead + Unpin>(reader: &mut Reader<R>, most: usize) -> Result<usize, NoHead> {
+    let mut search = Search::default();
+    let mut has_begun = false;
+    loop {
+        if !has_begun {
+            let skipped = parse::leading(&reader.buffer);
+            reader.buffer.advance(skipped);
+            has_begun = !reader.buffer.is_empty();
+        }
+        match search.end(&reader.buffer) {
+            Some(end) if end > most => return Err(NoHead::Refused(Fault::TooLarge)),
+            Some(end) => return Ok(end),
+            None if reader.buffer.len() > most => return Err(NoHead::Refused(Fault::TooLarge)),
+            None => {}
+        }
+        match reader.fill().await {
+            Ok(true) => {}
+            Ok(false) if !reader.buffer.is_empty() => return Err(NoHead::Refused(Fault::Malformed)),
+            Ok(false) | Err(_) => return Err(NoHead::Ended),
+        }
+    }
+}
+
+fn refusal(fault: Fault) -> String {
+    if fault != Fault::Expectation {
+        return fault.answer();
+    }
+    let now = httpdate::HttpDate::from(std::time::SystemTime::now());
+    format!("HTTP/1.1 {fault}\r\nConnection: close\r\nContent-Length: 0\r\nDate: {now}\r\n\r\n")
+}
+
+/// Ends a connection so that what was written last is read.
+async fn linger<R, W>(reader: &mut Reader<R>, writer: &mut W)
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    if writer.shutdown().await.is_err() {
+        return;
+    }
+    let drain = async {
+        let mut read = 0;
+        while read < DISCARDED && matches!(reader.fill().await, Ok(true)) {
+            read += reader.buffer.len();
+            reader.buffer.clear();
+        }
+    };
+    drop(timeout(LINGER, drain).await);
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A client's HTTP/2 connection: a task for each of its streams.
+//!
+//! Invariants: streams, resets, heads and windows are bounded by `Limits`; draining says GOAWAY and lets streams finish.
+//! Depends on: client, io, path, door.
+
+use super::client::Two;
+use super::io::Whole;
+use crate::door::Door;
+use crate::exchange::Client as _;
+use crate::message::{Answer, BodySize, Request, Version};
+use crate::path;
+use crate::progress::Progress;
+use crate::reader::Reader;
+use crate::target::{Target, is_host};
+use http::{Method, StatusCode, header};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
+
+/// Serves a connection to its end.
+pub(crate) async fn connection<R, W>(door: &Arc<Door>, reader: Reader<R>, writer: W, peer: SocketAddr)
+where
+    R: AsyncRead + Unpin + Send + 'static,
+    W: AsyncWrite + Unpin + Send + 'static,
+{
+    let limits = &door.limits;
+    let handshake = h2::server::Builder::new()
+        .initial_window_size(limits.stream_window)
+        .initial_connection_window_size(limits.connection_window)
+        .max_concurrent_streams(limits.streams)
+        .max_pending_accept_reset_streams(limits.pending_resets)
+        .max_concurrent_reset_streams(limits.pending_resets)
+        .max_header_list_size(u32::try_from(limits.request_head).unwrap_or(u32::MAX))
+        .handshake::<_, bytes::Bytes>(Whole { reader, writer });
+    let Ok(Ok(mut connection)) = timeout(limits.head_time, handshake).await else {
+        return;
+    };
+    let mut is_draining = false;
+    loop {
+        let accepted = tokio::select! {
+            accepted = connection.accept() => accepted,
+            () = door.tasks.draining(), if !is_draining => {
+                is_draining = true;
+                connection.graceful_shutdown();
+                continue;
+            }
+        };
+        let Some(Ok((request, respond))) = accepted else {
+            return;
+        };
+        let door_of_it = Arc::clone(door);
+        door.tasks.spawn("HTTP/2 stream", async move {
+            stream(&door_of_it, request, respond, peer).await
+        });
+    }
+}
+
+async fn stream(
+    door: &Door,
+    request: http::Request<h2::RecvStream>,
+    respond: h2::server::SendResponse<bytes::Bytes>,
+    peer: SocketAddr,
+) {
+    let is_head = request.method() == Method::HEAD;
+    let (head, body) = request.into_parts();
+    let is_ended = body.is_end_stream();
+    let mut client = Two::new(body, respond, is_head);
+    match read(head, is_ended, peer) {
+        Some(mut request) => path::serve(door, &mut request, &mut client).await,
+        None => {
+            let answer = Answer::error(StatusCode::BAD_REQUEST, "malformed request");
+            drop(client.answer(&answer, &Progress::new()).await);
+        }
+    }
+}
+
+fn read(mut head: http::request::Parts, is_ended: bool, peer: SocketAddr) -> Option<Request> {
+    let is_connect = head.method == Method::CONNECT;
+    let named = head.headers.remove(header::HOST);
+    let host: Box<str> = match head.uri.authority() {
+        Some(authority) => authority.as_str().into(),
+        None => named
+            .as_ref()
+            .and_then(|host| host.to_str().ok())
+            .unwrap_or_default()
+            .into(),
+    };
+    let path = match is_connect {
+        true => host.as_bytes(),
+        false => head
+            .uri
+            .path_and_query()
+            .map_or(&b"/"[..], |path| path.as_str().as_bytes()),
+    };
+    let target = Target::parse(path, is_connect)?;
+    let known = head
+        .headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse().ok());
+    let body = match (is_ended, known) {
+        (true, _) => BodySize::None,
+        (false, Some(length)) => BodySize::Known(length),
+        (false, None) => BodySize::Open,
+    };
+    is_host(host.as_bytes()).then_some(Request {
+        method: head.method,
+        target,
+        version: Version::Two,
+        headers: head.headers,
+        host,
+        body,
+        peer,
+        expects_continue: false,
+        close: false,
+    })
+}

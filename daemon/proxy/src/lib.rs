@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The request path: activator, gateway and what stood beside the application, in one hop.
+//!
+//! Problem: a request meets one limiter, waits until its revision has room, reaches one pod and is counted once; clients and
+//! pods see what they would see of Knative.
+//! Mechanism: `server` accepts; `http1` and `http2` read requests; `path` is the five steps each goes through, whatever its
+//! protocol; `door` is a listener's policy, `revision` and `pod` are where requests go.
+//! Invariants: no Kubernetes type; nothing grows beyond `limits`; every task has a name and an owner.
+//! Depends on: logic (limiter, routes, templates), life. docs/request-path.md says how it is meant to be used.
+
+mod door;
+mod exchange;
+mod get;
+mod headers;
+mod http1;
+mod http2;
+mod limits;
+mod log;
+mod message;
+mod path;
+mod pod;
+mod prober;
+mod probes;
+mod progress;
+mod reader;
+mod ready;
+mod revision;
+mod server;
+mod sniff;
+mod target;
+mod wire;
+
+pub use door::{Door, Entry, Health, Probes, Revisions, Routes};
+pub use headers::NextHop;
+pub use limits::Limits;
+pub use log::{RequestLog, Sink};
+pub use prober::{Endpoints, Judging, keep};
+pub use progress::Timeouts;
+pub use ready::{Handler, Probe, Readiness};
+pub use revision::{Counters, Identity, Revision};
+pub use server::listen;

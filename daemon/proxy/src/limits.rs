@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Every bound of the request path, by name.
+//!
+//! Invariants: nothing in this crate grows with what a client sends beyond one of these.
+//! Depends on: nothing.
+
+use std::time::Duration;
+
+/// Bounds of one listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a request's head, all lines together; more is answered with 431 (Knative: 1 MiB and 4 KiB).
+    pub request_head: usize,
+    /// Bytes of a response's head and of each informational one; more is a 502 (Knative: 10 MiB).
+    pub response_head: usize,
+    /// Header fields of a head; more is answered with 431.
+    pub header_count: usize,
+    /// Informational responses passed on before a final one.
+    pub informational: usize,
+    /// How long a client may take for a head, and how long a connection may be idle before one begins.
+    pub head_time: Duration,
+    /// How long an idle HTTP/1.1 connection is kept for its next request.
+    pub idle_time: Duration,
+    /// Bytes read ahead from a client while its request waits or runs.
+    pub read_ahead: usize,
+    /// Client connections of a listener at once; the next one waits to be accepted.
+    pub connections: usize,
+    /// Streams of an HTTP/2 connection at once.
+    pub streams: u32,
+    /// Resets by the client that an HTTP/2 connection may have unhandled (rapid reset).
+    pub pending_resets: usize,
+    /// Bytes of an HTTP/2 stream in flight, each way.
+    pub stream_window: u32,
+    /// Bytes of an HTTP/2 connection in flight, each way.
+    pub connection_window: u32,
+    /// Idle connections kept to each pod.
+    pub idle_to_pod: usize,
+    /// How long an idle connection to a pod is kept.
+    pub idle_to_pod_time: Duration,
+    /// `Retry-After` of a refusal for want of room, in seconds; `None`: no such header, as Knative.
+    pub retry_after: Option<u32>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            request_head: (1 << 20) + 4096,
+            response_head: 10 << 20,
+            header_count: 10_000,
+            informational: 16,
+            head_time: Duration::from_secs(60),
+            idle_time: Duration::from_secs(300),
+            read_ahead: 64 << 10,
+            connections: 65_536,
+            streams: 250,
+            pending_resets: 50,
+            stream_window: 1 << 20,
+            connection_window: 4 << 20,
+            idle_to_pod: 1000,
+            idle_to_pod_time: Duration::from_secs(90),
+            retry_after: Some(1),
+        }
+    }
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A request and an answer, as every step of the path sees them, whatever the protocol.
+//!
+//! Depends on: target.
+
+use crate::target::Target;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use std::net::SocketAddr;
+
+/// Knative's headers.
+pub(crate) mod name {
+    use http::HeaderName;
+
+    pub(crate) const NETWORK_PROBE: HeaderName = HeaderName::from_static("k-network-probe");
+    pub(crate) const NETWORK_HASH: HeaderName = HeaderName::from_static("k-network-hash");
+    pub(crate) const KUBELET_PROBE: HeaderName = HeaderName::from_static("k-kubelet-probe");
+    pub(crate) const ORIGINAL_HOST: HeaderName = HeaderName::from_static("k-original-host");
+    pub(crate) const PROXY_REQUEST: HeaderName = HeaderName::from_static("k-proxy-request");
+    pub(crate) const PASSTHROUGH: HeaderName = HeaderName::from_static("k-passthrough-lb");
+    pub(crate) const REVISION: HeaderName = HeaderName::from_static("knative-serving-revision");
+    pub(crate) const NAMESPACE: HeaderName = HeaderName::from_static("knative-serving-namespace");
+    pub(crate) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+    pub(crate) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+    pub(crate) const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+    pub(crate) const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+    pub(crate) const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+}
+
+/// The protocol of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Version {
+    /// HTTP/1.0.
+    One0,
+    /// HTTP/1.1.
+    One1,
+    /// HTTP/2.
+    Two,
+}
+
+/// The head of a request.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    pub(crate) target: Target,
+    pub(crate) version: Version,
+    /// Without `Host`.
+    pub(crate) headers: HeaderMap,
+    pub(crate) host: Box<str>,
+    /// How the body is delimited.
+    pub(crate) body: BodySize,
+    pub(crate) peer: SocketAddr,
+    /// The client waits for 100 (Continue) before it sends the body.
+    pub(crate) expects_continue: bool,
+    /// The client ends the connection after this request.
+    pub(crate) close: bool,
+}
+
+/// How long a body is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BodySize {
+    /// There is none.
+    None,
+    /// So many bytes.
+    Known(u64),
+    /// As long as it takes.
+    Open,
+}
+
+impl Request {
+    /// A header's value as text, empty if it is not there.
+    pub(crate) fn text(&self, name: &HeaderName) -> &str {
+        text(&self.headers, name)
+    }
+
+    /// The protocol that `Upgrade` asks for, if `Connection` says so too.
+    pub(crate) fn upgrade(&self) -> Option<&HeaderValue> {
+        upgrade(&self.headers)
+    }
+
+    pub(crate) fn is_connect(&self) -> bool {
+        self.method == Method::CONNECT
+    }
+}
+
+/// A header's value as text, empty if it is not there.
+pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+}
+
+/// The protocol that these headers want to go on with.
+pub(crate) fn upgrade(headers: &HeaderMap) -> Option<&HeaderValue> {
+    lists(headers, &header::CONNECTION, "upgrade").then(|| headers.get(header::UPGRADE))?
+}
+
+/// Whether a header of comma-separated words names this one.
+pub(crate) fn lists(headers: &HeaderMap, name: &HeaderName, word: &str) -> bool {
+    headers
+        .get_all(name)
+        .iter()
+        .any(|value| words(value).any(|other| other.eq_ignore_ascii_case(word.as_bytes())))
+}
+
+/// The words of a comma-separated value.
+pub(crate) fn words(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+    value
+        .as_bytes()
+        .split(|byte| *byte == b',')
+        .map(<[u8]>::trim_ascii)
+        .filter(|word| !word.is_empty())
+}
+
+/// The head of a response.
+#[derive(Debug)]
+pub(crate) struct Response {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: BodySize,
+}
+
+/// A whole answer of our own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    /// Without a body.
+    pub(crate) fn empty(status: StatusCode) -> Self {
+        Self {
+            status,
+            headers: Vec::new(),
+            body: String::new(),
+        }
+    }
+
+    /// A text that is the answer.
+    pub(crate) fn text(status: StatusCode, body: impl Into<String>) -> Self {
+        let kind = (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("text/plain; charset=utf-8"),
+        );
+        Self {
+            status,
+            headers: vec![kind],
+            body: body.into(),
+        }
+    }
+
+    /// A text that says what is wrong, as Go's `http.Error` writes it.
+    pub(crate) fn error(status: StatusCode, message: impl std::fmt::Display) -> Self {
+        Self::text(status, format!("{message}\n"))
+            .with(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"))
+    }
+
+    /// With one more header.
+    pub(crate) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// Its head.
+    pub(crate) fn head(&self) -> Response {
+        Response {
+            status: self.status,
+            headers: self.headers.iter().cloned().collect(),
+            body: BodySize::Known(self.body.len() as u64),
+        }
+    }
+}

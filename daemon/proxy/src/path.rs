@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The request path: route, admit, activate, forward, account.
+//!
+//! Problem: one request must meet one limiter, wait until its revision has room, reach one pod, and be counted once,
+//! whatever breaks on the way.
+//! Mechanism: five named steps, below in their order. A step that cannot go on says how the request ends (`End`).
+//! Invariants: a slot is held exactly as long as the pod may work for the request; a request is sent again only if none of
+//! it can have been acted on; the timers of data-plane spec 4.6 run over all of it, waiting included.
+//! Depends on: door, exchange, headers, log, message, probes, progress, revision.
+
+use crate::door::{Door, Entry, Revisions};
+use crate::exchange::{Broken, Client, Lane};
+use crate::headers::{self, NextHop};
+use crate::log::Line;
+use crate::message::{Answer, Request, name};
+use crate::pod::{DialFault, Retries};
+use crate::probes;
+use crate::progress::Progress;
+use crate::revision::Revision;
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use logic::limiter::shared::{Admit, Admitted, Permit};
+use logic::limiter::{Rebuff, Refusal};
+use logic::traffic::{self, Draw};
+use std::future::{Future as _, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::Poll;
+
+/// Attempts on different pods.
+const PODS_TRIED: u32 = 5;
+
+/// How a request ended, but for the happy one.
+enum End {
+    /// With an answer of ours.
+    Answered(Answer),
+    /// In the middle of the pod's.
+    Cut,
+    /// The client did not wait.
+    Gone,
+}
+
+/// Handles one request of a client, from its head to its end.
+pub(crate) async fn serve<C: Client>(door: &Door, request: &mut Request, client: &mut C) {
+    let progress = Progress::new();
+    let is_probe = probes::is_probe(request);
+    if let Some(answer) = probes::answer(door, request).await {
+        let line = Line::begin(door.log.as_ref().filter(|log| log.probes), request, None);
+        drop(client.answer(&answer, &progress).await);
+        return Line::end(line, &progress);
+    }
+    let revision = match route(door, request) {
+        Ok(revision) => revision,
+        Err(answer) => return drop(client.answer(&answer, &progress).await),
+    };
+    if matches!(door.next, NextHop::App { .. }) {
+        headers::add_forwarded(&mut request.headers);
+    }
+    let log = door.log.as_ref().filter(|log| log.probes || !is_probe);
+    let line = Line::begin(log, request, Some(&revision));
+    revision.counters.requests.fetch_add(1, Relaxed);
+    revision.counters.in_flight.fetch_add(1, Relaxed);
+    headers::to_next(request, &door.next);
+    let end = tokio::select! {
+        biased;
+        end = run(door, &revision, request, client, &progress) => end,
+        () = progress.overdue(&revision.timeouts) => {
+            revision.counters.overdue.fetch_add(1, Relaxed);
+            match progress.has_answer() {
+                true => Err(End::Cut),
+                false => Err(End::Answered(Answer::text(StatusCode::GATEWAY_TIMEOUT, door.timeout_text))),
+            }
+        }
+    };
+    account(&revision, client, end, &progress).await;
+    Line::end(line, &progress);
+}
+
+/// Which revision is it for? The request is changed as its route asks.
+fn route(door: &Door, request: &mut Request) -> Result<Arc<Revision>, Answer> {
+    match &door.entry {
+        Entry::Only(revision) => Ok(Arc::clone(revision)),
+        Entry::ByName(revisions) => by_name(revisions, &door.cluster_domain, request),
+        Entry::ByRoute(revisions, routes) => {
+            let table = routes.current();
+            let found = table.as_ref().and_then(|table| {
+                let asked = traffic::Request {
+                    host: &request.host,
+                    path: request.target.path(),
+                    headers: &Seen(&request.headers),
+                };
+                table.find(&asked)?.pick(Draw::new(fastrand::u64(..)))
+            });
+            let none = || Answer::error(StatusCode::NOT_FOUND, "no route leads from this host and path");
+            let destination = found.ok_or_else(none)?;
+            let revision = revisions
+                .find(&destination.namespace, &destination.service)
+                .ok_or_else(|| {
+                    Answer::error(
+                        StatusCode::SERVICE_UNAVAILABLE,
+                        "the revision of this route is not known here",
+                    )
+                })?;
+            for (name, value) in destination.set_headers() {
+                if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+                    request.headers.insert(name, value);
+                }
+            }
+            if let Some(host) = &destination.host {
+                request.host = host.clone();
+            }
+            Ok(revision)
+        }
+    }
+}
+
+/// By Knative's headers, else by the host of the revision's own Service (data-plane spec 3.2).
+fn by_name(revisions: &Revisions, domain: &str, request: &Request) -> Result<Arc<Revision>, Answer> {
+    let (mut namespace, mut name) = (request.text(&name::NAMESPACE), request.text(&name::REVISION));
+    if namespace.is_empty() || name.is_empty() {
+        let mut parts = request.host.splitn(4, '.');
+        (namespace, name) = match (parts.next(), parts.next(), parts.next(), parts.next()) {
+            (Some(first), Some(second), Some("svc"), Some(rest)) if without_port(rest) == domain => (second, first),
+            _ => ("", ""),
+        };
+    }
+    revisions.find(namespace, name).ok_or_else(|| {
+        let message = format!("Error getting active endpoint: revision.serving.knative.dev \"{name}\" not found");
+        Answer::error(StatusCode::NOT_FOUND, message)
+    })
+}
+
+fn without_port(host: &str) -> &str {
+    host.rsplit_once(':').map_or(host, |(host, _)| host)
+}
+
+/// Admits, activates and forwards, on another pod if the first cannot be reached.
+async fn run<C: Client>(
+    door: &Door,
+    revision: &Arc<Revision>,
+    request: &Request,
+    client: &mut C,
+    progress: &Progress,
+) -> Result<(), End> {
+    let mut tried = 0;
+    loop {
+        let place = admit(revision, held_bytes(request))
+            .await
+            .map_err(|refusal| refused(door, revision, refusal))?;
+        let permit = tokio::select! {
+            permit = activate(place) => permit.map_err(|refusal| refused(door, revision, refusal))?,
+            () = client.gone() => return Err(End::Gone),
+        };
+        tried += 1;
+        let broken = match forward(door, revision, request, client, &permit, tried, progress).await {
+            Ok(()) => return Ok(()),
+            Err(broken) => broken,
+        };
+        let is_elsewhere = tried < PODS_TRIED && revision.has_other(permit.pod());
+        if let Broken::Dial(_) = &broken
+            && is_elsewhere
+        {
+            revision.counters.retries.fetch_add(1, Relaxed);
+            let (later, again) = (revision.shun(permit.pod()), Arc::clone(revision));
+            door.tasks.spawn("pod is tried again", async move {
+                later.await;
+                again.forgive();
+            });
+            continue;
+        }
+        return Err(broken_end(broken, progress));
+    }
+}
+
+/// A place among the requests of its revision: running, or in the queue.
+async fn admit(revision: &Revision, bytes: u64) -> Result<Place, Refusal> {
+    let mut admit = revision.limiter.admit(bytes);
+    let first = poll_fn(|context| Poll::Ready(Pin::new(&mut admit).poll(context))).await;
+    match first {
+        Poll::Ready(Ok(Admitted::Here(permit))) => Ok(Place::Running(permit)),
+        Poll::Ready(Ok(Admitted::AtPeer(asking))) => match asking.refused(Rebuff::Unreachable) {
+            Some(admit) => Ok(Place::Waiting(admit)),
+            None => Err(Refusal::Busy),
+        },
+        Poll::Ready(Err(refusal)) => Err(refusal),
+        Poll::Pending => Ok(Place::Waiting(admit)),
+    }
+}
+
+enum Place {
+    Running(Permit),
+    Waiting(Admit),
+}
+
+/// Waits until there is room on a pod.
+async fn activate(place: Place) -> Result<Permit, Refusal> {
+    let mut waiting = match place {
+        Place::Running(permit) => return Ok(permit),
+        Place::Waiting(waiting) => waiting,
+    };
+    loop {
+        match waiting.await? {
+            Admitted::Here(permit) => return Ok(permit),
+            // No peer is ever listed yet (`Revision::set_pods`).
+            Admitted::AtPeer(asking) => waiting = asking.refused(Rebuff::Unreachable).ok_or(Refusal::Busy)?,
+        }
+    }
+}
+
+/// To the pod, and its answer to the client.
+async fn forward<C: Client>(
+    door: &Door,
+    revision: &Revision,
+    request: &Request,
+    client: &mut C,
+    permit: &Permit,
+    tried: u32,
+    progress: &Progress,
+) -> Result<(), Broken> {
+    let pod = revision
+        .pod(permit.pod())
+        .ok_or_else(|| Broken::Pod("the pod has gone".to_owned()))?;
+    let host = match &door.next {
+        NextHop::App { .. } if request.host.is_empty() => &pod.authority,
+        NextHop::App { .. } => &request.host,
+        NextHop::Proxy { private_host: false } => &pod.authority,
+        NextHop::Proxy { private_host: true } => &revision.private_host,
+    };
+    let retries = match tried < PODS_TRIED && revision.has_other(pod.id) {
+        true => Retries::Elsewhere,
+        false => Retries::Here,
+    };
+    let lane = Lane {
+        pod: &pod,
+        host,
+        retries,
+        limits: &door.limits,
+        tasks: &door.tasks,
+        progress,
+    };
+    client.forward(request, &lane).await
+}
+
+/// Tells the client how it ended, and counts it.
+async fn account<C: Client>(revision: &Revision, client: &mut C, end: Result<(), End>, progress: &Progress) {
+    match end {
+        Ok(()) => {}
+        Err(End::Answered(answer)) => drop(client.answer(&answer, progress).await),
+        Err(End::Cut | End::Gone) => client.cut(),
+    }
+    revision.counters.in_flight.fetch_sub(1, Relaxed);
+    revision.counters.answered(progress.status());
+}
+
+/// What a request holds while it waits: its head, about.
+fn held_bytes(request: &Request) -> u64 {
+    let fields: usize = request
+        .headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + 32)
+        .sum();
+    (fields + request.target.text.len() + 512) as u64
+}
+
+fn refused(door: &Door, revision: &Revision, refusal: Refusal) -> End {
+    revision.counters.refused.fetch_add(1, Relaxed);
+    let answer = Answer::error(StatusCode::SERVICE_UNAVAILABLE, refusal);
+    End::Answered(match door.limits.retry_after {
+        Some(seconds) => answer.with(header::RETRY_AFTER, HeaderValue::from(seconds)),
+        None => answer,
+    })
+}
+
+fn broken_end(broken: Broken, progress: &Progress) -> End {
+    match broken {
+        Broken::Gone => End::Gone,
+        Broken::Cut => End::Cut,
+        _ if progress.has_answer() => End::Cut,
+        Broken::BadBody => End::Answered(Answer::error(StatusCode::BAD_REQUEST, &broken)),
+        Broken::Dial(DialFault::Refused(..) | DialFault::TimedOut(_)) | Broken::Pod(_) | Broken::NoAnswer => {
+            End::Answered(Answer::error(StatusCode::BAD_GATEWAY, &broken))
+        }
+    }
+}
+
+/// Headers as route conditions look at them.
+struct Seen<'a>(&'a http::HeaderMap);
+
+impl traffic::Headers for Seen<'_> {
+    fn any(&self, name: &str, holds: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+        self.0.get_all(name).iter().any(|value| holds(value.as_bytes()))
+    }
+}

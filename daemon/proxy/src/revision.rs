@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A revision as the request path knows it: its limiter, its pods, its numbers.
+//!
+//! Mechanism: made once, found once a request; everything a request needs hangs on it, so no name is looked up twice.
+//! A pod whose connection was refused gets nothing new for a second while others take requests.
+//! Invariants: the limiter alone decides who runs; a pod keeps its number, and so its count, as long as it is listed.
+//! Depends on: pod, progress, logic::limiter.
+
+use crate::pod::Pod;
+use crate::progress::Timeouts;
+use logic::limiter::shared::Shared;
+use logic::limiter::{self, Backends, Home, Limiter, PodId, PodSpec};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long a pod that refused a connection gets nothing new.
+const SHUNNED: Duration = Duration::from_secs(1);
+
+/// What does not change in a revision's life.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Identity {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// The Service it belongs to, if any.
+    pub service: String,
+    /// The Configuration it belongs to.
+    pub configuration: String,
+}
+
+/// Numbers since the beginning.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Requests that were taken in.
+    pub requests: AtomicU64,
+    /// Requests now, waiting or running.
+    pub in_flight: AtomicU64,
+    /// Answers by class, 1xx first; the last one counts requests without an answer.
+    pub answers: [AtomicU64; 6],
+    /// Requests that were sent to another pod, or again.
+    pub retries: AtomicU64,
+    /// Requests refused for want of room.
+    pub refused: AtomicU64,
+    /// Requests that took too long.
+    pub overdue: AtomicU64,
+}
+
+impl Counters {
+    /// Counts an answer, or (0) that there was none.
+    pub(crate) fn answered(&self, status: u16) {
+        let class = match status {
+            100..600 => usize::from(status / 100 - 1),
+            _ => 5,
+        };
+        if let Some(count) = self.answers.get(class) {
+            count.fetch_add(1, Relaxed);
+        }
+    }
+}
+
+/// A revision.
+pub struct Revision {
+    /// Whose requests these are.
+    pub identity: Identity,
+    /// What a request may take.
+    pub timeouts: Timeouts,
+    /// The host its pods know, if it is not theirs: `<revision>-private.<namespace>`.
+    pub private_host: Box<str>,
+    /// Its numbers.
+    pub counters: Counters,
+    pub(crate) limiter: Arc<Shared>,
+    pods: RwLock<Arc<BTreeMap<PodId, Arc<Pod>>>>,
+    listed: Mutex<Listed>,
+}
+
+/// What the limiter is told.
+#[derive(Debug, Default)]
+struct Listed {
+    /// In order; whether it takes requests.
+    pods: Vec<(Arc<Pod>, bool)>,
+    shunned: Vec<(PodId, Instant)>,
+    next: u64,
+}
+
+impl Revision {
+    /// A revision without pods: its requests wait.
+    #[must_use]
+    pub fn new(identity: Identity, timeouts: Timeouts, settings: limiter::Settings) -> Arc<Self> {
+        let limiter = Limiter::new(settings, fastrand::u64(..));
+        Arc::new(Self {
+            private_host: format!("{}-private.{}", identity.name, identity.namespace).into(),
+            identity,
+            timeouts,
+            counters: Counters::default(),
+            // Peers come with the daemons' own protocol; until then nobody is told anything.
+            limiter: Shared::new(limiter, Box::new(|_, _| {})),
+            pods: RwLock::default(),
+            listed: Mutex::default(),
+        })
+    }
+
+    /// Lists its pods; those with `true` take requests.
+    pub fn set_pods(&self, addresses: &[(SocketAddr, bool)]) {
+        let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut wanted: Vec<_> = addresses.to_vec();
+        wanted.sort_by_cached_key(|(address, _)| address.to_string());
+        wanted.dedup_by_key(|(address, _)| *address);
+        let old = std::mem::take(&mut listed.pods);
+        for (address, accepting) in wanted {
+            let known = old.iter().find(|(pod, _)| pod.address == address);
+            let pod = match known {
+                Some((pod, _)) => Arc::clone(pod),
+                None => {
+                    listed.next += 1;
+                    Arc::new(Pod::new(PodId(listed.next), address))
+                }
+            };
+            listed.pods.push((pod, accepting));
+        }
+        let by_id = listed.pods.iter().map(|(pod, _)| (pod.id, Arc::clone(pod))).collect();
+        *self.pods.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(by_id);
+        self.publish(&mut listed);
+    }
+
+    /// Its pods, in order.
+    pub(crate) fn pods(&self) -> Vec<Arc<Pod>> {
+        let listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        listed.pods.iter().map(|(pod, _)| Arc::clone(pod)).collect()
+    }
+
+    pub(crate) fn pod(&self, id: PodId) -> Option<Arc<Pod>> {
+        let pods = self.pods.read().unwrap_or_else(PoisonError::into_inner);
+        pods.get(&id).map(Arc::clone)
+    }
+
+    /// Whether another pod than this one takes requests.
+    pub(crate) fn has_other(&self, id: PodId) -> bool {
+        let listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        listed.pods.iter().any(|(pod, accepting)| {
+            *accepting
+                && pod.id != id
+                && !listed
+                    .shunned
+                    .iter()
+                    .any(|(other, until)| *other == pod.id && *until > now)
+        })
+    }
+
+    /// A pod refused a connection: nothing new for it for a while. Returns when it may have requests again.
+    pub(crate) fn shun(&self, id: PodId) -> impl Future<Output = ()> + Send + use<> {
+        let until = Instant::now() + SHUNNED;
+        let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        listed.shunned.push((id, until));
+        self.publish(&mut listed);
+        tokio::time::sleep_until(until)
+    }
+
+    /// Tells the limiter again, after the time of `shun`.
+    pub(crate) fn forgive(&self) {
+        let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        self.publish(&mut listed);
+    }
+
+    fn publish(&self, listed: &mut Listed) {
+        let now = Instant::now();
+        listed.shunned.retain(|(_, until)| *until > now);
+        let is_shunned = |pod: &Pod| listed.shunned.iter().any(|(id, _)| *id == pod.id);
+        // Shunning all would only make requests wait.
+        let spares = listed
+            .pods
+            .iter()
+            .any(|(pod, accepting)| *accepting && !is_shunned(pod));
+        let specs: Vec<PodSpec> = listed
+            .pods
+            .iter()
+            .map(|(pod, accepting)| PodSpec {
+                id: pod.id,
+                home: Home::Here,
+                accepting: *accepting && !(spares && is_shunned(pod)),
+            })
+            .collect();
+        self.limiter.set_backends(Backends::Pods(&specs));
+    }
+
+    /// How many of its requests wait and run.
+    #[must_use]
+    pub fn counts(&self) -> limiter::Counts {
+        self.limiter.counts()
+    }
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The content type of a body whose sender named none, as Go's server (and so Knative) guesses it.
+//!
+//! Mechanism: the table of the WHATWG's MIME sniffing standard, as far as Go has it.
+//! Depends on: nothing.
+
+/// So many bytes are looked at.
+const LOOKED_AT: usize = 512;
+
+const TAGS: [&str; 17] = [
+    "<!DOCTYPE HTML",
+    "<HTML",
+    "<HEAD",
+    "<SCRIPT",
+    "<IFRAME",
+    "<H1",
+    "<DIV",
+    "<FONT",
+    "<TABLE",
+    "<A",
+    "<STYLE",
+    "<TITLE",
+    "<B",
+    "<BODY",
+    "<BR",
+    "<P",
+    "<!--",
+];
+
+const BEGINNINGS: [(&[u8], &str); 23] = [
+    (b"%PDF-", "application/pdf"),
+    (b"%!PS-Adobe-", "application/postscript"),
+    (b"\xfe\xff", "text/plain; charset=utf-16be"),
+    (b"\xff\xfe", "text/plain; charset=utf-16le"),
+    (b"\xef\xbb\xbf", "text/plain; charset=utf-8"),
+    (b"\0\0\x01\0", "image/x-icon"),
+    (b"\0\0\x02\0", "image/x-icon"),
+    (b"BM", "image/bmp"),
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"ID3", "audio/mpeg"),
+    (b"OggS\0", "application/ogg"),
+    (b"MThd\0\0\0\x06", "audio/midi"),
+    (b"\x1aE\xdf\xa3", "video/webm"),
+    (b"\0\x01\0\0", "font/ttf"),
+    (b"OTTO", "font/otf"),
+    (b"wOFF", "font/woff"),
+    (b"wOF2", "font/woff2"),
+    (b"\x1f\x8b\x08", "application/x-gzip"),
+    (b"PK\x03\x04", "application/zip"),
+    (b"\0asm", "application/wasm"),
+];
+
+/// The type of a body that begins so.
+pub(crate) fn content_type(body: &[u8]) -> &'static str {
+    let body = body.get(..LOOKED_AT).unwrap_or(body);
+    let text = body.trim_ascii_start();
+    if TAGS.iter().any(|tag| is_tag(text, tag)) {
+        return "text/html; charset=utf-8";
+    }
+    if text.starts_with(b"<?xml") {
+        return "text/xml; charset=utf-8";
+    }
+    if let Some((_, kind)) = BEGINNINGS.iter().find(|(begin, _)| body.starts_with(begin)) {
+        return kind;
+    }
+    match (body.get(..4), body.get(8..12)) {
+        (Some(b"RIFF"), Some(b"WAVE")) => return "audio/wave",
+        (Some(b"RIFF"), Some(b"AVI ")) => return "video/avi",
+        (Some(b"RIFF"), Some(b"WEBP")) => return "image/webp",
+        (Some(b"FORM"), Some(b"AIFF")) => return "audio/aiff",
+        _ => {}
+    }
+    let is_binary = |byte: &u8| matches!(byte, 0..=8 | 0x0b | 0x0e..=0x1a | 0x1c..=0x1f);
+    match body.iter().any(is_binary) {
+        true => "application/octet-stream",
+        false => "text/plain; charset=utf-8",
+    }
+}
+
+/// A tag in any case, ended by a space or `>`.
+fn is_tag(text: &[u8], tag: &str) -> bool {
+    let begins = text
+        .get(..tag.len())
+        .is_some_and(|begin| begin.eq_ignore_ascii_case(tag.as_bytes()));
+    begins && (tag == "<!--" || matches!(text.get(tag.len()), Some(b' ' | b'>')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::content_type;
+
+    #[test]
+    fn the_beginning_tells() {
+        assert_eq!(content_type(b"ok"), "text/plain; charset=utf-8");
+        assert_eq!(content_type(b" \n<hTml>"), "text/html; charset=utf-8");
+        assert_eq!(content_type(b"\x89PNG\r\n\x1a\n..."), "image/png");
+        assert_eq!(content_type(b"a\0b"), "application/octet-stream");
+        assert_eq!(content_type(b"<br/>"), "text/plain; charset=utf-8");
+    }
+}

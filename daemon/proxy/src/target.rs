@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Request targets: what a client may ask for, and how it reads to the pod.
+//!
+//! Problem: the pod must see the path as the client meant it, and never bytes that two parsers read differently.
+//! Mechanism: Go's rules, since applications behind Knative have always seen its output: a valid escaped path goes on as it
+//! is, any other is unescaped and escaped anew; the query is not touched; an absolute target names the host.
+//! Invariants: a target never contains a space or a control byte.
+//! Depends on: nothing.
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Target {
+    /// Path and query as they go to the pod; for CONNECT the authority.
+    pub(crate) text: Box<str>,
+    /// As the client sent it.
+    pub(crate) raw: Box<str>,
+    /// The authority of an absolute target, which stands over `Host` (RFC 9112 3.2.2).
+    pub(crate) authority: Option<Box<str>>,
+}
+
+impl Target {
+    /// Reads the target of a request line; `None` if it is none.
+    pub(crate) fn parse(bytes: &[u8], is_connect: bool) -> Option<Self> {
+        if bytes.is_empty() || bytes.iter().any(|byte| *byte <= b' ' || *byte == 0x7f) {
+            return None;
+        }
+        // Bytes above 0x7f are kept one by one: in a path they are escaped, in a query they pass.
+        let raw: String = bytes.iter().map(|byte| char::from(*byte)).collect();
+        if is_connect && !raw.starts_with('/') {
+            return is_authority(&raw).then(|| Self {
+                text: raw.clone().into(),
+                authority: Some(raw.clone().into()),
+                raw: raw.into(),
+            });
+        }
+        if raw == "*" {
+            return Some(Self {
+                text: "*".into(),
+                raw: raw.into(),
+                authority: None,
+            });
+        }
+        let (authority, rest) = if raw.starts_with('/') {
+            (None, raw.as_str())
+        } else {
+            let (scheme, rest) = raw.split_once("://")?;
+            if !is_scheme(scheme) {
+                return None;
+            }
+            let end = rest.find(['/', '?']).unwrap_or(rest.len());
+            let (authority, path) = rest.split_at_checked(end)?;
+            // User and password are not for the host.
+            let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+            (Some(host), path)
+        };
+        if authority.is_some_and(|host| !is_authority(host)) {
+            return None;
+        }
+        let text = normal(rest)?.into();
+        Some(Self {
+            text,
+            authority: authority.map(Into::into),
+            raw: raw.into(),
+        })
+    }
+
+    /// The path without the query.
+    pub(crate) fn path(&self) -> &str {
+        self.text.split_once('?').map_or(&*self.text, |(path, _)| path)
+    }
+}
+
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+}
+
+/// Bytes that a `Host` may have.
+pub(crate) fn is_host(bytes: &[u8]) -> bool {
+    bytes
+        .iter()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"!$%&'()*+,-.:;=@[]_~".contains(byte))
+}
+
+fn is_authority(text: &str) -> bool {
+    is_host(text.as_bytes())
+}
+
+/// Path and query as the pod gets them; `None` for a broken escape in the path.
+fn normal(text: &str) -> Option<String> {
+    let (path, query) = match text.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (text, None),
+    };
+    let plain = unescaped(path)?;
+    let mut out = match path {
+        "" => "/".to_owned(),
+        _ if is_escaped(path) => path.to_owned(),
+        _ => escaped(&plain),
+    };
+    if let Some(query) = query {
+        out.push('?');
+        out.push_str(query);
+    }
+    Some(out)
+}
+
+fn unescaped(path: &str) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(path.len());
+    let mut chars = path.chars();
+    while let Some(char) = chars.next() {
+        let byte = if char == '%' {
+            let high = chars.next()?.to_digit(16)?;
+            let low = chars.next()?.to_digit(16)?;
+            u8::try_from(high * 16 + low).ok()?
+        } else {
+            u8::try_from(u32::from(char)).ok()?
+        };
+        out.push(byte);
+    }
+    Some(out)
+}
+
+/// Whether every byte may stand in a path as it is.
+fn is_escaped(path: &str) -> bool {
+    path.bytes().all(|byte| is_plain(byte) || b"!'()*[]%".contains(&byte))
+}
+
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-_.~$&+,/:;=@".contains(&byte)
+}
+
+fn escaped(path: &[u8]) -> String {
+    const DIGITS: [char; 16] = [
+        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F',
+    ];
+    let digit = |value: u8| DIGITS.get(usize::from(value)).copied().unwrap_or('0');
+    let mut out = String::with_capacity(path.len());
+    for byte in path {
+        if is_plain(*byte) {
+            out.push(char::from(*byte));
+        } else {
+            out.extend(['%', digit(byte >> 4), digit(byte & 15)]);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pod_sees(target: &str) -> Option<String> {
+        Target::parse(target.as_bytes(), false).map(|target| target.text.into())
+    }
+
+    #[test]
+    fn a_valid_path_is_not_touched() {
+        for target in [
+            "/a%2Fb",
+            "//double//slash",
+            "/a/../b",
+            "/%41%7e~",
+            "/?",
+            "/?a=%zz",
+            "/a;b=c,d!(x)",
+        ] {
+            assert_eq!(pod_sees(target).as_deref(), Some(target));
+        }
+    }
+
+    #[test]
+    fn what_may_not_stand_in_a_path_is_escaped() {
+        assert_eq!(pod_sees("/a\"<>^`{|}b").as_deref(), Some("/a%22%3C%3E%5E%60%7B%7C%7Db"));
+        assert_eq!(pod_sees("/a#b").as_deref(), Some("/a%23b"));
+        let bytes = Target::parse(b"/caf\xc3\xa9", false).unwrap();
+        assert_eq!(&*bytes.text, "/caf%C3%A9");
+    }
+
+    #[test]
+    fn an_absolute_target_names_the_host() {
+        let target = Target::parse(b"http://u:p@other.example.com:8?x", false).unwrap();
+        assert_eq!(target.authority.as_deref(), Some("other.example.com:8"));
+        assert_eq!(&*target.text, "/?x");
+    }
+
+    #[test]
+    fn what_is_no_target_is_refused() {
+        for target in ["", "foo", "/a b", "/%zz", "/%4", "1x://h/", "http://a b/"] {
+            assert_eq!(pod_sees(target), None, "{target}");
+        }
+    }
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Bodies of HTTP/1: bytes to parts, and parts to bytes.
+//!
+//! Mechanism: `Body::take` cuts one part out of what has been read, without waiting; who has nothing to cut reads more.
+//! Invariants: a part never reaches into the next message; chunk extensions and odd line ends are dropped, not passed on.
+//! Depends on: parse.
+
+use super::parse::{self, Framing, Search};
+use crate::limits::Limits;
+use bytes::{Buf as _, Bytes, BytesMut};
+use http::HeaderMap;
+use std::io::Write as _;
+
+/// Longest line of a chunk's size, extensions included.
+const SIZE_LINE: usize = 4096;
+/// Bytes of trailers.
+const TRAILERS: usize = 64 << 10;
+
+/// A piece of a body.
+#[derive(Debug)]
+pub(crate) enum Part {
+    Data(Bytes),
+    /// Last, instead of `End`.
+    Trailers(HeaderMap),
+    End,
+}
+
+/// The bytes are no body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("malformed chunked encoding")]
+pub(crate) struct Malformed;
+
+/// Where in a body we are.
+#[derive(Debug)]
+pub(crate) struct Body {
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Length(u64),
+    Size,
+    Chunk(u64),
+    AfterChunk,
+    Trailers(Search),
+    UntilClose,
+    Done,
+}
+
+impl Body {
+    pub(crate) fn new(framing: Framing) -> Self {
+        let state = match framing {
+            Framing::None | Framing::Length(0) => State::Done,
+            Framing::Length(length) => State::Length(length),
+            Framing::Chunked => State::Size,
+            Framing::UntilClose => State::UntilClose,
+        };
+        Self { state }
+    }
+
+    /// Whether all of it was taken.
+    pub(crate) fn is_done(&self) -> bool {
+        matches!(self.state, State::Done)
+    }
+
+    /// What the end of the connection means: the end of the body, or its loss.
+    pub(crate) fn ends_with_connection(&self) -> bool {
+        matches!(self.state, State::UntilClose | State::Done)
+    }
+
+    /// The next part; `None`: more must be read.
+    ///
+    /// # Errors
+    /// The bytes are no chunked body.
+    pub(crate) fn take(&mut self, buffer: &mut BytesMut, limits: &Limits) -> Result<Option<Part>, Malformed> {
+        loop {
+            match &mut self.state {
+                State::Done => return Ok(Some(Part::End)),
+                State::UntilClose => return Ok(data(buffer, u64::MAX).map(Part::Data)),
+                State::Length(left) | State::Chunk(left) => {
+                    let Some(data) = data(buffer, *left) else {
+                        return Ok(None);
+                    };
+                    *left -= data.len() as u64;
+                    let is_over = *left == 0;
+                    if is_over {
+                        self.state = match self.state {
+                            State::Chunk(_) => State::AfterChunk,
+                            _ => State::Done,
+                        };
+                    }
+                    return Ok(Some(Part::Data(data)));
+                }
+                State::AfterChunk => match &buffer[..] {
+                    [b'\r', b'\n', ..] => {
+                        buffer.advance(2);
+                        self.state = State::Size;
+                    }
+                    [] | [b'\r'] => return Ok(None),
+                    _ => return Err(Malformed),
+                },
+                State::Size => {
+                    let Some(size) = size(buffer)? else {
+                        return Ok(None);
+                    };
+                    self.state = match size {
+                        0 => State::Trailers(Search::default()),
+                        size => State::Chunk(size),
+                    };
+                }
+                State::Trailers(search) => {
+                    let Some(block) = trailer_block(search, buffer)? else {
+                        return Ok(None);
+                    };
+                    self.state = State::Done;
+                    let trailers = parse::trailers(&block, limits).map_err(|_| Malformed)?;
+                    return Ok(Some(match trailers.is_empty() {
+                        true => Part::End,
+                        false => Part::Trailers(trailers),
+                    }));
+                }
+            }
+        }
+    }
+}
+
+fn data(buffer: &mut BytesMut, most: u64) -> Option<Bytes> {
+    let length = usize::try_from(most).unwrap_or(usize::MAX).min(buffer.len());
+    (length > 0).then(|| buffer.split_to(length).freeze())
+}
+
+/// The size of the next chunk, cut out with its line.
+fn size(buffer: &mut BytesMut) -> Result<Option<u64>, Malformed> {
+    let Some(end) = buffer.iter().position(|byte| *byte == b'\n') else {
+        return if buffer.len() > SIZE_LINE {
+            Err(Malformed)
+        } else {
+            Ok(None)
+        };
+    };
+    let line = buffer.split_to(end + 1);
+    let line = line.strip_suffix(b"\r\n").ok_or(Malformed)?;
+    let digits = line
+        .split(|byte| *byte == b';')
+        .next()
+        .unwrap_or_default()
+        .trim_ascii_end();
+    if digits.is_empty() || digits.len() > 15 || !digits.iter().all(u8::is_ascii_hexdigit) || line.contains(&b'\r') {
+        return Err(Malformed);
+    }
+    let text = std::str::from_utf8(digits).map_err(|_| Malformed)?;
+    u64::from_str_radix(text, 16).map(Some).map_err(|_| Malformed)
+}
+
+fn trailer_block(search: &mut Search, buffer: &mut BytesMut) -> Result<Option<BytesMut>, Malformed> {
+    let end = match &buffer[..] {
+        [b'\r', b'\n', ..] => Some(2),
+        [b'\n', ..] => return Err(Malformed),
+        other => search.end(other),
+    };
+    match end {
+        Some(end) => Ok(Some(buffer.split_to(end))),
+        None if buffer.len() > TRAILERS => Err(Malformed),
+        None => Ok(None),
+    }
+}
+
+/// Writes a part as the framing wants it.
+pub(crate) fn put(part: &Part, framing: Framing, out: &mut BytesMut) {
+    match (part, framing) {
+        (Part::Data(data), Framing::Chunked) => {
+            let mut line = [0_u8; 20];
+            let mut rest = &mut line[..];
+            // Twenty bytes hold any length in hexadecimal digits.
+            drop(write!(rest, "{:x}\r\n", data.len()));
+            let unused = rest.len();
+            out.extend_from_slice(line.get(..line.len() - unused).unwrap_or_default());
+            out.extend_from_slice(data);
+            out.extend_from_slice(b"\r\n");
+        }
+        (Part::Data(data), _) => out.extend_from_slice(data),
+        (Part::Trailers(trailers), Framing::Chunked) => {
+            out.extend_from_slice(b"0\r\n");
+            super::write::fields(trailers, out);
+            out.extend_from_slice(b"\r\n");
+        }
+        (Part::End, Framing::Chunked) => out.extend_from_slice(b"0\r\n\r\n"),
+        (Part::Trailers(_) | Part::End, _) => {}
+    }
+}

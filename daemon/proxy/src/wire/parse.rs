@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Heads of HTTP/1: text to requests and responses.
+//!
+//! Problem: client and pod must never read different messages out of the same bytes.
+//! Mechanism: a head is cut out whole, read strictly, and written anew by `write`; nothing of it is ever passed on as bytes.
+//! What is lenient is what Go is lenient in: a bare LF ends a line, a folded line is joined with one space.
+//! Invariants: no input panics; a length is digits only; two lengths, or an unknown coding, are refused.
+//! Depends on: message, target, limits.
+
+use crate::limits::Limits;
+use crate::message::{BodySize, Request, Response, Version, lists};
+use crate::target::{Target, is_host};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use std::net::SocketAddr;
+
+/// Why a head is refused; each has Go's answer (data-plane spec 4; RFC 9112).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Fault {
+    #[error("400 Bad Request")]
+    Malformed,
+    #[error("400 Bad Request: invalid header name")]
+    HeaderName,
+    #[error("400 Bad Request: missing required Host header")]
+    NoHost,
+    #[error("400 Bad Request: malformed Host header")]
+    BadHost,
+    #[error("431 Request Header Fields Too Large")]
+    TooLarge,
+    #[error("505 HTTP Version Not Supported: unsupported protocol version")]
+    Version,
+    #[error("501 Not Implemented")]
+    Coding,
+    /// Answered like any request, not as a bare text.
+    #[error("417 Expectation Failed")]
+    Expectation,
+}
+
+impl Fault {
+    /// The whole answer; the connection ends with it.
+    pub(crate) fn answer(self) -> String {
+        let body = match self {
+            Self::Coding => "Unsupported transfer encoding".to_owned(),
+            other => other.to_string(),
+        };
+        format!("HTTP/1.1 {self}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n{body}")
+    }
+}
+
+/// Looks for the end of a head, over bytes that come bit by bit.
+#[derive(Debug, Default)]
+pub(crate) struct Search {
+    seen: usize,
+}
+
+impl Search {
+    /// The length of the head at the beginning of `bytes`, its empty line included.
+    pub(crate) fn end(&mut self, bytes: &[u8]) -> Option<usize> {
+        let from = self.seen.saturating_sub(3);
+        let rest = bytes.get(from..)?;
+        self.seen = bytes.len();
+        let mut position = 0;
+        while let Some(at) = rest.get(position..)?.iter().position(|byte| *byte == b'\n') {
+            let next = position + at + 1;
+            match rest.get(next..)? {
+                [b'\n', ..] => return Some(from + next + 1),
+                [b'\r', b'\n', ..] => return Some(from + next + 2),
+                _ => position = next,
+            }
+        }
+        None
+    }
+}
+
+/// Empty lines before a request line are passed over (RFC 9112 2.2).
+pub(crate) fn leading(bytes: &[u8]) -> usize {
+    bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count()
+}
+
+fn lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
+    head.split(|byte| *byte == b'\n')
+        .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+}
+
+/// Reads a request's head.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn request(head: &[u8], peer: SocketAddr, limits: &Limits) -> Result<Request, Fault> {
+    let mut lines = lines(head);
+    let (method, target, version) = request_line(lines.next().unwrap_or_default())?;
+    let mut headers = fields(lines, limits)?;
+    let host = host(&mut headers, &target, version, &method)?;
+    let body = request_body(&mut headers, version)?;
+    let expects_continue = expectation(&headers, version, body)?;
+    let close = match version {
+        Version::One0 => !lists(&headers, &header::CONNECTION, "keep-alive"),
+        _ => lists(&headers, &header::CONNECTION, "close"),
+    };
+    Ok(Request {
+        method,
+        target,
+        version,
+        headers,
+        host,
+        body,
+        peer,
+        expects_continue,
+        close,
+    })
+}
+
+fn request_line(line: &[u8]) -> Result<(Method, Target, Version), Fault> {
+    let mut words = line.splitn(3, |byte| *byte == b' ');
+    let (Some(method), Some(target), Some(version)) = (words.next(), words.next(), words.next()) else {
+        return Err(Fault::Malformed);
+    };
+    let method = Method::from_bytes(method).map_err(|_| Fault::Malformed)?;
+    let version = match version {
+        b"HTTP/1.0" => Version::One0,
+        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor] if minor.is_ascii_digit() => Version::One1,
+        [b'H', b'T', b'T', b'P', b'/', major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit() => {
+            return Err(Fault::Version);
+        }
+        _ => return Err(Fault::Malformed),
+    };
+    let target = Target::parse(target, method == Method::CONNECT).ok_or(Fault::Malformed)?;
+    Ok((method, target, version))
+}
+
+fn fields<'a>(lines: impl Iterator<Item = &'a [u8]>, limits: &Limits) -> Result<HeaderMap, Fault> {
+    let mut headers = HeaderMap::new();
+    let mut lines = lines.peekable();
+    let mut count = 0_usize;
+    while let Some(line) = lines.next() {
+        if line.is_empty() {
+            break;
+        }
+        let colon = line.iter().position(|byte| *byte == b':').ok_or(Fault::Malformed)?;
+        let (name, value) = line.split_at_checked(colon).ok_or(Fault::Malformed)?;
+        let mut value = value.get(1..).unwrap_or_default().trim_ascii().to_vec();
+        // obs-fold (RFC 9112 5.2): replaced by one space.
+        while let Some(folded) = lines.next_if(|line| matches!(line, [b' ' | b'\t', ..])) {
+            value.push(b' ');
+            value.extend_from_slice(folded.trim_ascii());
+        }
+        if name.is_empty() || name.first() == Some(&b' ') {
+            return Err(Fault::Malformed);
+        }
+        let name = HeaderName::from_bytes(name).map_err(|_| match name.contains(&b' ') {
+            true => Fault::HeaderName,
+            false => Fault::Malformed,
+        })?;
+        let value = HeaderValue::from_maybe_shared(bytes::Bytes::from(value)).map_err(|_| Fault::Malformed)?;
+        count += 1;
+        if count > limits.header_count || headers.try_append(name, value).is_err() {
+            return Err(Fault::TooLarge);
+        }
+    }
+    Ok(headers)
+}
+
+fn host(headers: &mut HeaderMap, target: &Target, version: Version, method: &Method) -> Result<Box<str>, Fault> {
+    if headers.get_all(header::HOST).iter().count() > 1 {
+        return Err(Fault::Malformed);
+    }
+    let named = headers.remove(header::HOST);
+    if named.is_none() && version == Version::One1 && *method != Method::CONNECT {
+        return Err(Fault::NoHost);
+    }
+    let named = named.unwrap_or(HeaderValue::from_static(""));
+    if !is_host(named.as_bytes()) {
+        return Err(Fault::BadHost);
+    }
+    let named = named.to_str().map_err(|_| Fault::BadHost)?;
+    Ok(target.authority.as_deref().unwrap_or(named).into())
+}
+
+fn request_body(headers: &mut HeaderMap, version: Version) -> Result<BodySize, Fault> {
+    if let Some(coding) = coding(headers).map_err(|()| Fault::Coding)? {
+        // HTTP/1.0 knows no coding: what follows cannot be told apart (RFC 9112 6.1).
+        if version == Version::One0 {
+            return Err(Fault::Malformed);
+        }
+        return Ok(coding);
+    }
+    Ok(length(headers)?.map_or(BodySize::None, BodySize::Known))
+}
+
+/// The body is chunked; takes the header away, and a length beside it.
+fn coding(headers: &mut HeaderMap) -> Result<Option<BodySize>, ()> {
+    let mut values = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    if values.next().is_some() || !value.as_bytes().eq_ignore_ascii_case(b"chunked") {
+        return Err(());
+    }
+    headers.remove(header::TRANSFER_ENCODING);
+    Ok(Some(BodySize::Open))
+}
+
+/// The length, one however often it is said; takes the header away.
+fn length(headers: &mut HeaderMap) -> Result<Option<u64>, Fault> {
+    let mut values = headers.get_all(header::CONTENT_LENGTH).iter();
+    let Some(first) = values.next() else {
+        return Ok(None);
+    };
+    if values.any(|other| other != first) {
+        return Err(Fault::Malformed);
+    }
+    let text = first.to_str().map_err(|_| Fault::Malformed)?;
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Fault::Malformed);
+    }
+    let length: u64 = text.parse().map_err(|_| Fault::Malformed)?;
+    if i64::try_from(length).is_err() {
+        return Err(Fault::Malformed);
+    }
+    headers.remove(header::CONTENT_LENGTH);
+    Ok(Some(length))
+}
+
+fn expectation(headers: &HeaderMap, version: Version, body: BodySize) -> Result<bool, Fault> {
+    if !headers.contains_key(header::EXPECT) {
+        return Ok(false);
+    }
+    if lists(headers, &header::EXPECT, "100-continue") {
+        let has_body = !matches!(body, BodySize::None | BodySize::Known(0));
+        return Ok(version == Version::One1 && has_body);
+    }
+    if headers.get(header::EXPECT).is_some_and(|value| value.is_empty()) {
+        return Ok(false);
+    }
+    Err(Fault::Expectation)
+}
+
+/// Reads a response's head; a body as long as the connection is `Open` like a chunked one, told apart by `is_chunked`.
+///
+/// # Errors
+/// What is wrong with it, in words for the client of a 502.
+pub(crate) fn response(head: &[u8], limits: &Limits, is_head: bool) -> Result<(Response, Framing), String> {
+    let mut lines = lines(head);
+    let line = lines.next().unwrap_or_default();
+    let (version, status) = status_line(line).ok_or("the application sent no HTTP status line")?;
+    let mut headers = fields(lines, limits).map_err(|_| "the application sent a malformed header")?;
+    let chunked = match version {
+        Version::One0 => {
+            headers.remove(header::TRANSFER_ENCODING);
+            None
+        }
+        _ => coding(&mut headers).map_err(|()| "the application sent an unknown transfer encoding")?,
+    };
+    if chunked.is_some() {
+        headers.remove(header::CONTENT_LENGTH);
+    }
+    let length = length(&mut headers).map_err(|_| "the application sent a malformed Content-Length")?;
+    let has_none = is_head || status.is_informational() || matches!(status.as_u16(), 204 | 304);
+    let framing = match (has_none, chunked, length) {
+        (true, ..) => Framing::None,
+        (_, Some(_), _) => Framing::Chunked,
+        (_, None, Some(length)) => Framing::Length(length),
+        (_, None, None) => Framing::UntilClose,
+    };
+    let body = match (framing, length) {
+        (Framing::None, Some(length)) => BodySize::Known(length),
+        (Framing::None, None) => BodySize::None,
+        (Framing::Length(length), _) => BodySize::Known(length),
+        (Framing::Chunked | Framing::UntilClose, _) => BodySize::Open,
+    };
+    let keeps = match version {
+        Version::One0 => lists(&headers, &header::CONNECTION, "keep-alive"),
+        _ => !lists(&headers, &header::CONNECTION, "close"),
+    };
+    // The end of a connection that is not kept is told by the framing `UntilClose` or by this header.
+    if !keeps {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok((Response { status, headers, body }, framing))
+}
+
+fn status_line(line: &[u8]) -> Option<(Version, StatusCode)> {
+    let (version, rest) = line.split_at_checked(line.iter().position(|byte| *byte == b' ')?)?;
+    let version = match version {
+        b"HTTP/1.0" => Version::One0,
+        b"HTTP/1.1" => Version::One1,
+        _ => return None,
+    };
+    let rest = rest.trim_ascii_start();
+    let code = rest.split(|byte| *byte == b' ').next()?;
+    Some((version, StatusCode::from_bytes(code).ok()?))
+}
+
+/// Trailers, as the last part of a chunked body.
+pub(crate) fn trailers(block: &[u8], limits: &Limits) -> Result<HeaderMap, Fault> {
+    let mut headers = fields(lines(block), limits)?;
+    // Framing and routing are not for trailers (RFC 9110 6.5.1).
+    for name in [
+        header::TRANSFER_ENCODING,
+        header::CONTENT_LENGTH,
+        header::HOST,
+        header::TRAILER,
+    ] {
+        headers.remove(name);
+    }
+    Ok(headers)
+}
+
+/// How a body is delimited on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// No body.
+    None,
+    /// So many bytes.
+    Length(u64),
+    /// In chunks.
+    Chunked,
+    /// To the end of the connection.
+    UntilClose,
+}
+
+impl From<BodySize> for Framing {
+    fn from(size: BodySize) -> Self {
+        match size {
+            BodySize::None => Self::None,
+            BodySize::Known(length) => Self::Length(length),
+            BodySize::Open => Self::Chunked,
+        }
+    }
+}
