@@ -277,7 +277,7 @@ impl Marks<'_> {
             .find_map(|status| others.iter().find(|condition| condition.status == status))
             .map(|found| (found.status, found.reason.clone(), found.message.clone()))
             .or_else(|| {
-                (count != self.set.dependents.len()).then(|| (ConditionStatus::Unknown, String::new(), String::new()))
+                (count < self.set.dependents.len()).then(|| (ConditionStatus::Unknown, String::new(), String::new()))
             })
     }
 

@@ -72,6 +72,21 @@ fn a_condition_that_only_tells_changes_nothing() {
 }
 
 #[test]
+fn a_condition_of_others_that_is_true_keeps_nothing_back() {
+    let mut status = Status::default();
+    status.marks(&at(0)).initialize();
+    status.marks(&at(1)).set(Condition {
+        kind: "Other".to_owned(),
+        status: ConditionStatus::True,
+        severity: Severity::Error,
+        ..Condition::default()
+    });
+    status.marks(&at(2)).mark_true("A");
+    status.marks(&at(2)).mark_true("B");
+    assert!(status.is_happy());
+}
+
+#[test]
 fn the_time_of_a_condition_moves_only_with_the_condition() {
     let mut status = Status::default();
     status.marks(&at(0)).mark_unknown("A", "Wait", "");
