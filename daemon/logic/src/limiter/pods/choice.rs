@@ -53,10 +53,43 @@ impl Pods {
 
     fn in_turn(&mut self, turn: usize, range: Range<usize>) -> Option<usize> {
         let turn = self.turns.get_mut(turn)?;
+        // A list that has become shorter begins anew, whether there is room or not.
+        if *turn >= range.len() {
+            *turn = 0;
+        }
         let start = range.start + *turn;
-        let start = if start >= range.end { range.start } else { start };
         let found = { self.room.first_in(start..range.end) }.or_else(|| self.room.first_in(range.start..start))?;
         *turn = found + 1 - range.start;
         Some(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limiter::terms::{Activators, Home, PodId, PodSpec};
+
+    fn list(pods: &mut Pods, ids: Range<u64>) {
+        let specs: Vec<_> = ids
+            .map(|id| PodSpec {
+                id: PodId(id),
+                home: Home::Here,
+                accepting: true,
+            })
+            .collect();
+        pods.list(&specs, Activators::default());
+    }
+
+    #[test]
+    fn a_turn_begins_anew_once_a_shorter_list_was_looked_through() {
+        let (mut pods, mut random) = (Pods::new(10, false), Random::new(0));
+        list(&mut pods, 0..3);
+        let first = pods.pick(&mut random);
+        list(&mut pods, 0..0);
+        assert_eq!(pods.pick(&mut random), None);
+        list(&mut pods, 0..3);
+        let again = pods.pick(&mut random).and_then(|number| pods.known.get(number));
+        assert_eq!(first, Some(0));
+        assert_eq!(again.map(|pod| pod.id), Some(PodId(0)));
     }
 }
