@@ -2,7 +2,7 @@
 //! Ingress ("KIngress"): the programming of the gateway; control-plane spec 1.6 and 5.
 //!
 //! Invariants: fields stand in the order in which Knative writes them, and `paths` and `splits` are written even when
-//! empty, as `null`: the text of the spec is hashed (5.3).
+//! empty (`list`): the text of the spec is hashed (5.3).
 //! Depends on: k8s-openapi.
 
 pub mod annotations;
@@ -10,6 +10,7 @@ pub mod challenge;
 mod defaults;
 pub mod hosts;
 pub mod http_option;
+pub mod list;
 pub mod probe;
 pub mod status;
 mod validation;
@@ -21,9 +22,11 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde::{Deserialize, Serialize};
 
 use crate::condition::Observed;
-use crate::json::{is_empty, list_or_null, or_default};
+use crate::json::{is_empty, or_default};
 use crate::kind::Kind;
 use crate::object::{Object, Spec};
+
+use list::List;
 
 /// The programming of the gateway for one Route or DomainMapping.
 pub type Ingress = Object<IngressSpec, IngressStatus>;
@@ -82,8 +85,8 @@ pub struct IngressRule {
 #[serde(rename_all = "camelCase")]
 pub struct HttpIngressRule {
     /// The first that matches is taken.
-    #[serde(default, deserialize_with = "or_default", serialize_with = "list_or_null")]
-    pub paths: Vec<HttpIngressPath>,
+    #[serde(default)]
+    pub paths: List<HttpIngressPath>,
 }
 
 /// Where matching requests go.
@@ -100,8 +103,8 @@ pub struct HttpIngressPath {
     #[serde(default, skip_serializing_if = "is_empty", deserialize_with = "or_default")]
     pub headers: BTreeMap<String, HeaderMatch>,
     /// The backends and their shares.
-    #[serde(default, deserialize_with = "or_default", serialize_with = "list_or_null")]
-    pub splits: Vec<IngressBackendSplit>,
+    #[serde(default)]
+    pub splits: List<IngressBackendSplit>,
     /// Set before the request goes on.
     #[serde(default, skip_serializing_if = "is_empty", deserialize_with = "or_default")]
     pub append_headers: BTreeMap<String, String>,

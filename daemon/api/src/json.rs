@@ -10,7 +10,7 @@
 mod quantities;
 mod vanishing;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 pub(crate) use quantities::canonical_quantities;
@@ -48,9 +48,4 @@ where
 /// Whether a value is the empty one of its type: such a field is not written.
 pub(crate) fn is_empty<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
-}
-
-/// Writes an empty list as `null`, as Knative does for a list that it always writes.
-pub(crate) fn list_or_null<S: Serializer, T: Serialize>(list: &[T], serializer: S) -> Result<S::Ok, S::Error> {
-    (!list.is_empty()).then_some(list).serialize(serializer)
 }

@@ -17,6 +17,7 @@ use super::target::Target;
 use crate::certificate::{Certificate, CertificateSpec, Http01Challenge};
 use crate::child_name::child_name;
 use crate::ingress::http_option::{WrongProtocol, certificate_class, http_option, ingress_class};
+use crate::ingress::list::List;
 use crate::ingress::{
     HttpIngressPath, HttpIngressRule, Ingress, IngressBackendSplit, IngressRule, IngressSpec, IngressTls, annotations,
     challenge, visibility,
@@ -123,19 +124,19 @@ fn rule(mapping: &DomainMapping, target: Target<'_>, challenges: &[Http01Challen
     let mut paths = challenge::paths_for(challenges, domain);
     paths.push(HttpIngressPath {
         rewrite_host: target.host.to_owned(),
-        splits: vec![IngressBackendSplit {
+        splits: List::from(vec![IngressBackendSplit {
             service_namespace: mapping.namespace().to_owned(),
             service_name: target.service.to_owned(),
             service_port: IntOrString::Int(80),
             percent: 100,
             append_headers: BTreeMap::from([(header::ORIGINAL_HOST.to_owned(), domain.to_owned())]),
-        }],
+        }]),
         ..HttpIngressPath::default()
     });
     IngressRule {
         hosts: vec![domain.to_owned()],
         visibility: visibility::EXTERNAL_IP.to_owned(),
-        http: Some(HttpIngressRule { paths }),
+        http: Some(HttpIngressRule { paths: paths.into() }),
     }
 }
 

@@ -5,6 +5,7 @@
 //! its own.
 //! Depends on: ingress (its types), certificate.
 
+use super::list::List;
 use super::{HttpIngressPath, HttpIngressRule, IngressBackendSplit, IngressRule};
 use crate::certificate::Http01Challenge;
 use crate::ingress::visibility;
@@ -32,7 +33,7 @@ pub fn rules_beside(challenges: &[Http01Challenge], host: &str) -> Vec<IngressRu
             hosts: vec![other.to_owned()],
             visibility: visibility::EXTERNAL_IP.to_owned(),
             http: Some(HttpIngressRule {
-                paths: paths_for(challenges, other),
+                paths: paths_for(challenges, other).into(),
             }),
         });
     }
@@ -42,13 +43,13 @@ pub fn rules_beside(challenges: &[Http01Challenge], host: &str) -> Vec<IngressRu
 fn answering(challenge: &Http01Challenge) -> HttpIngressPath {
     HttpIngressPath {
         path: host_and_path(challenge).1.to_owned(),
-        splits: vec![IngressBackendSplit {
+        splits: List::from(vec![IngressBackendSplit {
             service_namespace: challenge.service_namespace.clone(),
             service_name: challenge.service_name.clone(),
             service_port: challenge.service_port.clone(),
             percent: 100,
             ..IngressBackendSplit::default()
-        }],
+        }]),
         ..HttpIngressPath::default()
     }
 }

@@ -17,7 +17,7 @@ impl SetDefaults for Ingress {
                 EXTERNAL.clone_into(&mut rule.visibility);
             }
             for path in rule.http.iter_mut().flat_map(|http| &mut http.paths) {
-                if let [only] = path.splits.as_mut_slice()
+                if let [only] = &mut *path.splits
                     && only.percent == 0
                 {
                     only.percent = 100;

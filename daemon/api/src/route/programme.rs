@@ -128,10 +128,10 @@ impl Programme<'_> {
         visibility: Visibility,
     ) -> Vec<IngressRule> {
         let paths = self.paths(tag, targets);
-        let rule = |hosts: Vec<String>, paths| IngressRule {
+        let rule = |hosts: Vec<String>, paths: Vec<HttpIngressPath>| IngressRule {
             hosts,
             visibility: visibility.text().to_owned(),
-            http: Some(HttpIngressRule { paths }),
+            http: Some(HttpIngressRule { paths: paths.into() }),
         };
         if visibility == Visibility::ClusterLocal {
             return vec![rule(hosts, paths)];

@@ -9,7 +9,7 @@ fn ingress(hosts: &[String], paths: usize) -> Ingress {
         hosts: hosts.to_vec(),
         visibility: "ExternalIP".to_owned(),
         http: Some(HttpIngressRule {
-            paths: vec![HttpIngressPath::default(); paths],
+            paths: vec![HttpIngressPath::default(); paths].into(),
         }),
     };
     let mut ingress = Ingress::default();
@@ -33,6 +33,25 @@ fn a_rule_without_http_is_an_error() {
     assert_eq!(
         error.to_string(),
         "rule is missing HTTP block: {Hosts:[a b] Visibility:ExternalIP HTTP:<nil>}"
+    );
+}
+
+#[test]
+fn a_list_that_was_not_given_is_hashed_as_null_and_probed_as_empty() {
+    let read = |http: &str| -> Ingress {
+        serde_json::from_str(&format!(r#"{{"spec":{{"rules":[{{"http":{http}}}]}}}}"#)).unwrap()
+    };
+    let text = |ingress: &Ingress| hashed_text(&ingress.spec).unwrap();
+    let never = read("{}");
+    assert_eq!(text(&never), r#"{"rules":[{"http":{"paths":null}}]}"#);
+    assert_eq!(text(&read(r#"{"paths":[]}"#)), r#"{"rules":[{"http":{"paths":[]}}]}"#);
+    assert_eq!(
+        text(&read(r#"{"paths":[{"splits":[]},{}]}"#)),
+        r#"{"rules":[{"http":{"paths":[{"splits":[]},{"splits":null}]}}]}"#
+    );
+    assert_eq!(
+        text(&with_probe(&never).unwrap().0),
+        r#"{"rules":[{"http":{"paths":[]}}]}"#
     );
 }
 
