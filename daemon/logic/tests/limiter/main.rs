@@ -12,6 +12,7 @@
     reason = "nobody reads the documentation of a test binary"
 )]
 
+mod guards;
 mod model;
 mod network;
 mod speed;

@@ -112,6 +112,24 @@ fn some_give_up_while_pods_come_and_go() {
     assert_eq!(shared.counts(), Counts::default());
 }
 
+/// Three wait for one pod; all must run at once.
+fn a_pod_comes_for_many() {
+    let shared = limited(3, &[]);
+    let together = Arc::new(shuttle::sync::Barrier::new(3));
+    let tasks: Vec<_> = (0..3)
+        .map(|_| {
+            let (shared, together) = (shared.clone(), together.clone());
+            thread::spawn(move || {
+                let admitted = future::block_on(shared.admit(1));
+                together.wait();
+                drop(admitted);
+            })
+        })
+        .collect();
+    shared.set_backends(Backends::Pods(&[pod(0, Home::Here)]));
+    tasks.into_iter().for_each(|task| task.join().unwrap());
+}
+
 /// Two daemons; the second has no pod of its own and asks the first, whose own requests want the same slot.
 fn peers_share_one_slot() {
     let wire: Arc<shuttle::sync::Mutex<Vec<(NodeId, Message)>>> = Arc::default();
@@ -184,6 +202,11 @@ fn peers_share_one_slot() {
 fn slots_are_conserved_between_threads() {
     shuttle::check_random(tasks_share_pods, 1000);
     shuttle::check_pct(tasks_share_pods, 500, 3);
+}
+
+#[test]
+fn one_event_wakes_all_that_it_frees() {
+    shuttle::check_random(a_pod_comes_for_many, 500);
 }
 
 #[test]

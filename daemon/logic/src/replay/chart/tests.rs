@@ -29,8 +29,8 @@ fn any_points_make_a_small_picture_of_finite_numbers() {
         load: f64::from(index % 977) * 1e3,
         desired: f64::from(index % 31),
         ready: f64::from(index % 29),
-        panic: index % 7 == 0,
-        cold_starts: u32::from(index % 500 == 0),
+        panic: index.is_multiple_of(7),
+        cold_starts: u32::from(index.is_multiple_of(500)),
         ..Point::default()
     };
     for count in [0, 1, 2, 961, 9000] {
