@@ -18,11 +18,7 @@ const DNS1123_SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of 
 const QUALIFIED_PART: &str = "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an \
     alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
     '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
-const QUALIFIED: &str = "a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and \
-    end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
-    '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' (e.g. \
-    'example.com/MyName')";
-const LABEL_KEY: &str = "a valid label key must consist of alphanumeric characters, '-', '_' or '.', and must start and \
+const QUALIFIED: &str = "a valid label key must consist of alphanumeric characters, '-', '_' or '.', and must start and \
     end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
     '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' (e.g. \
     'example.com/MyName')";
@@ -58,22 +54,34 @@ pub fn dns1123_label(name: &str) -> Vec<String> {
 #[must_use]
 pub fn dns1123_subdomain(name: &str) -> Vec<String> {
     let mut problems = too_long(name, SUBDOMAIN_LENGTH);
-    if !name.split('.').all(|part| is_label(part, is_lower_alphanumeric)) {
+    if !is_subdomain(name) {
         problems.push(DNS1123_SUBDOMAIN.to_owned());
     }
     problems
 }
 
-/// What keeps `name` from being a qualified name: a name, perhaps after a domain and a `/`.
+/// What keeps `name` from being a qualified name, which is also what the key of a label is: a name, perhaps after a
+/// domain and a `/`. Kubernetes counts bytes here, where it counts characters elsewhere.
 #[must_use]
 pub fn qualified_name(name: &str) -> Vec<String> {
-    qualified(name, QUALIFIED)
-}
-
-/// What keeps `key` from being the key of a label.
-#[must_use]
-pub fn label_key(key: &str) -> Vec<String> {
-    qualified(key, LABEL_KEY)
+    let mut problems = Vec::new();
+    let local = match name.split('/').collect::<Vec<_>>().as_slice() {
+        [local] => *local,
+        [prefix, local] => {
+            problems.extend(prefix_problems(prefix));
+            *local
+        }
+        _ => return vec![QUALIFIED.to_owned()],
+    };
+    if local.is_empty() {
+        problems.push("name part must be non-empty".to_owned());
+    } else if local.len() > LABEL_LENGTH {
+        problems.push(format!("name part must be no more than {LABEL_LENGTH} bytes"));
+    }
+    if !is_name_part(local) {
+        problems.push(format!("name part {QUALIFIED_PART}"));
+    }
+    problems
 }
 
 /// What keeps `value` from being the value of a label.
@@ -134,30 +142,22 @@ fn label(name: &str, words: &str, may_begin: fn(char) -> bool) -> Vec<String> {
     problems
 }
 
-/// A name, perhaps after a domain and a `/`; `words` say what it should look like.
-fn qualified(name: &str, words: &str) -> Vec<String> {
-    let mut problems = Vec::new();
-    let local = match name.split('/').collect::<Vec<_>>().as_slice() {
-        [local] => *local,
-        [prefix, local] => {
-            if prefix.is_empty() {
-                problems.push("prefix part must be non-empty".to_owned());
-            } else {
-                problems.extend(dns1123_subdomain(prefix).iter().map(|why| format!("prefix part {why}")));
-            }
-            *local
-        }
-        _ => return vec![words.to_owned()],
-    };
-    if local.is_empty() {
-        problems.push("name part must be non-empty".to_owned());
-    } else if local.len() > LABEL_LENGTH {
-        problems.push(format!("name part must be no more than {LABEL_LENGTH} bytes"));
+fn prefix_problems(prefix: &str) -> Vec<String> {
+    if prefix.is_empty() {
+        return vec!["prefix part must be non-empty".to_owned()];
     }
-    if !is_name_part(local) {
-        problems.push(format!("name part {QUALIFIED_PART}"));
+    let mut problems = Vec::new();
+    if prefix.len() > SUBDOMAIN_LENGTH {
+        problems.push(format!("prefix part must be no more than {SUBDOMAIN_LENGTH} bytes"));
+    }
+    if !is_subdomain(prefix) {
+        problems.push(format!("prefix part {DNS1123_SUBDOMAIN}"));
     }
     problems
+}
+
+fn is_subdomain(name: &str) -> bool {
+    name.split('.').all(|part| is_label(part, is_lower_alphanumeric))
 }
 
 fn is_name_part(text: &str) -> bool {
@@ -220,15 +220,12 @@ mod tests {
         assert_eq!(qualified_name("a/b/c"), [QUALIFIED]);
         assert_eq!(qualified_name("/x"), ["prefix part must be non-empty"]);
         assert_eq!(qualified_name("x/").len(), 2);
+        let long = format!("{}/x", "a".repeat(254));
+        assert_eq!(qualified_name(&long), ["prefix part must be no more than 253 bytes"]);
     }
 
     #[test]
-    fn a_label_has_a_qualified_key_and_may_be_empty() {
-        assert!(label_key("example.com/App_1").is_empty());
-        assert_eq!(label_key("a/b/c"), [LABEL_KEY]);
-        for wrong in ["/a", ""] {
-            assert!(!label_key(wrong).is_empty(), "{wrong}");
-        }
+    fn the_value_of_a_label_may_be_empty() {
         assert!(label_value("").is_empty());
         assert_eq!(label_value(&"a".repeat(64)), ["must be no more than 63 bytes"]);
         for wrong in ["-", "b c"] {

@@ -22,7 +22,7 @@ impl Labels {
     /// The first reason why these are no labels to select by, as Kubernetes says it.
     pub(super) fn problem(&self) -> Option<String> {
         self.0.iter().find_map(|(key, value)| {
-            let of_key = syntax::label_key(key);
+            let of_key = syntax::qualified_name(key);
             if !of_key.is_empty() {
                 return Some(format!("key: Invalid value: {}: {}", quoted(key), of_key.join("; ")));
             }
