@@ -13,7 +13,7 @@ mod vanishing;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-pub(crate) use quantities::canonical_quantities;
+pub(crate) use quantities::{canonical_quantities, same_amounts};
 
 /// An object as Knative would write it: without values that its types leave out when empty.
 ///

@@ -18,7 +18,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::condition::Observed;
-use crate::json::{canonical_quantities, is_empty, or_default};
+use crate::json::{canonical_quantities, is_empty, or_default, same_amounts};
 use crate::kind::Kind;
 use crate::object::{Object, Spec};
 
@@ -37,8 +37,8 @@ pub struct RevisionTemplateSpec {
     pub spec: RevisionSpec,
 }
 
-/// A pod, and how requests reach it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+/// A pod, and how requests reach it; equal are quantities of the same amount (`1Gi` and `1024Mi`), as in Kubernetes.
+#[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RevisionSpec {
     /// The pod, inlined.
@@ -56,6 +56,27 @@ pub struct RevisionSpec {
     /// A request may go this many seconds without a byte.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle_timeout_seconds: Option<i64>,
+}
+
+impl PartialEq for RevisionSpec {
+    fn eq(&self, other: &Self) -> bool {
+        let limits = |spec: &Self| {
+            (
+                spec.container_concurrency,
+                spec.timeout_seconds,
+                spec.response_start_timeout_seconds,
+                spec.idle_timeout_seconds,
+            )
+        };
+        limits(self) == limits(other) && (self.pod == other.pod || is_same_pod(&self.pod, &other.pod))
+    }
+}
+
+fn is_same_pod(pod: &PodSpec, other: &PodSpec) -> bool {
+    match (serde_json::to_value(pod), serde_json::to_value(other)) {
+        (Ok(pod), Ok(other)) => same_amounts(&pod, &other),
+        _ => false,
+    }
 }
 
 impl<'de> Deserialize<'de> for RevisionSpec {
@@ -122,4 +143,21 @@ pub struct ContainerStatus {
     /// The image by digest; empty where none is looked up.
     #[serde(default, skip_serializing_if = "is_empty", deserialize_with = "or_default")]
     pub image_digest: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_amount_spelt_otherwise_is_no_change() {
+        let spec = |memory: &str, image: &str| -> RevisionSpec {
+            let resources = json!({"limits": {"memory": memory}});
+            serde_json::from_value(json!({"containers": [{"image": image, "resources": resources}]})).unwrap()
+        };
+        assert_eq!(spec("1Gi", "a"), spec("1073741824", "a"));
+        assert_ne!(spec("1Gi", "a"), spec("1G", "a"));
+        assert_ne!(spec("1Gi", "1k"), spec("1073741824", "1000"));
+    }
 }

@@ -29,6 +29,38 @@ pub(crate) fn canonical_quantities(value: &mut Value) -> Result<(), Malformed> {
     }
 }
 
+/// Whether two PodSpecs differ in nothing but how quantities are spelt.
+pub(crate) fn same_amounts(value: &Value, other: &Value) -> bool {
+    match (value, other) {
+        (Value::Array(items), Value::Array(others)) => {
+            items.len() == others.len() && items.iter().zip(others).all(|(item, other)| same_amounts(item, other))
+        }
+        (Value::Object(_), Value::Object(_)) => same_fields(value, other, |key, value, other| match key {
+            key if MAPS.contains(&key) => same_fields(value, other, |_, value, other| is_same_amount(value, other)),
+            key if SINGLE.contains(&key) => is_same_amount(value, other),
+            _ => same_amounts(value, other),
+        }),
+        _ => value == other,
+    }
+}
+
+fn same_fields(value: &Value, other: &Value, is_same: impl Fn(&str, &Value, &Value) -> bool) -> bool {
+    match (value.as_object(), other.as_object()) {
+        (Some(fields), Some(others)) => {
+            fields.len() == others.len()
+                && fields
+                    .iter()
+                    .all(|(key, value)| others.get(key).is_some_and(|other| is_same(key, value, other)))
+        }
+        _ => value == other,
+    }
+}
+
+fn is_same_amount(value: &Value, other: &Value) -> bool {
+    let amount = |value: &Value| Quantity::parse(value.as_str()?).ok();
+    value == other || amount(value).is_some_and(|value| amount(other) == Some(value))
+}
+
 /// What is neither text nor number is left to the decoder.
 fn canonical(value: &mut Value) -> Result<(), Malformed> {
     let text = match value {
