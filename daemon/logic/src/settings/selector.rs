@@ -19,23 +19,23 @@ impl Labels {
         self.0.iter().all(|(name, value)| labels.get(name) == Some(value))
     }
 
-    /// The first reason why these are no labels to select by, as Kubernetes says it.
+    /// Why the first wrong one of these is no label to select by, as Kubernetes says it.
     pub(super) fn problem(&self) -> Option<String> {
         self.0.iter().find_map(|(key, value)| {
-            let of_key = syntax::qualified_name(key);
-            if !of_key.is_empty() {
-                return Some(format!("key: Invalid value: {}: {}", quoted(key), of_key.join("; ")));
+            let of_key = invalid("key", key, &syntax::qualified_name(key));
+            let of_value = invalid(&format!("values[0][{key}]"), value, &syntax::label_value(value));
+            match (of_key, of_value) {
+                (Some(of_key), Some(of_value)) => Some(format!("[{of_key}, {of_value}]")),
+                (of_key, of_value) => of_key.or(of_value),
             }
-            let of_value = syntax::label_value(value);
-            (!of_value.is_empty()).then(|| {
-                format!(
-                    "values[0][{key}]: Invalid value: {}: {}",
-                    quoted(value),
-                    of_value.join("; ")
-                )
-            })
         })
     }
+}
+
+/// Nothing if there are no problems.
+fn invalid(field: &str, value: &str, problems: &[String]) -> Option<String> {
+    let why = problems.join("; ");
+    (!problems.is_empty()).then(|| format!("{field}: Invalid value: {}: {why}", quoted(value)))
 }
 
 /// Among named selectors that match, the most specific; of equal ones the smallest name.
@@ -92,5 +92,22 @@ impl LabelSelector {
             match_labels: object.texts("matchLabels")?,
             match_expressions,
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_and_its_value_may_both_be_wrong() {
+        let problem = |key: &str, value: &str| Labels([(key.to_owned(), value.to_owned())].into()).problem();
+        assert_eq!(problem("a", "b"), None);
+        let both = problem("-", "!").unwrap_or_default();
+        assert!(both.starts_with("[key: Invalid value: \"-\": "), "{both}");
+        assert!(
+            both.contains(", values[0][-]: Invalid value: \"!\": ") && both.ends_with(']'),
+            "{both}"
+        );
     }
 }
