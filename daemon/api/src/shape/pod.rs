@@ -54,6 +54,7 @@ pub(super) static POD_SPEC: Record = record(
         list("resourceClaims", &Shape::Any),
         pointer("resources", &RESOURCES),
         text("hostnameOverride").when_set(),
+        any("workloadRef").when_set(),
     ],
 );
 
