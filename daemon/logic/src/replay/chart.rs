@@ -2,7 +2,7 @@
 //! The picture: load, pods, panic and cold starts over time, one panel a variant, as SVG.
 //!
 //! Mechanism: panels share their axes; the load is an area on the right axis, pods are steps on the left one. At most
-//! [`COLUMNS`] points are drawn.
+//! `COLUMNS` points are drawn.
 //! Invariants: one file without fonts, scripts or links; readable on light and on dark ground; texts are escaped.
 //! Depends on: axis, timeline.
 
