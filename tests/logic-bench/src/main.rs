@@ -11,6 +11,7 @@ mod figure;
 mod kpa;
 mod limiter;
 mod record;
+mod replay;
 #[expect(dead_code, reason = "linked; the kernel's bench uses more of it")]
 mod report;
 mod routes;
@@ -53,10 +54,15 @@ fn main() -> ExitCode {
 /// Whether everything that must be met was met.
 fn run(cli: &Cli) -> Result<bool> {
     let rounds = if cli.quick { 3 } else { 21 };
-    let mut figures: Vec<Figure> = [kpa::figures()?, limiter::figures(), routes::figures()]
-        .into_iter()
-        .flatten()
-        .collect();
+    let mut figures: Vec<Figure> = [
+        kpa::figures()?,
+        limiter::figures(),
+        routes::figures(),
+        replay::figures(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     for round in 0..rounds {
         let places: Vec<usize> = (0..figures.len()).collect();
         let order: Box<dyn Iterator<Item = usize>> = if round % 2 == 0 {

@@ -88,27 +88,4 @@ fn are_seconds<'a>(lines: impl Iterator<Item = &'a str>) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn content_tells_the_format() {
-        let cases: [(&[&str], Option<Format>); 12] = [
-            (&["{\"name\":\"a\"}"], Some(Format::Scenarios)),
-            (&["# a comment", "", "second,concurrency,rps"], Some(Format::Seconds)),
-            (&["second,concurrency"], Some(Format::Seconds)),
-            (&["start_seconds,duration_seconds"], Some(Format::Requests)),
-            (&["1,2,3"], Some(Format::Seconds)),
-            (&["0,2", "1,2", "2,2"], Some(Format::Seconds)),
-            (&["0,2", "60,2", "120,2"], Some(Format::Seconds)),
-            (&["0,2", "0,2", "1,2"], Some(Format::Requests)),
-            (&["0.0,2"], Some(Format::Requests)),
-            (&["time,value"], None),
-            (&["1,2,3,4"], None),
-            (&[], None),
-        ];
-        for (lines, format) in cases {
-            assert_eq!(Format::detect(lines.iter().copied()), format, "{lines:?}");
-        }
-    }
-}
+mod tests;
