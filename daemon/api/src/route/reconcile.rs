@@ -96,7 +96,7 @@ pub enum RouteError {
         name: String,
     },
     /// A Certificate of a wanted name belongs to somebody else.
-    #[error("owner: {route} with Type *v1.Route does not own Certificate: \"{name}\"")]
+    #[error("notowned: owner: {route} with Type *v1.Route does not own Certificate: \"{name}\"")]
     CertificateNotOwned {
         /// The Route.
         route: String,

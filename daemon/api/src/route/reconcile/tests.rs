@@ -137,6 +137,23 @@ fn a_host_that_loses_its_tag_loses_its_certificate() {
 }
 
 #[test]
+fn a_certificate_of_somebody_else_is_not_touched() {
+    let mut world = World::with(vec![latest("", 100)]);
+    world.network.external_domain_tls = true;
+    world.reconcile();
+    for certificate in world.certificates.values_mut() {
+        certificate.metadata.owner_references = None;
+    }
+    let name = world.certificates.keys().next().cloned().unwrap_or_default();
+    let decision = world.reconcile();
+    assert_eq!(reason(&decision, "CertificateProvisioned"), "CertificateNotOwned");
+    assert_eq!(
+        decision.error.unwrap().to_string(),
+        format!("notowned: owner: hello with Type *v1.Route does not own Certificate: \"{name}\"")
+    );
+}
+
+#[test]
 fn without_plain_http_a_route_waits_for_its_certificate() {
     let mut world = World::with(vec![latest("", 100)]);
     world.network.external_domain_tls = true;
