@@ -74,8 +74,9 @@ impl Source {
     pub(super) fn detect(&mut self) -> Result<Format, Failure> {
         while self.ahead.len() < LOOKED_AT && self.read()? {
             let is_json = self.buffer.trim_ascii_start().starts_with(b"{");
+            let is_last = is_json || self.buffer.len() > COLUMNS;
             self.ahead.push_back((self.number, std::mem::take(&mut self.buffer)));
-            if is_json {
+            if is_last {
                 break;
             }
         }
@@ -197,5 +198,57 @@ impl Source {
         let begin = String::from_utf8_lossy(self.buffer.get(..64).unwrap_or_default());
         let expected = format!("at most {} bytes", self.longest);
         self.wrong(&LineError::new("line", expected, &begin))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Cursor;
+
+    fn source(text: impl Into<Vec<u8>>) -> Source {
+        Source::new("trace", Box::new(Cursor::new(text.into())), None)
+    }
+
+    fn message(failure: Failure) -> String {
+        failure.into_parts().0
+    }
+
+    #[test]
+    fn lines_are_given_in_order_with_those_looked_at_for_the_format() {
+        let mut source = source("# hello\r\n0.5,1\r\n\n1.5,2");
+        assert!(matches!(source.detect(), Ok(Format::Requests)));
+        assert_eq!(source.next().ok().flatten(), Some("0.5,1"));
+        assert_eq!(source.next().ok().flatten(), Some("1.5,2"));
+        let error = LineError::new("x", "y", "z");
+        assert_eq!(message(source.wrong(&error)), "trace:4: x: expected y, found `z`");
+        assert!(matches!(source.next(), Ok(None)));
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_named_and_not_kept() {
+        let mut long = source(format!("0,1\n{}", "1".repeat(1 << 20)));
+        long.expect(Format::Requests);
+        assert!(long.next().is_ok());
+        assert!(message(long.next().unwrap_err()).starts_with("trace:2: line: expected at most 4096 bytes"));
+        assert!(long.buffer.capacity() < 1 << 16);
+    }
+
+    #[test]
+    fn telling_the_format_reads_no_further_than_a_line_no_format_has() {
+        let line = format!("0,1,{}\n", "1".repeat(8192));
+        let mut source = source(line.repeat(50));
+        assert!(source.detect().is_ok());
+        assert_eq!(source.ahead.len(), 1);
+        assert!(message(source.next().unwrap_err()).starts_with("trace:1: line: expected at most"));
+    }
+
+    #[test]
+    fn an_empty_trace_and_one_of_no_format_say_what_was_expected() {
+        assert!(message(source("\n#\n").detect().unwrap_err()).starts_with("trace: the trace is empty"));
+        assert!(message(source("a,b\n").detect().unwrap_err()).starts_with("trace:1: line: expected start_seconds"));
+        let mut binary = source(*b"0.5,\xff\n");
+        binary.expect(Format::Requests);
+        assert!(message(binary.next().unwrap_err()).starts_with("trace:1: line: expected text in UTF-8"));
     }
 }
