@@ -9,8 +9,11 @@
 
 pub mod http;
 mod key;
+pub mod lists;
 pub mod meta;
 pub mod moment;
+pub mod ownership;
+mod part;
 pub mod patch;
 pub mod refusal;
 pub mod resource;
@@ -20,3 +23,4 @@ pub mod store;
 pub mod verbs;
 
 pub use key::Key;
+pub use part::Part;

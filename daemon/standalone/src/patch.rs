@@ -2,14 +2,16 @@
 //! Patches: what a client wants changed, as one of the formats of the API server.
 //!
 //! Invariants: pure; a patch that fails has changed nothing.
-//! Depends on: refusal.
+//! Depends on: lists, refusal.
 
 mod merge;
 mod steps;
+mod strategic;
 
 use serde_json::Value;
 
 use crate::refusal::Refusal;
+use crate::resource::Resource;
 
 /// A patch.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,20 +20,19 @@ pub enum Patch {
     Merge(Value),
     /// RFC 6902.
     Steps(json_patch::Patch),
+    /// Kubernetes' own, with list items merged by key.
+    Strategic(Value),
 }
 
 /// Reads a patch; nothing if the media type is none of a patch.
 ///
 /// # Errors
 /// 400 for what cannot be read.
-pub fn read(media: &str, body: &[u8]) -> Result<Option<Patch>, Refusal> {
+pub fn read(resource: &Resource, media: &str, body: &[u8]) -> Result<Option<Patch>, Refusal> {
     Ok(match media {
-        "application/merge-patch+json" => {
-            let patch: Value = serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
-            if !patch.is_object() {
-                return Err(Refusal::bad_request("a merge patch of an object must be an object"));
-            }
-            Some(Patch::Merge(patch))
+        "application/merge-patch+json" => Some(Patch::Merge(object(body)?)),
+        "application/strategic-merge-patch+json" if strategic::is_taken(resource) => {
+            Some(Patch::Strategic(object(body)?))
         }
         "application/json-patch+json" => Some(Patch::Steps(steps::read(body)?)),
         _ => None,
@@ -42,13 +43,19 @@ pub fn read(media: &str, body: &[u8]) -> Result<Option<Patch>, Refusal> {
 ///
 /// # Errors
 /// 422 if it does not fit.
-pub fn apply(patch: &Patch, object: &Value) -> Result<Value, Refusal> {
+pub fn apply(resource: &Resource, patch: &Patch, object: &Value) -> Result<Value, Refusal> {
     match patch {
         Patch::Merge(patch) => Ok(merge::apply(object, patch)),
         Patch::Steps(steps) => steps::apply(object, steps),
+        Patch::Strategic(patch) => Ok(strategic::apply(resource, object, patch)),
     }
 }
 
-fn unreadable(error: &serde_json::Error) -> Refusal {
-    Refusal::bad_request(format!("error decoding patch: {error}"))
+fn object(body: &[u8]) -> Result<Value, Refusal> {
+    let patch: Value =
+        serde_json::from_slice(body).map_err(|error| Refusal::bad_request(format!("error decoding patch: {error}")))?;
+    if patch.is_object() {
+        return Ok(patch);
+    }
+    Err(Refusal::bad_request("error decoding patch: it is no object"))
 }

@@ -2,9 +2,10 @@
 //! What create, update and delete mean: the rules of the API server for metadata, parts and lifecycles.
 //!
 //! Invariants: pure; a verb reads and writes a [`Transaction`](crate::store::Transaction) and nothing else.
-//! Depends on: store, meta, api (admission).
+//! Depends on: store, meta, ownership, api (admission).
 
 mod admit;
+mod apply;
 mod call;
 mod collect;
 mod create;
@@ -14,7 +15,8 @@ mod identifier;
 mod scale;
 mod update;
 
-pub use call::{Caller, Part, Written};
+pub use apply::apply;
+pub use call::{Caller, Written};
 pub use create::create;
 pub use delete::{DeleteOptions, Deleted, Propagation, delete, delete_collection};
 pub use scale::{scale_of, scaled};

@@ -13,14 +13,16 @@ use super::site::{Site, moment};
 use super::watch;
 use crate::key::Key;
 use crate::meta;
+use crate::part::Part;
 use crate::patch::{self, Patch};
 use crate::refusal::Refusal;
 use crate::selector::Selector;
 use crate::store::{Store, Transaction};
-use crate::verbs::{self, DeleteOptions, Deleted, Part, Propagation, Written};
+use crate::verbs::{self, DeleteOptions, Deleted, Propagation, Written};
 
 /// What a patch may be.
-const KINDS_OF_PATCH: &str = "application/merge-patch+json, application/json-patch+json";
+const KINDS_OF_PATCH: &str = "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml";
+const APPLY: &str = "application/apply-patch+yaml";
 
 /// A call on objects.
 pub(super) struct Call<'a> {
@@ -212,12 +214,32 @@ impl Call<'_> {
             let written = self.write(|transaction| verbs::update(transaction, &key, part, object, &caller))?;
             return Ok(self.written(&written));
         }
+        if self.input.method == Method::PATCH && self.input.content_type == APPLY {
+            return self.apply(&key, part);
+        }
         let patch = self.patch()?;
         let written = self.write(|transaction| {
             let old = transaction.get(&key).ok_or_else(|| self.missing(name))?;
-            let next = patch::apply(&patch, &old)?;
+            let next = patch::apply(key.resource, &patch, &old)?;
             verbs::update(transaction, &key, part, next, &caller)
         })?;
+        Ok(self.written(&written))
+    }
+
+    fn apply(&self, key: &Key, part: Part) -> Answer {
+        let manager = self.input.query.get("fieldManager");
+        if manager.is_empty() {
+            return Err(Refusal::Plain {
+                code: 422,
+                reason: "Invalid",
+                message: "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch"
+                    .to_owned(),
+            });
+        }
+        let wanted: Value = self.input.yaml()?;
+        self.check_kind(&wanted)?;
+        let (caller, is_forced) = (self.site.caller(manager), self.input.query.is("force"));
+        let written = self.write(|transaction| verbs::apply(transaction, key, part, &wanted, &caller, is_forced))?;
         Ok(self.written(&written))
     }
 
@@ -229,7 +251,7 @@ impl Call<'_> {
                 self.target.resource.qualified()
             )));
         }
-        patch::read(&self.input.content_type, &self.input.body)?.ok_or_else(|| Refusal::Plain {
+        patch::read(self.target.resource, &self.input.content_type, &self.input.body)?.ok_or_else(|| Refusal::Plain {
             code: 415,
             reason: "UnsupportedMediaType",
             message: format!(
@@ -255,7 +277,7 @@ impl Call<'_> {
             let old = transaction.get(&key).ok_or_else(|| self.missing(name))?;
             let scale = match &sent {
                 Ok(scale) => scale.clone(),
-                Err(patch) => patch::apply(patch, &verbs::scale_of(&old))?,
+                Err(patch) => patch::apply(key.resource, patch, &verbs::scale_of(&old))?,
             };
             let next = verbs::scaled(&key, &old, &scale)?;
             verbs::update(transaction, &key, Part::Whole, next, &caller)

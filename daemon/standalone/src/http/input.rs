@@ -81,6 +81,15 @@ impl Input {
         self.json()
     }
 
+    /// The body as YAML, which JSON is too.
+    pub(super) fn yaml(&self) -> Result<Value, Refusal> {
+        if let Ok(object) = serde_json::from_slice(&self.body) {
+            return Ok(object);
+        }
+        serde_saphyr::from_slice(&self.body)
+            .map_err(|error| Refusal::bad_request(format!("error decoding YAML: {error}")))
+    }
+
     /// The body as JSON, whatever it is called.
     pub(super) fn json(&self) -> Result<Value, Refusal> {
         serde_json::from_slice(&self.body)

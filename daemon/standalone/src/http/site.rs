@@ -54,6 +54,7 @@ impl Site {
             settings: &self.settings,
             user: USER,
             manager,
+            has_booked: false,
         }
     }
 }

@@ -6,9 +6,10 @@ use serde_json::json;
 
 use super::*;
 use crate::moment::Moment;
+use crate::part::Part;
 use crate::refusal::Refusal;
 use crate::resource;
-use crate::verbs::{self, Caller, DeleteOptions, Part};
+use crate::verbs::{self, Caller, DeleteOptions};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -59,6 +60,7 @@ impl World {
             settings: &self.settings,
             user: "u",
             manager: "m",
+            has_booked: false,
         };
         let mut transaction = self.store.begin(&mut self.moment);
         let decided = decide(&mut transaction, &caller)?;

@@ -8,7 +8,8 @@
 use api::admission::{Operation, Refusal as Denial, Request, review};
 use serde_json::Value;
 
-use super::call::{Caller, Part};
+use super::call::Caller;
+use crate::part::Part;
 use crate::refusal::Refusal;
 use crate::resource::Resource;
 

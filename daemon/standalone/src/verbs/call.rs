@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Who calls, about which part of an object, and what comes of it.
+//! Who calls, and what comes of it.
 //!
 //! Depends on: api (settings).
 
@@ -7,26 +7,6 @@ use std::sync::Arc;
 
 use api::context::Settings;
 use serde_json::Value;
-
-/// A part of an object with a path of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// Everything but the status.
-    Whole,
-    /// The status.
-    Status,
-}
-
-impl Part {
-    /// The name of the subresource; empty for the object itself.
-    #[must_use]
-    pub fn sub_resource(self) -> &'static str {
-        match self {
-            Self::Whole => "",
-            Self::Status => "status",
-        }
-    }
-}
 
 /// Who calls and what their objects are judged by.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +17,8 @@ pub struct Caller<'a> {
     pub user: &'a str,
     /// For `metadata.managedFields`.
     pub manager: &'a str,
+    /// Whether the object's `managedFields` are right already: after an apply.
+    pub has_booked: bool,
 }
 
 /// What came of a write.

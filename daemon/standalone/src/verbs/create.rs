@@ -6,10 +6,12 @@
 
 use serde_json::Value;
 
-use super::call::{Caller, Part, Written};
+use super::call::{Caller, Written};
 use super::{admit, collect, identifier};
 use crate::key::Key;
 use crate::meta;
+use crate::ownership;
+use crate::part::Part;
 use crate::refusal::Refusal;
 use crate::resource::{self, Counting, Resource};
 use crate::store::Transaction;
@@ -37,6 +39,10 @@ pub fn create(
     let name = choose_name(transaction, resource, namespace, &object)?;
     identifier::check(resource, &name)?;
     be_born(transaction, resource, namespace, &name, &mut object);
+    if !caller.has_booked {
+        let time = transaction.moment.written();
+        ownership::track(resource, Part::Whole, &Value::Null, &mut object, caller.manager, &time);
+    }
     let (mut object, warnings) = admit::admit(resource, Part::Whole, object, None, caller)?;
     let key = Key::new(resource, namespace, &name);
     if transaction.get(&key).is_some() {

@@ -7,6 +7,7 @@ use super::*;
 use crate::key::Key;
 use crate::meta;
 use crate::moment::Moment;
+use crate::part::Part;
 use crate::refusal::Refusal;
 use crate::resource::{self, Resource};
 use crate::store::{Store, Transaction};
@@ -41,6 +42,7 @@ impl World {
             settings: &self.settings,
             user: "u",
             manager: "m",
+            has_booked: false,
         };
         let mut transaction = self.store.begin(&mut self.moment);
         let decided = decide(&mut transaction, &caller)?;

@@ -7,10 +7,12 @@
 
 use serde_json::Value;
 
-use super::call::{Caller, Part, Written};
+use super::call::{Caller, Written};
 use super::{admit, collect};
 use crate::key::Key;
 use crate::meta;
+use crate::ownership;
+use crate::part::Part;
 use crate::refusal::Refusal;
 use crate::resource::Counting;
 use crate::store::Transaction;
@@ -36,7 +38,11 @@ pub fn update(
         return Err(invalid(key, "FieldValueInvalid", "metadata.resourceVersion", detail));
     }
     check_version(key, &old, meta::version(&object))?;
-    let next = merged(key, part, &old, object);
+    let mut next = merged(key, part, &old, object);
+    if !caller.has_booked {
+        let time = transaction.moment.written();
+        ownership::track(key.resource, part, &old, &mut next, caller.manager, &time);
+    }
     check_finalizers(key, &old, &next)?;
     let (mut next, warnings) = admit::admit(key.resource, part, next, Some(&old), caller)?;
     let generation = old["metadata"]["generation"].as_i64().unwrap_or_default();
