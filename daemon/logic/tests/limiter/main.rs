@@ -15,5 +15,4 @@
 mod guards;
 mod model;
 mod network;
-mod speed;
 mod threads;
