@@ -15,7 +15,7 @@ use std::{
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use kernel::{Refuse, Settings};
 
-const ABOUT: &str = "Counts requests in the kernel, exactly and for next to nothing";
+const ABOUT: &str = "Knative Serving without sidecars: requests counted in the kernel, settings and manifests tried on any machine";
 
 const EXIT_CODES: &str = "\
 Exit codes:
