@@ -34,12 +34,13 @@ const LASTING_LISTS: [&str; 6] = [
 /// Probes: their numbers vanish, while `timeoutSeconds` of a Revision does not.
 const PROBES: [&str; 3] = ["livenessProbe", "readinessProbe", "startupProbe"];
 /// What refers to something by a `name` that vanishes.
-const NAMED_REFERENCES: [&str; 9] = [
+const NAMED_REFERENCES: [&str; 10] = [
     "configMap",
     "configMapKeyRef",
     "configMapRef",
     "imagePullSecrets",
     "metadata",
+    "nodePublishSecretRef",
     "ports",
     "secret",
     "secretKeyRef",
@@ -208,6 +209,15 @@ mod tests {
             }],
         }});
         assert_eq!(cleaned(object), expected);
+    }
+
+    #[test]
+    fn a_reference_without_a_name_has_none() {
+        let object = json!({"spec": {"volumes": [{"csi": {"readOnly": false, "nodePublishSecretRef": {"name": ""}}}]}});
+        assert_eq!(
+            cleaned(object)["spec"]["volumes"][0]["csi"],
+            json!({"readOnly": false, "nodePublishSecretRef": {}})
+        );
     }
 
     #[test]
