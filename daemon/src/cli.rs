@@ -15,7 +15,8 @@ use std::{
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use kernel::{Refuse, Settings};
 
-const ABOUT: &str = "Knative Serving without sidecars: requests counted in the kernel, settings and manifests tried on any machine";
+const ABOUT: &str =
+    "Knative Serving without sidecars: requests counted in the kernel, settings and manifests tried on any machine";
 
 const EXIT_CODES: &str = "\
 Exit codes:
