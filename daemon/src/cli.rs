@@ -51,6 +51,8 @@ pub(crate) enum Command {
     Check(Check),
     /// Remove everything that is pinned and attached, and list it
     Cleanup(Cleanup),
+    /// Carry requests to pods, by a file of routes
+    Proxy(Proxy),
     /// Serve a few paths over HTTP/1.1 and HTTP/2, to try the rest on
     Sample(Sample),
     /// Play a trace against the autoscaler, to see what settings would do
@@ -196,6 +198,17 @@ Paths:
 Example:
   sluice sample --port 8080 &
   sluice top --pid $!";
+
+/// `sluice proxy`
+#[derive(Debug, Args)]
+pub(crate) struct Proxy {
+    /// The file of listeners, revisions and routes; read again when it changes
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// Threads; as many as cores when not given
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<std::num::NonZeroU16>,
+}
 
 /// `sluice sample`
 #[derive(Debug, Args)]

@@ -5,7 +5,7 @@
 //! Mechanism: `cli` reads arguments and environment; each command is one module with one `run`; whatever goes wrong comes
 //! back as a `Failure`, which is a message, an advice and an exit code.
 //! Invariants: the environment is read in `cli` only; stdout carries results, stderr everything else.
-//! Depends on: api, kernel, logic.
+//! Depends on: api, kernel, life, logic, proxy.
 
 mod cgroup;
 mod check;
@@ -14,6 +14,7 @@ mod cli;
 mod failure;
 mod output;
 mod progress;
+mod proxy;
 mod sample;
 mod simulate;
 mod top;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         Command::Top(arguments) => top::run(arguments, looks),
         Command::Check(arguments) => check::run(&arguments, looks),
         Command::Cleanup(arguments) => cleanup::run(&arguments),
+        Command::Proxy(arguments) => proxy::run(&arguments),
         Command::Sample(arguments) => sample::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments, looks),
         Command::Validate(arguments) => validate::run(&arguments),

@@ -90,12 +90,17 @@ pub(crate) fn request(head: &[u8], peer: SocketAddr, limits: &Limits) -> Result<
     let (method, target, version) = request_line(lines.next().unwrap_or_default())?;
     let mut headers = fields(lines, limits)?;
     let host = host(&mut headers, &target, version, &method)?;
+    // Length and coding at once: the coding stands, and the connection ends, since whoever sent this may mean to smuggle a
+    // request (RFC 9112 6.1).
+    let is_ambiguous = headers.contains_key(header::CONTENT_LENGTH) && headers.contains_key(header::TRANSFER_ENCODING);
     let body = request_body(&mut headers, version)?;
+    headers.remove(header::CONTENT_LENGTH);
     let expects_continue = expectation(&headers, version, body)?;
-    let close = match version {
-        Version::One0 => !lists(&headers, &header::CONNECTION, "keep-alive"),
-        _ => lists(&headers, &header::CONNECTION, "close"),
-    };
+    let close = is_ambiguous
+        || match version {
+            Version::One0 => !lists(&headers, &header::CONNECTION, "keep-alive"),
+            _ => lists(&headers, &header::CONNECTION, "close"),
+        };
     Ok(Request {
         method,
         target,
@@ -327,3 +332,6 @@ impl From<BodySize> for Framing {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,7 +28,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, sleep_until};
 
 /// Cases at a time.
-const AT_ONCE: usize = 16;
+const AT_ONCE: usize = 32;
 /// Until the pods listed before the clients start are known to be good.
 const SETTLED_BEFORE: Duration = Duration::from_millis(150);
 /// Until pods have seen what clients did last.

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Heads that must not be read in two ways.
+
+use super::*;
+use proptest::prelude::*;
+
+fn read(head: &str) -> Result<Request, Fault> {
+    request(
+        head.as_bytes(),
+        SocketAddr::from(([127, 0, 0, 1], 1)),
+        &Limits::default(),
+    )
+}
+
+fn body(fields: &str) -> Result<BodySize, Fault> {
+    read(&format!("POST / HTTP/1.1\r\nHost: h\r\n{fields}\r\n")).map(|request| request.body)
+}
+
+#[test]
+fn a_length_beside_a_coding_goes_no_further_and_ends_the_connection() {
+    let request =
+        read("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
+    assert_eq!(request.body, BodySize::Open);
+    assert!(request.close && !request.headers.contains_key("content-length"));
+}
+
+#[test]
+fn a_body_that_two_readers_could_end_differently_is_refused() {
+    for fields in [
+        "Content-Length: 5\r\nContent-Length: 6\r\n",
+        "Content-Length: 5, 5\r\n",
+        "Content-Length: +5\r\n",
+        "Content-Length: 0x5\r\n",
+        "Content-Length:\r\n",
+        "Content-Length: 99999999999999999999\r\n",
+    ] {
+        assert_eq!(body(fields), Err(Fault::Malformed), "{fields}");
+    }
+    for fields in [
+        "Transfer-Encoding: gzip, chunked\r\n",
+        "Transfer-Encoding: xchunked\r\n",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+    ] {
+        assert_eq!(body(fields), Err(Fault::Coding), "{fields}");
+    }
+    assert_eq!(body("Transfer-Encoding : chunked\r\n"), Err(Fault::HeaderName));
+    assert_eq!(
+        read("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap_err(),
+        Fault::Malformed
+    );
+}
+
+#[test]
+fn a_folded_line_cannot_hide_a_header() {
+    let request = read("GET / HTTP/1.1\r\nHost: h\r\nX-A: 1\r\n Content-Length: 5\r\n\r\n").unwrap();
+    assert_eq!(request.headers["x-a"], "1 Content-Length: 5");
+    assert_eq!(request.body, BodySize::None);
+}
+
+proptest! {
+    #[test]
+    fn no_head_panics(head in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let limits = Limits::default();
+        drop(request(&head, SocketAddr::from(([127, 0, 0, 1], 1)), &limits));
+        drop(response(&head, &limits, false));
+        drop(trailers(&head, &limits));
+    }
+
+    #[test]
+    fn a_head_is_found_however_it_arrives(cut in 0_usize..40) {
+        let bytes = b"GET / HTTP/1.1\r\nHost: h\r\nA: b\r\n\r\nbody\r\n\r\n";
+        let mut search = Search::default();
+        let cut = cut.min(bytes.len());
+        let early = search.end(&bytes[..cut]);
+        let found = early.or_else(|| search.end(bytes));
+        prop_assert_eq!(found, Some(33));
+    }
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The file of `sluice proxy`.
+//!
+//! Invariants: an unknown field is refused, and so is a route to a revision that is not there; the fault names its line.
+//! Depends on: serde.
+
+use logic::settings::template::Template;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+/// The whole file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Config {
+    /// Where clients come in; not changed while running.
+    pub(super) listen: Vec<SocketAddr>,
+    /// By `namespace/name`, or a bare name in the namespace `default`.
+    pub(super) revisions: BTreeMap<String, Revision>,
+    pub(super) routes: Vec<Route>,
+    /// A template of Knative's request log; not changed while running.
+    #[serde(default)]
+    pub(super) log: Option<String>,
+}
+
+/// A revision and its pods.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Revision {
+    /// `address:port`; none: its requests wait.
+    #[serde(default)]
+    pub(super) pods: Vec<SocketAddr>,
+    /// Requests a pod may run at once; 0: any number.
+    #[serde(default)]
+    pub(super) container_concurrency: u32,
+    #[serde(default = "five_minutes")]
+    pub(super) timeout_seconds: u64,
+    #[serde(default)]
+    pub(super) response_start_timeout_seconds: u64,
+    #[serde(default)]
+    pub(super) idle_timeout_seconds: u64,
+}
+
+fn five_minutes() -> u64 {
+    300
+}
+
+/// Hosts and what is done with their requests.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Route {
+    pub(super) hosts: Vec<String>,
+    #[serde(default)]
+    pub(super) path: String,
+    /// Headers that a request must have, with these values.
+    #[serde(default)]
+    pub(super) headers: BTreeMap<String, String>,
+    /// Revisions and their weights.
+    pub(super) to: BTreeMap<String, u32>,
+    /// Headers that are set on the request.
+    #[serde(default)]
+    pub(super) set_headers: BTreeMap<String, String>,
+    /// The host that the pod is to see.
+    #[serde(default)]
+    pub(super) rewrite_host: String,
+}
+
+/// What is wrong with a file.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Fault {
+    #[error("{0}")]
+    Yaml(String),
+    #[error("routes[{index}].to: there is no revision {name:?}")]
+    NoRevision { index: usize, name: String },
+    #[error("routes[{index}].hosts: at least one is needed")]
+    NoHost { index: usize },
+    #[error("listen: at least one address is needed")]
+    NoAddress,
+    #[error("log: {0}")]
+    Log(String),
+}
+
+impl Config {
+    /// Reads it.
+    pub(super) fn parse(text: &str) -> Result<Self, Fault> {
+        let config: Self = serde_saphyr::from_str(text).map_err(|fault| Fault::Yaml(fault.to_string()))?;
+        if config.listen.is_empty() {
+            return Err(Fault::NoAddress);
+        }
+        if let Some(log) = &config.log {
+            Template::parse("log", log).map_err(|fault| Fault::Log(fault.to_string()))?;
+        }
+        for (index, route) in config.routes.iter().enumerate() {
+            if route.hosts.is_empty() {
+                return Err(Fault::NoHost { index });
+            }
+            if let Some(name) = route.to.keys().find(|name| !config.revisions.contains_key(*name)) {
+                let name = name.clone();
+                return Err(Fault::NoRevision { index, name });
+            }
+        }
+        Ok(config)
+    }
+}
+
+/// Namespace and name.
+pub(super) fn full_name(name: &str) -> (&str, &str) {
+    name.split_once('/').unwrap_or(("default", name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WHOLE: &str = "
+listen: [127.0.0.1:8080]
+revisions:
+  blue: {pods: [127.0.0.1:9000], container_concurrency: 2}
+  shop/green: {}
+routes:
+  - hosts: [shop.example.com]
+    path: /v2
+    headers: {X-Beta: 'yes'}
+    to: {blue: 90, shop/green: 10}
+";
+
+    #[test]
+    fn a_whole_file_is_read() {
+        let config = Config::parse(WHOLE).unwrap();
+        assert_eq!(config.revisions["blue"].timeout_seconds, 300);
+        assert_eq!(full_name("shop/green"), ("shop", "green"));
+    }
+
+    #[test]
+    fn a_mistake_is_named_with_its_place() {
+        let unknown = WHOLE.replace("container_concurrency", "concurency");
+        let fault = Config::parse(&unknown).unwrap_err().to_string();
+        assert!(fault.contains("concurency") && fault.contains("line 4"), "{fault}");
+        let missing = WHOLE.replace("{blue: 90", "{red: 90");
+        let fault = Config::parse(&missing).unwrap_err().to_string();
+        assert_eq!(fault, "routes[0].to: there is no revision \"red\"");
+    }
+}
