@@ -212,6 +212,8 @@ impl Pass<'_> {
             }
         };
         let assigned = Assigned { traffic, visibilities };
+        // As in Knative, a tag without a host takes what was told of the others with it.
+        self.status.traffic.clear();
         self.status.traffic = self.status_traffic(&assigned, &Rollout::default())?;
         self.status.mark_traffic_assigned(self.now);
         Ok(Some(assigned))

@@ -167,6 +167,17 @@ fn without_plain_http_a_route_waits_for_its_certificate() {
 }
 
 #[test]
+fn a_tag_without_a_host_leaves_no_traffic_in_the_status() {
+    let mut world = settled(World::with(vec![latest("", 100)]));
+    assert_eq!(world.route.status.traffic.len(), 1);
+    world.route.spec.traffic.push(latest(&"t".repeat(63), 0));
+    let decision = world.reconcile();
+    assert_eq!(reason(&decision, READY), "ErrorConfig");
+    assert_eq!(decision.status.traffic, Vec::new());
+    assert!(decision.actions.is_empty() && decision.error.is_some());
+}
+
+#[test]
 fn an_error_leaves_a_new_generation_unready() {
     let mut world = settled(World::with(vec![latest("", 100)]));
     world.route.metadata.generation = Some(2);
