@@ -90,7 +90,9 @@ pub fn calculate_capacity(container_concurrency: u32, backends: u32, own: u32, a
 /// The place of `own` in a sorted list of activators (spec 3.4).
 #[must_use]
 pub fn infer_index<T: AsRef<str>>(sorted: &[T], own: &str) -> Option<usize> {
-    sorted.binary_search_by(|address| address.as_ref().cmp(own)).ok()
+    let place = sorted.partition_point(|address| address.as_ref() < own);
+    let is_there = sorted.get(place).is_some_and(|address| address.as_ref() == own);
+    is_there.then_some(place)
 }
 
 /// How many activators the autoscaler asks for; `ready` pods of `total_value` each (spec 1.13).
@@ -136,6 +138,12 @@ mod tests {
     fn an_index_beyond_the_count_has_no_pods_of_others() {
         assert_eq!(positions(4, 9, 2), Vec::<usize>::new());
         assert_eq!(positions(4, u32::MAX, 2), Vec::<usize>::new());
+    }
+
+    #[test]
+    fn the_first_place_of_an_address_counts() {
+        assert_eq!(infer_index(&["a", "b", "b", "b"], "b"), Some(1));
+        assert_eq!(infer_index(&["a", "b"], "c"), None);
     }
 
     #[test]
