@@ -9,6 +9,7 @@
 mod closed;
 mod json;
 mod meter;
+mod played;
 mod recorded;
 mod source;
 mod spark;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Requests and load curves, played by every variant at once.
 //!
-//! Depends on: json, source, text, logic.
+//! Depends on: json, played, source, text, logic.
 
 use logic::replay::{
-    Format, LineError, Outcome, Simulation, Variant,
+    Format, LineError, Simulation, Variant,
     chart::{Chart, Panel},
     settings::label,
     trace::{
@@ -13,7 +13,7 @@ use logic::replay::{
     },
 };
 
-use super::{json, source::Source, text};
+use super::{json, played::Played, source::Source, text};
 use crate::{
     cli::{self, Looks, Shown},
     failure::{Exit, Failure},
@@ -21,12 +21,6 @@ use crate::{
 };
 
 const SECOND: u64 = 1_000_000_000;
-
-/// What a variant came to.
-pub(super) struct Played<'a> {
-    pub(super) variant: &'a Variant,
-    pub(super) outcome: Outcome,
-}
 
 /// Plays the trace and shows what came of it.
 pub(super) fn run(

@@ -2,14 +2,14 @@
 //! One JSON object a variant.
 //!
 //! Invariants: names and meanings stand in docs/simulate.md and change only with `schema`.
-//! Depends on: closed (what is shown), logic.
+//! Depends on: played, logic.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use logic::replay::{Format, Point};
 use serde_json::{Value, json};
 
-use super::closed::Played;
+use super::played::Played;
 
 const SCHEMA: u32 = 1;
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What came of a simulation, for people, in 80 columns.
 //!
-//! Depends on: closed (what is shown), spark, logic.
+//! Depends on: played, spark, logic.
 
 use std::time::Duration;
 
 use logic::replay::{Outcome, Point, line::shown};
 
-use super::{closed::Played, spark};
+use super::{played::Played, spark};
 
 /// Columns of a curve.
 const WIDTH: usize = 60;
