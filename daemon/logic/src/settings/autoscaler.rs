@@ -260,7 +260,7 @@ const CHECKS: &[Check<Autoscaler>] = &[
     }),
     check(&["min-scale", "max-scale"], |s| {
         let (min, max) = (s.min_scale, s.max_scale);
-        (max > 0 && min > max).then(|| format!("min-scale = {min}, must be at most max-scale({max})"))
+        (max > 0 && min > max).then(|| format!("min-scale ({min}) must be less than or equal to max-scale ({max})"))
     }),
 ];
 
