@@ -70,6 +70,14 @@ pub enum Refusal {
         /// What is wrong.
         causes: Vec<Cause>,
     },
+    /// 422: an update must say of which version it is; here the API server names the plural.
+    #[error("{} \"{name}\" is invalid: {}", resource.qualified(), listed(&[unversioned()]))]
+    Unversioned {
+        /// Its resource.
+        resource: &'static Resource,
+        /// Its name.
+        name: String,
+    },
     /// 403: not allowed now.
     #[error("{} \"{name}\" is forbidden: {why}", resource.qualified())]
     Forbidden {
@@ -179,7 +187,7 @@ impl Refusal {
         match self {
             Self::NotFound { .. } | Self::NoPath => 404,
             Self::AlreadyExists { .. } | Self::Conflict { .. } | Self::Ownership { .. } => 409,
-            Self::Invalid { .. } => 422,
+            Self::Invalid { .. } | Self::Unversioned { .. } => 422,
             Self::Forbidden { .. } => 403,
             Self::Expired(_) => 410,
             Self::Plain { code, .. } => *code,
@@ -193,7 +201,7 @@ impl Refusal {
             Self::NotFound { .. } | Self::NoPath => "NotFound",
             Self::AlreadyExists { .. } => "AlreadyExists",
             Self::Conflict { .. } | Self::Ownership { .. } => "Conflict",
-            Self::Invalid { .. } => "Invalid",
+            Self::Invalid { .. } | Self::Unversioned { .. } => "Invalid",
             Self::Forbidden { .. } => "Forbidden",
             Self::Expired(_) => "Expired",
             Self::Plain { reason, .. } => reason,
@@ -220,12 +228,9 @@ impl Refusal {
             | Self::AlreadyExists { resource, name }
             | Self::Conflict { resource, name, .. }
             | Self::Forbidden { resource, name, .. } => about(name, resource.group, resource.plural),
-            Self::Invalid { resource, name, causes } => {
-                let mut details = about(name, resource.group, resource.kind);
-                if let Some(fields) = details.as_object_mut() {
-                    fields.insert("causes".to_owned(), written(causes));
-                }
-                details
+            Self::Invalid { resource, name, causes } => with_causes(about(name, resource.group, resource.kind), causes),
+            Self::Unversioned { resource, name } => {
+                with_causes(about(name, resource.group, resource.plural), &[unversioned()])
             }
             Self::Ownership { causes, .. } => json!({"causes": written(causes)}),
             Self::NoPath | Self::Expired(_) | Self::Plain { .. } => Value::Null,
@@ -239,6 +244,21 @@ fn about(name: &str, group: &str, kind: &str) -> Value {
         fields.insert("group".to_owned(), group.into());
     }
     details
+}
+
+fn with_causes(mut details: Value, causes: &[Cause]) -> Value {
+    if let Some(fields) = details.as_object_mut() {
+        fields.insert("causes".to_owned(), written(causes));
+    }
+    details
+}
+
+fn unversioned() -> Cause {
+    Cause {
+        reason: "FieldValueInvalid",
+        message: "Invalid value: 0: must be specified for an update".to_owned(),
+        field: "metadata.resourceVersion".to_owned(),
+    }
 }
 
 fn written(causes: &[Cause]) -> Value {

@@ -8,6 +8,7 @@
 //! Depends on: api (kinds and types), kubectl.
 
 mod admission;
+mod behaviour;
 mod definitions;
 mod rig;
 mod round_trip;
@@ -37,7 +38,9 @@ fn main() -> ExitCode {
         .chain(status::CASES)
         .chain(round_trip::CASES)
         .chain(admission::CASES);
-    let trials = match Cluster::named_by_environment() {
+    let cluster = Cluster::named_by_environment();
+    let real = cluster.as_ref().ok().map(Cluster::paths);
+    let mut trials: Vec<Trial> = match cluster {
         Ok(cluster) => {
             if let Err(error) = cluster.define_kinds() {
                 eprintln!("api-suite: {error:#}");
@@ -51,6 +54,13 @@ fn main() -> ExitCode {
             cases.map(skipped).collect()
         }
     };
+    match behaviour::trials(real) {
+        Ok(more) => trials.extend(more),
+        Err(error) => {
+            eprintln!("api-suite: {error:#}");
+            return ExitCode::FAILURE;
+        }
+    }
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 

@@ -53,6 +53,11 @@ impl Cluster {
         })
     }
 
+    /// Its folder and kubectl.
+    pub(crate) fn paths(&self) -> (PathBuf, PathBuf) {
+        (self.folder.clone(), self.kubectl.clone())
+    }
+
     /// Applies deploy/crds and waits until they are served.
     pub(crate) fn define_kinds(&self) -> Result<()> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/crds");

@@ -59,8 +59,15 @@ impl<'a> Transaction<'a> {
     }
 
     /// Removes an object and answers its last state.
+    ///
+    /// Nobody sees what this transaction wrote to it before, unless the object is new.
     pub fn remove(&mut self, key: &Key) -> Option<Arc<Value>> {
-        let previous = self.get(key)?;
+        let mut previous = self.get(key)?;
+        let is_seen = |event: &Event| event.key != *key || event.kind != EventKind::Modified;
+        if let Some(first) = self.events.iter().find(|event| !is_seen(event)) {
+            previous = first.previous.clone()?;
+        }
+        self.events.retain(is_seen);
         let last = Value::clone(&previous);
         Some(self.record(key.clone(), EventKind::Deleted, last, Some(previous)))
     }

@@ -34,8 +34,10 @@ pub fn update(
     })?;
     check_identity(key, &old, &object)?;
     if meta::version(&object).is_empty() && !key.resource.unconditional {
-        let detail = "Invalid value: 0: must be specified for an update";
-        return Err(invalid(key, "FieldValueInvalid", "metadata.resourceVersion", detail));
+        return Err(Refusal::Unversioned {
+            resource: key.resource,
+            name: key.name.clone(),
+        });
     }
     check_version(key, &old, meta::version(&object))?;
     let mut next = merged(key, part, &old, object);
@@ -156,9 +158,12 @@ fn check_finalizers(key: &Key, old: &Value, next: &Value) -> Result<(), Refusal>
         "Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
         quoted.join(", ")
     );
-    Err(invalid(key, "FieldValueForbidden", "metadata.finalizers", &detail))
-}
-
-fn invalid(key: &Key, reason: &'static str, field: &str, detail: &str) -> Refusal {
-    Refusal::invalid(key.resource, &key.name, reason, field, detail)
+    let field = "metadata.finalizers";
+    Err(Refusal::invalid(
+        key.resource,
+        &key.name,
+        "FieldValueForbidden",
+        field,
+        detail,
+    ))
 }
