@@ -9,8 +9,12 @@ use crate::message::{BodySize, Request, Version, text};
 use crate::progress::Progress;
 use crate::revision::{Identity, Revision};
 use http::{HeaderMap, HeaderName, header};
-use logic::settings::template::{Record, Template, Value};
+use logic::settings::template::{Record, Template, Value, canonical};
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// Logged for a request whose client did not wait for an answer, as nginx does.
+const CLIENT_GONE: u16 = 499;
 
 /// Takes finished lines, without their line end; must not block.
 pub type Sink = Arc<dyn Fn(String) + Send + Sync>;
@@ -67,7 +71,11 @@ impl<'a> Line<'a> {
             return;
         };
         let latency = progress.begun.elapsed().as_secs_f64();
-        let (status, size) = (progress.status(), progress.bytes());
+        let status = match progress.status() {
+            0 => CLIENT_GONE,
+            status => status,
+        };
+        let size = progress.bytes();
         let mut text = line
             .log
             .template
@@ -130,9 +138,9 @@ impl<'a> Line<'a> {
             BodySize::Known(length) => i64::try_from(length).unwrap_or(i64::MAX),
             BodySize::Open => -1,
         };
-        let coding = match (self.body, self.version) {
-            (BodySize::Open, Version::One1) => "[chunked]",
-            _ => "[]",
+        let chunked = match (self.body, self.version) {
+            (BodySize::Open, Version::One1) => vec![Value::from("chunked")],
+            _ => Vec::new(),
         };
         let named = |name: &HeaderName| Value::from(text(&self.headers, name));
         record(
@@ -145,13 +153,23 @@ impl<'a> Line<'a> {
                 ("ProtoMajor", Value::Integer(major)),
                 ("ProtoMinor", Value::Integer(minor)),
                 ("ContentLength", Value::Integer(length)),
-                ("TransferEncoding", coding.into()),
+                ("TransferEncoding", Value::List(chunked)),
+                ("Header", self.header()),
                 ("Close", Value::Bool(self.close)),
                 ("RemoteAddr", self.peer.as_str().into()),
                 ("UserAgent", named(&header::USER_AGENT)),
                 ("Referer", named(&header::REFERER)),
             ],
         )
+    }
+
+    fn header(&self) -> Value {
+        let mut map: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (name, value) in &self.headers {
+            let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+            map.entry(canonical(name.as_str())).or_default().push(value);
+        }
+        Value::Header(map)
     }
 
     /// Of W3C's header, else of B3's.

@@ -3,8 +3,9 @@
 //!
 //! Problem: names, hosts and log lines are made by templates that operators wrote for Go.
 //! Mechanism: `lex` cuts actions into tokens, `parse` makes nodes of them, `run` renders them over a `Value`.
-//! Understood: fields, `if`, `else if`, `else`, `with`, `end`, pipes, parentheses, literals, comments, trim markers and the
-//! functions of `function`. Refused when parsed: variables, `range`, `define`, `block`, `template`, `break`, `continue`.
+//! Understood: fields, variables, `if`, `else if`, `else`, `with`, `range`, `end`, pipes, parentheses, literals, comments,
+//! trim markers, the functions of `function`, `Get` and `Values` of headers. Refused when parsed: `define`, `block`,
+//! `template`, `break`, `continue`.
 //! Invariants: no text and no value panics; nesting is bounded.
 //! Depends on: nothing.
 
@@ -16,7 +17,7 @@ mod run;
 mod value;
 
 pub use error::TemplateError;
-pub use value::{Record, Value};
+pub use value::{Record, Value, canonical};
 
 /// A template that was parsed.
 #[derive(Clone, Debug)]

@@ -154,6 +154,8 @@ fn length(value: &Value) -> Result<Value, String> {
     let length = match value {
         Value::Text(text) => text.len(),
         Value::Map(map) => map.len(),
+        Value::List(list) => list.len(),
+        Value::Header(map) => map.len(),
         other => return Err(format!("len of type {}", other.type_name())),
     };
     Ok(Value::Integer(i64::try_from(length).unwrap_or(i64::MAX)))
@@ -164,7 +166,18 @@ fn index(arguments: &[Value]) -> Result<Value, String> {
     match arguments {
         [value] => Ok(value.clone()),
         [Value::Map(map), Value::Text(key)] => Ok(Value::Text(map.get(key).cloned().unwrap_or_default())),
-        [Value::Map(_), other] => Err(format!("value has type {}; should be string", other.type_name())),
+        [Value::Header(map), Value::Text(name)] => {
+            let values = map.get(name).into_iter().flatten();
+            Ok(Value::List(values.map(|value| value.as_str().into()).collect()))
+        }
+        [Value::List(list), Value::Integer(at)] => usize::try_from(*at)
+            .ok()
+            .and_then(|at| list.get(at))
+            .cloned()
+            .ok_or_else(|| format!("index out of range: {at}")),
+        [Value::Map(_) | Value::Header(_), other] => {
+            Err(format!("value has type {}; should be string", other.type_name()))
+        }
         [Value::Missing, _] => Err("index of untyped nil".to_owned()),
         [Value::Text(text), Value::Integer(at)] => usize::try_from(*at)
             .ok()

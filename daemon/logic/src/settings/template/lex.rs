@@ -31,8 +31,8 @@ pub(super) enum Kind {
     Dot,
     /// `.Name`
     Field(String),
-    /// `$name`
-    Variable,
+    /// `$name`, without its `$`.
+    Variable(String),
     /// A function, a keyword, `true`, `false`, `nil`.
     Word(String),
     Text(String),
@@ -41,8 +41,11 @@ pub(super) enum Kind {
     Pipe,
     Open,
     Close,
-    /// `:=`, `=` or `,`
+    /// `:=`
+    Declare,
+    /// `=`
     Assign,
+    Comma,
 }
 
 /// What is wrong, and where.
@@ -163,18 +166,23 @@ fn token(rest: &str, position: usize) -> Result<(Kind, usize), LexError> {
         '|' => Some(Kind::Pipe),
         '(' => Some(Kind::Open),
         ')' => Some(Kind::Close),
-        '=' | ',' => Some(Kind::Assign),
+        '=' => Some(Kind::Assign),
+        ',' => Some(Kind::Comma),
         _ => None,
     };
     if let Some(kind) = single {
         return Ok((kind, 1));
     }
     match first {
-        ':' if second == Some('=') => Ok((Kind::Assign, 2)),
+        ':' if second == Some('=') => Ok((Kind::Declare, 2)),
         '"' => quoted_text(rest, position),
         '`' => raw_text(rest, position),
         '\'' => character(rest, position),
-        '$' => Ok((Kind::Variable, 1 + word_length(rest.get(1..).unwrap_or_default()))),
+        '$' => {
+            let length = word_length(rest.get(1..).unwrap_or_default());
+            let name = rest.get(1..=length).unwrap_or_default();
+            Ok((Kind::Variable(name.to_owned()), 1 + length))
+        }
         '.' if second.is_some_and(|second| second.is_ascii_digit()) => number(rest, position),
         '.' => {
             let length = word_length(rest.get(1..).unwrap_or_default());

@@ -26,11 +26,21 @@ pub(super) enum Node {
         then: Vec<Node>,
         otherwise: Vec<Node>,
     },
+    /// Once for each value, which is the dot.
+    Range {
+        over: Pipe,
+        then: Vec<Node>,
+        otherwise: Vec<Node>,
+    },
 }
 
 /// Commands; each gets the value of the one before as its last argument.
 #[derive(Clone, Debug)]
 pub(super) struct Pipe {
+    /// Variables that get its value; of a range the last is the value, one before it the place.
+    pub(super) variables: Vec<String>,
+    /// They are new here, rather than changed.
+    pub(super) declares: bool,
     pub(super) commands: Vec<Command>,
     pub(super) start: usize,
 }
@@ -43,6 +53,12 @@ pub(super) enum Command {
         arguments: Vec<Operand>,
         start: usize,
     },
+    /// The last name of the operand's path is called.
+    Method {
+        operand: Operand,
+        arguments: Vec<Operand>,
+        start: usize,
+    },
     Value(Operand),
 }
 
@@ -51,6 +67,12 @@ pub(super) enum Command {
 pub(super) enum Operand {
     /// The dot, or fields of it.
     Fields {
+        path: Vec<String>,
+        start: usize,
+    },
+    /// A variable, or fields of it; without a name what the template is rendered over.
+    Variable {
+        name: String,
         path: Vec<String>,
         start: usize,
     },
@@ -66,6 +88,15 @@ pub(super) enum Operand {
         function: Function,
         start: usize,
     },
+}
+
+impl Operand {
+    fn has_path(&self) -> bool {
+        match self {
+            Self::Fields { path, .. } | Self::Variable { path, .. } | Self::Inner { path, .. } => !path.is_empty(),
+            Self::Literal(_) | Self::Call { .. } => false,
+        }
+    }
 }
 
 /// The nodes of a template.
@@ -87,7 +118,10 @@ pub(super) fn nodes(name: &'static str, text: &str) -> Result<Vec<Node>, Templat
     };
     let (nodes, stop) = parser.block(0).map_err(error)?;
     match stop {
-        Stop::End => Ok(nodes),
+        Stop::End => {
+            check_block(&nodes, &mut Vec::new()).map_err(error)?;
+            Ok(nodes)
+        }
         Stop::Word(word, position, _) => Err(error(Fault {
             position,
             reason: format!("unexpected {{{{{word}}}}}"),
@@ -145,8 +179,8 @@ impl<'a> Parser<'a> {
             };
             match word {
                 "end" | "else" => return Ok((nodes, Stop::Word(word, start, rest))),
-                "if" | "with" => nodes.push(self.choice(word, rest, start, depth)?),
-                "range" | "define" | "block" | "template" | "break" | "continue" => {
+                "if" | "with" | "range" => nodes.push(self.choice(word, rest, start, depth)?),
+                "define" | "block" | "template" | "break" | "continue" => {
                     return fault(start, format!("{word} is not understood by Sluice"));
                 }
                 _ => nodes.push(Node::Output(pipe(tokens, start, 0)?)),
@@ -163,6 +197,10 @@ impl<'a> Parser<'a> {
             Stop::Word("end", ..) => Vec::new(),
             Stop::Word(_, start, rest) => self.otherwise(word, rest, start, depth)?,
         };
+        if word == "range" {
+            let over = condition;
+            return Ok(Node::Range { over, then, otherwise });
+        }
         Ok(Node::Choice {
             condition,
             is_with: word == "with",
@@ -184,7 +222,7 @@ impl<'a> Parser<'a> {
                     kind: Kind::Word(next), ..
                 },
                 condition,
-            )) if next == word => Ok(vec![self.choice(word, condition, start, depth + 1)?]),
+            )) if next == word && word != "range" => Ok(vec![self.choice(word, condition, start, depth + 1)?]),
             Some(_) => fault(start, "unexpected token in else"),
         }
     }
@@ -194,6 +232,7 @@ fn pipe(tokens: &[Token], start: usize, depth: usize) -> Result<Pipe, Fault> {
     if depth > DEPTH {
         return fault(start, "parentheses are nested too deeply");
     }
+    let (variables, declares, tokens) = declaration(tokens);
     if tokens.is_empty() {
         return fault(start, "missing value for command");
     }
@@ -214,7 +253,31 @@ fn pipe(tokens: &[Token], start: usize, depth: usize) -> Result<Pipe, Fault> {
         }
         commands.push(command);
     }
-    Ok(Pipe { commands, start })
+    Ok(Pipe {
+        variables,
+        declares,
+        commands,
+        start,
+    })
+}
+
+/// `$a :=`, `$a, $b :=` or `$a =`, and what follows.
+fn declaration(tokens: &[Token]) -> (Vec<String>, bool, &[Token]) {
+    let kind = |at: usize| tokens.get(at).map(|token| &token.kind);
+    let (variables, at) = match (kind(0), kind(1), kind(2)) {
+        (Some(Kind::Variable(first)), Some(Kind::Comma), Some(Kind::Variable(second))) => {
+            (vec![first.clone(), second.clone()], 3)
+        }
+        (Some(Kind::Variable(name)), ..) => (vec![name.clone()], 1),
+        _ => return (Vec::new(), false, tokens),
+    };
+    match kind(at) {
+        Some(sign @ (Kind::Declare | Kind::Assign)) => {
+            let rest = tokens.get(at + 1..).unwrap_or_default();
+            (variables, *sign == Kind::Declare, rest)
+        }
+        _ => (Vec::new(), false, tokens),
+    }
 }
 
 fn command(tokens: &[Token], start: usize, depth: usize) -> Result<Command, Fault> {
@@ -231,8 +294,19 @@ fn command(tokens: &[Token], start: usize, depth: usize) -> Result<Command, Faul
         });
     }
     let mut operands = operands(tokens, depth)?.into_iter();
-    match (operands.next(), operands.next()) {
-        (Some(operand), None) => Ok(Command::Value(operand)),
+    let operand = operands.next();
+    let arguments: Vec<_> = operands.collect();
+    match operand {
+        Some(operand) if arguments.is_empty() => Ok(Command::Value(operand)),
+        Some(operand @ (Operand::Fields { .. } | Operand::Variable { .. } | Operand::Inner { .. }))
+            if operand.has_path() =>
+        {
+            Ok(Command::Method {
+                operand,
+                arguments,
+                start,
+            })
+        }
         _ => fault(start, "only a function takes arguments"),
     }
 }
@@ -280,7 +354,14 @@ fn closing(tokens: &[Token], start: usize) -> Result<usize, Fault> {
 /// `.A.B`, `(…).A`
 fn chain(operand: Option<&mut Operand>, token: &Token) -> Result<(), Fault> {
     match (operand, &token.kind) {
-        (Some(Operand::Fields { path, start } | Operand::Inner { path, start, .. }), Kind::Field(name)) => {
+        (
+            Some(
+                Operand::Fields { path, start }
+                | Operand::Variable { path, start, .. }
+                | Operand::Inner { path, start, .. },
+            ),
+            Kind::Field(name),
+        ) => {
             // Go reports a chain of fields at its second.
             if path.len() == 1 {
                 *start = token.start;
@@ -315,8 +396,12 @@ fn operand(token: &Token) -> Result<Operand, Fault> {
                 start,
             },
         },
-        Kind::Variable => return fault(start, "variables are not understood by Sluice"),
-        Kind::Assign => return fault(start, "unexpected assignment in command"),
+        Kind::Variable(name) => Operand::Variable {
+            name: name.clone(),
+            path: Vec::new(),
+            start,
+        },
+        Kind::Assign | Kind::Declare | Kind::Comma => return fault(start, "unexpected assignment in command"),
         Kind::Close => return fault(start, "unexpected right paren"),
         Kind::Open | Kind::Pipe => return fault(start, "unexpected operand"),
     })
@@ -324,4 +409,75 @@ fn operand(token: &Token) -> Result<Operand, Fault> {
 
 fn function(word: &str, start: usize) -> Result<Function, Fault> {
     Function::named(word).map_or_else(|| fault(start, format!("function {word:?} not defined")), Ok)
+}
+
+/// Whether every variable is declared before it is used.
+fn check_block(nodes: &[Node], scope: &mut Vec<String>) -> Result<(), Fault> {
+    let outer = scope.len();
+    for node in nodes {
+        match node {
+            Node::Text(_) => {}
+            Node::Output(pipe) => check_pipe(pipe, scope)?,
+            Node::Choice {
+                condition: pipe,
+                then,
+                otherwise,
+                ..
+            }
+            | Node::Range {
+                over: pipe,
+                then,
+                otherwise,
+            } => {
+                let before = scope.len();
+                check_pipe(pipe, scope)?;
+                check_block(then, scope)?;
+                check_block(otherwise, scope)?;
+                scope.truncate(before);
+            }
+        }
+    }
+    scope.truncate(outer);
+    Ok(())
+}
+
+fn check_pipe(pipe: &Pipe, scope: &mut Vec<String>) -> Result<(), Fault> {
+    for command in &pipe.commands {
+        match command {
+            Command::Value(operand) => check_operand(operand, scope)?,
+            Command::Call { arguments, .. } => check_operands(arguments, scope)?,
+            Command::Method { operand, arguments, .. } => {
+                check_operand(operand, scope)?;
+                check_operands(arguments, scope)?;
+            }
+        }
+    }
+    for name in &pipe.variables {
+        if !pipe.declares {
+            check_name(name, pipe.start, scope)?;
+        }
+    }
+    if pipe.declares {
+        scope.extend(pipe.variables.iter().cloned());
+    }
+    Ok(())
+}
+
+fn check_operands(operands: &[Operand], scope: &mut Vec<String>) -> Result<(), Fault> {
+    operands.iter().try_for_each(|operand| check_operand(operand, scope))
+}
+
+fn check_operand(operand: &Operand, scope: &mut Vec<String>) -> Result<(), Fault> {
+    match operand {
+        Operand::Variable { name, start, .. } => check_name(name, *start, scope),
+        Operand::Inner { pipe, .. } => check_pipe(pipe, scope),
+        Operand::Fields { .. } | Operand::Literal(_) | Operand::Call { .. } => Ok(()),
+    }
+}
+
+fn check_name(name: &String, start: usize, scope: &[String]) -> Result<(), Fault> {
+    match name.is_empty() || scope.contains(name) {
+        true => Ok(()),
+        false => fault(start, format!("undefined variable \"${name}\"")),
+    }
 }

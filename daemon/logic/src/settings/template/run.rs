@@ -7,13 +7,17 @@
 use super::error::{TemplateError, place};
 use super::function::Function;
 use super::parse::{Command, Node, Operand, Pipe};
-use super::value::Value;
+use super::value::{Value, canonical};
 use crate::go::print;
 
 /// The text of these nodes over `dot`.
 pub(super) fn render(name: &'static str, text: &str, nodes: &[Node], dot: &Value) -> Result<String, TemplateError> {
     let mut out = String::new();
-    write(nodes, dot, &mut out).map_err(|fault| {
+    let mut scope = Scope {
+        root: dot,
+        variables: Vec::new(),
+    };
+    write(nodes, dot, &mut scope, &mut out).map_err(|fault| {
         let (line, column) = place(text, fault.position);
         TemplateError::Render {
             name,
@@ -26,36 +30,148 @@ pub(super) fn render(name: &'static str, text: &str, nodes: &[Node], dot: &Value
     Ok(out)
 }
 
+/// What names mean here.
+struct Scope<'a> {
+    /// `$`
+    root: &'a Value,
+    /// The innermost last.
+    variables: Vec<(String, Value)>,
+}
+
+impl Scope<'_> {
+    /// Gives the variables of a pipe their values.
+    fn bind(&mut self, pipe: &Pipe, values: impl IntoIterator<Item = Value>) -> Result<(), Fault> {
+        for (name, value) in pipe.variables.iter().zip(values) {
+            if pipe.declares {
+                self.variables.push((name.clone(), value));
+                continue;
+            }
+            let known = self.variables.iter_mut().rev().find(|(other, _)| other == name);
+            match known {
+                Some((_, old)) => *old = value,
+                None => return Err(undefined(name, pipe.start)),
+            }
+        }
+        Ok(())
+    }
+
+    fn get(&self, name: &str, start: usize) -> Result<Value, Fault> {
+        if name.is_empty() {
+            return Ok(self.root.clone());
+        }
+        let known = self.variables.iter().rev().find(|(other, _)| other == name);
+        known
+            .map(|(_, value)| value.clone())
+            .ok_or_else(|| undefined(name, start))
+    }
+}
+
+fn undefined(name: &str, position: usize) -> Fault {
+    Fault {
+        position,
+        at: format!("${name}"),
+        reason: format!("undefined variable: ${name}"),
+    }
+}
+
 struct Fault {
     position: usize,
     at: String,
     reason: String,
 }
 
-fn write(nodes: &[Node], dot: &Value, out: &mut String) -> Result<(), Fault> {
+/// Variables that are made in a block end with it.
+fn block(nodes: &[Node], dot: &Value, scope: &mut Scope<'_>, out: &mut String) -> Result<(), Fault> {
+    let outer = scope.variables.len();
+    write(nodes, dot, scope, out)?;
+    scope.variables.truncate(outer);
+    Ok(())
+}
+
+fn write(nodes: &[Node], dot: &Value, scope: &mut Scope<'_>, out: &mut String) -> Result<(), Fault> {
     for node in nodes {
         match node {
             Node::Text(text) => out.push_str(text),
-            Node::Output(pipe) => out.push_str(&value_of(pipe, dot)?.printed()),
+            Node::Output(pipe) => {
+                let value = value_of(pipe, dot, scope)?;
+                if pipe.variables.is_empty() {
+                    out.push_str(&value.printed());
+                }
+            }
             Node::Choice {
                 condition,
                 is_with,
                 then,
                 otherwise,
             } => {
-                let value = value_of(condition, dot)?;
+                let outer = scope.variables.len();
+                let value = value_of(condition, dot, scope)?;
                 match (value.is_true(), is_with) {
-                    (true, true) => write(then, &value, out)?,
-                    (true, false) => write(then, dot, out)?,
-                    (false, _) => write(otherwise, dot, out)?,
+                    (true, true) => block(then, &value, scope, out)?,
+                    (true, false) => block(then, dot, scope, out)?,
+                    (false, _) => block(otherwise, dot, scope, out)?,
                 }
+                scope.variables.truncate(outer);
             }
+            Node::Range { over, then, otherwise } => range(over, then, otherwise, dot, scope, out)?,
         }
     }
     Ok(())
 }
 
-fn value_of(pipe: &Pipe, dot: &Value) -> Result<Value, Fault> {
+fn range(
+    over: &Pipe,
+    then: &[Node],
+    otherwise: &[Node],
+    dot: &Value,
+    scope: &mut Scope<'_>,
+    out: &mut String,
+) -> Result<(), Fault> {
+    let outer = scope.variables.len();
+    let value = bare_value(over, dot, scope)?;
+    let entries: Vec<(Value, Value)> = match value {
+        Value::List(list) => (0..).map(Value::Integer).zip(list).collect(),
+        Value::Map(map) => map
+            .into_iter()
+            .map(|(key, value)| (Value::Text(key), Value::Text(value)))
+            .collect(),
+        Value::Header(map) => {
+            let list = |values: Vec<String>| Value::List(values.into_iter().map(Value::Text).collect());
+            map.into_iter()
+                .map(|(name, values)| (Value::Text(name), list(values)))
+                .collect()
+        }
+        Value::Missing => Vec::new(),
+        other => {
+            return Err(Fault {
+                position: over.start,
+                at: other.printed(),
+                reason: format!("range can't iterate over {}", other.printed()),
+            });
+        }
+    };
+    if entries.is_empty() {
+        return block(otherwise, dot, scope, out);
+    }
+    for (key, value) in entries {
+        match over.variables.len() {
+            2 => scope.bind(over, [key, value.clone()])?,
+            _ => scope.bind(over, [value.clone()])?,
+        }
+        block(then, &value, scope, out)?;
+        scope.variables.truncate(outer);
+    }
+    Ok(())
+}
+
+/// The value of a pipe, which its variable gets.
+fn value_of(pipe: &Pipe, dot: &Value, scope: &mut Scope<'_>) -> Result<Value, Fault> {
+    let value = bare_value(pipe, dot, scope)?;
+    scope.bind(pipe, [value.clone()])?;
+    Ok(value)
+}
+
+fn bare_value(pipe: &Pipe, dot: &Value, scope: &mut Scope<'_>) -> Result<Value, Fault> {
     let mut last: Option<Value> = None;
     for command in &pipe.commands {
         last = Some(match command {
@@ -63,9 +179,14 @@ fn value_of(pipe: &Pipe, dot: &Value) -> Result<Value, Fault> {
                 function,
                 arguments,
                 start,
-            } => call(*function, arguments, last, *start, dot)?,
-            Command::Value(operand) if last.is_none() => value_at(operand, dot)?,
-            Command::Value(Operand::Call { function, start }) => call(*function, &[], last, *start, dot)?,
+            } => call(*function, arguments, last, *start, dot, scope)?,
+            Command::Method {
+                operand,
+                arguments,
+                start,
+            } => method(operand, arguments, last, *start, dot, scope)?,
+            Command::Value(operand) if last.is_none() => value_at(operand, dot, scope)?,
+            Command::Value(Operand::Call { function, start }) => call(*function, &[], last, *start, dot, scope)?,
             Command::Value(operand) => {
                 return Err(Fault {
                     position: pipe.start,
@@ -78,16 +199,62 @@ fn value_of(pipe: &Pipe, dot: &Value) -> Result<Value, Fault> {
     Ok(last.unwrap_or(Value::Missing))
 }
 
+/// `.Header.Get "name"`
+fn method(
+    operand: &Operand,
+    arguments: &[Operand],
+    last: Option<Value>,
+    start: usize,
+    dot: &Value,
+    scope: &mut Scope<'_>,
+) -> Result<Value, Fault> {
+    let fault = |reason: String| Fault {
+        position: start,
+        at: shown(operand),
+        reason,
+    };
+    let (object, name) = match operand {
+        Operand::Fields { path, start } => (dot.clone(), (path, *start)),
+        Operand::Variable { name, path, start } => (scope.get(name, *start)?, (path, *start)),
+        Operand::Inner { pipe, path, start } => (value_of(pipe, dot, scope)?, (path, *start)),
+        Operand::Literal(_) | Operand::Call { .. } => return Err(fault("no method".to_owned())),
+    };
+    let (path, at) = name;
+    let (name, path) = path.split_last().ok_or_else(|| fault("no method".to_owned()))?;
+    let object = reached(object, path, at)?;
+    let mut values = Vec::with_capacity(arguments.len() + 1);
+    for argument in arguments {
+        values.push(value_at(argument, dot, scope)?);
+    }
+    values.extend(last);
+    match (&object, name.as_str(), values.as_slice()) {
+        (Value::Header(map), "Get", [Value::Text(header)]) => {
+            let first = map.get(&canonical(header)).and_then(|values| values.first());
+            Ok(Value::Text(first.cloned().unwrap_or_default()))
+        }
+        (Value::Header(map), "Values", [Value::Text(header)]) => {
+            let values = map.get(&canonical(header)).into_iter().flatten();
+            Ok(Value::List(values.map(|value| value.as_str().into()).collect()))
+        }
+        (Value::Header(_), "Get" | "Values", _) => Err(fault(format!(
+            "wrong number of args for {name}: want 1 got {}",
+            values.len()
+        ))),
+        _ => Err(fault(format!("{name} has arguments but cannot be invoked as function"))),
+    }
+}
+
 fn call(
     function: Function,
     operands: &[Operand],
     last: Option<Value>,
     start: usize,
     dot: &Value,
+    scope: &mut Scope<'_>,
 ) -> Result<Value, Fault> {
     let mut arguments = Vec::with_capacity(operands.len() + 1);
     for operand in operands {
-        let value = value_at(operand, dot)?;
+        let value = value_at(operand, dot, scope)?;
         let decides = match function {
             Function::And => !value.is_true(),
             Function::Or => value.is_true(),
@@ -111,12 +278,13 @@ fn call(
     })
 }
 
-fn value_at(operand: &Operand, dot: &Value) -> Result<Value, Fault> {
+fn value_at(operand: &Operand, dot: &Value, scope: &mut Scope<'_>) -> Result<Value, Fault> {
     match operand {
         Operand::Fields { path, start } => reached(dot.clone(), path, *start),
+        Operand::Variable { name, path, start } => reached(scope.get(name, *start)?, path, *start),
         Operand::Literal(value) => Ok(value.clone()),
-        Operand::Inner { pipe, path, start } => reached(value_of(pipe, dot)?, path, *start),
-        Operand::Call { function, start } => call(*function, &[], None, *start, dot),
+        Operand::Inner { pipe, path, start } => reached(value_of(pipe, dot, scope)?, path, *start),
+        Operand::Call { function, start } => call(*function, &[], None, *start, dot, scope),
     }
 }
 
@@ -148,6 +316,8 @@ fn reached(value: Value, path: &[String], start: usize) -> Result<Value, Fault> 
 fn shown(operand: &Operand) -> String {
     match operand {
         Operand::Fields { path, .. } | Operand::Inner { path, .. } => dotted(path),
+        Operand::Variable { name, path, .. } if path.is_empty() => format!("${name}"),
+        Operand::Variable { name, path, .. } => format!("${name}{}", dotted(path)),
         Operand::Literal(Value::Text(text)) => print::quoted(text),
         Operand::Literal(value) => value.printed(),
         Operand::Call { function, .. } => function.name(),

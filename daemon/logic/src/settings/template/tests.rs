@@ -16,8 +16,51 @@ fn sample() -> Value {
             ("Latency", Value::Float(0.25)),
             ("Labels", Value::Map(labels)),
             ("Annotations", Value::Map(BTreeMap::new())),
+            ("Header", headers()),
         ],
     })
+}
+
+fn headers() -> Value {
+    Value::Header(BTreeMap::from([
+        ("Referer".to_owned(), vec!["there".to_owned()]),
+        ("X-Multi".to_owned(), vec!["a".to_owned(), "b".to_owned()]),
+    ]))
+}
+
+#[test]
+fn headers_variables_and_ranges_are_as_in_go() {
+    let cases = [
+        ("{{.Header.Get \"x-multi\"}}|{{.Header.Get \"Nope\"}}", "a|"),
+        ("{{index .Header \"X-Multi\"}} {{index .Header \"Nope\"}}", "[a b] []"),
+        (
+            "{{range $i, $v := index .Header \"X-Multi\"}}{{$i}}:{{$v}}{{$.Name}};{{end}}",
+            "0:ablue;1:bblue;",
+        ),
+        (
+            "{{range .Labels}}{{.}}{{end}}{{range .Annotations}}x{{else}}none{{end}}",
+            "shopnone",
+        ),
+        ("{{$x := .Name}}{{if .Code}}{{$x = \"b\"}}{{end}}{{$x}}", "b"),
+        (
+            "{{with $x := .Header.Get \"Referer\"}}ref={{.}}{{$x}}{{end}}",
+            "ref=therethere",
+        ),
+        (
+            "{{len (.Header.Values \"x-multi\")}}{{.Header}}",
+            "2map[Referer:[there] X-Multi:[a b]]",
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(rendered(text).as_deref(), Ok(expected), "{text}");
+    }
+    assert!(
+        rendered("{{$gone}}")
+            .unwrap_err()
+            .contains("undefined variable \"$gone\"")
+    );
+    assert!(rendered("{{range .Code}}{{end}}").is_err());
+    assert!(rendered("{{.Name.Get \"x\"}}").is_err());
 }
 
 fn rendered(text: &str) -> Result<String, String> {
@@ -81,12 +124,12 @@ fn errors_say_where_as_in_go() {
             "template: t:1:7: executing \"t\" at <.Name.First>: can't evaluate field First in type string",
         ),
         (
-            "{{range .Labels}}{{end}}",
-            "template: t:1: range is not understood by Sluice",
+            "{{block .Labels}}{{end}}",
+            "template: t:1: block is not understood by Sluice",
         ),
         (
-            "{{$x := .Name}}",
-            "template: t:1: variables are not understood by Sluice",
+            "{{if .Name}}{{$x := .Name}}{{end}}{{$x}}",
+            "template: t:1: undefined variable \"$x\"",
         ),
     ];
     for (text, expected) in cases {

@@ -19,6 +19,10 @@ pub enum Value {
     Bool(bool),
     /// Labels, annotations.
     Map(BTreeMap<String, String>),
+    /// Values in order.
+    List(Vec<Value>),
+    /// Headers, by their canonical names; `Get` and `Values` are its methods.
+    Header(BTreeMap<String, Vec<String>>),
     /// Named fields.
     Record(Record),
     /// Nothing: a key that a map does not have.
@@ -54,6 +58,8 @@ impl Value {
             Self::Float(value) => *value != 0.0,
             Self::Bool(value) => *value,
             Self::Map(map) => !map.is_empty(),
+            Self::List(list) => !list.is_empty(),
+            Self::Header(map) => !map.is_empty(),
             Self::Record(_) => true,
             Self::Missing => false,
         }
@@ -69,6 +75,12 @@ impl Value {
             Self::Map(map) => {
                 let entries: Vec<_> = map.iter().map(|(key, value)| format!("{key}:{value}")).collect();
                 format!("map[{}]", entries.join(" "))
+            }
+            Self::List(list) => bracketed(list.iter().map(Self::printed)),
+            Self::Header(map) => {
+                let entry =
+                    |(name, values): (&String, &Vec<String>)| format!("{name}:{}", bracketed(values.iter().cloned()));
+                format!("map{}", bracketed(map.iter().map(entry)))
             }
             Self::Record(record) => {
                 let fields: Vec<_> = record.fields.iter().map(|(_, value)| value.printed()).collect();
@@ -86,10 +98,33 @@ impl Value {
             Self::Float(_) => "float64",
             Self::Bool(_) => "bool",
             Self::Map(_) => "map[string]string",
+            Self::List(_) => "[]string",
+            Self::Header(_) => "http.Header",
             Self::Record(record) => record.type_name,
             Self::Missing => "nil",
         }
     }
+}
+
+fn bracketed(values: impl Iterator<Item = String>) -> String {
+    format!("[{}]", values.collect::<Vec<_>>().join(" "))
+}
+
+/// A header's name as Go writes it: `x-multi` is `X-Multi`.
+#[must_use]
+pub fn canonical(name: &str) -> String {
+    let mut starts = true;
+    name.chars()
+        .map(|char| {
+            let cased = if starts {
+                char.to_ascii_uppercase()
+            } else {
+                char.to_ascii_lowercase()
+            };
+            starts = char == '-';
+            cased
+        })
+        .collect()
 }
 
 impl From<&str> for Value {
