@@ -13,10 +13,11 @@ mod delete;
 mod ending;
 mod identifier;
 mod scale;
+mod shape;
 mod update;
 
 pub use apply::apply;
-pub use call::{Caller, Written};
+pub use call::{Caller, Unknown, Written};
 pub use create::create;
 pub use delete::{DeleteOptions, Deleted, Propagation, delete, delete_collection};
 pub use scale::{scale_of, scaled};

@@ -103,7 +103,13 @@ impl Api {
                 if transaction.get(&Key::new(resource, "", name)).is_none() {
                     let mut namespace = Value::Null;
                     meta::set(&mut namespace, "name", name.into());
-                    verbs::create(transaction, resource, "", namespace, &self.site.caller("sluice"))?;
+                    verbs::create(
+                        transaction,
+                        resource,
+                        "",
+                        namespace,
+                        &self.site.caller("sluice", verbs::Unknown::Told),
+                    )?;
                 }
                 Ok(())
             })?;

@@ -162,7 +162,7 @@ impl Call<'_> {
             )));
         }
         let namespace = self.target.namespace.as_deref().unwrap_or_default();
-        let caller = self.site.caller(self.input.manager());
+        let caller = self.site.caller(self.input.manager(), self.input.unknown()?);
         let written = self.write(|transaction| verbs::create(transaction, resource, namespace, object, &caller))?;
         Ok(self.written(&written))
     }
@@ -207,7 +207,7 @@ impl Call<'_> {
 
     fn change(&self, name: &str, part: Part) -> Answer {
         let key = self.key(name);
-        let caller = self.site.caller(self.input.manager());
+        let caller = self.site.caller(self.input.manager(), self.input.unknown()?);
         if self.input.method == Method::PUT {
             let object = self.input.object()?;
             self.check_kind(&object)?;
@@ -238,7 +238,10 @@ impl Call<'_> {
         }
         let wanted: Value = self.input.yaml()?;
         self.check_kind(&wanted)?;
-        let (caller, is_forced) = (self.site.caller(manager), self.input.query.is("force"));
+        let (caller, is_forced) = (
+            self.site.caller(manager, self.input.unknown()?),
+            self.input.query.is("force"),
+        );
         let written = self.write(|transaction| verbs::apply(transaction, key, part, &wanted, &caller, is_forced))?;
         Ok(self.written(&written))
     }
@@ -267,7 +270,7 @@ impl Call<'_> {
             let object = found.ok_or_else(|| self.missing(name))?;
             return Ok(body::json(200, &verbs::scale_of(&object)));
         }
-        let caller = self.site.caller(self.input.manager());
+        let caller = self.site.caller(self.input.manager(), self.input.unknown()?);
         let sent = if self.input.method == Method::PUT {
             Ok(self.input.object()?)
         } else {

@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::form::Form;
 use super::query::Query;
 use crate::refusal::Refusal;
+use crate::verbs::Unknown;
 
 /// A request, read whole.
 #[derive(Debug)]
@@ -70,6 +71,18 @@ impl Input {
             "" => Ok(false),
             "All" => Ok(true),
             other => Err(Refusal::bad_request(format!("invalid dryRun value: {other:?}"))),
+        }
+    }
+
+    /// What becomes of unknown fields.
+    pub(super) fn unknown(&self) -> Result<Unknown, Refusal> {
+        match self.query.get("fieldValidation") {
+            "" | "Warn" => Ok(Unknown::Told),
+            "Ignore" => Ok(Unknown::Dropped),
+            "Strict" => Ok(Unknown::Refused),
+            other => Err(Refusal::bad_request(format!(
+                "invalid fieldValidation value: {other:?}"
+            ))),
         }
     }
 

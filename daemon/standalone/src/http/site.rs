@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 
 use crate::moment::Moment;
 use crate::state::State;
-use crate::verbs::Caller;
+use crate::verbs::{Caller, Unknown};
 
 /// Who everybody is: there is no login, the listener decides who comes in.
 const USER: &str = "system:admin";
@@ -49,12 +49,13 @@ pub(super) struct Site {
 }
 
 impl Site {
-    pub(super) fn caller<'a>(&'a self, manager: &'a str) -> Caller<'a> {
+    pub(super) fn caller<'a>(&'a self, manager: &'a str, unknown: Unknown) -> Caller<'a> {
         Caller {
             settings: &self.settings,
             user: USER,
             manager,
             has_booked: false,
+            unknown,
         }
     }
 }

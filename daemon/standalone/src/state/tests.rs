@@ -45,6 +45,7 @@ fn make(state: &State, name: &str) {
         user: "u",
         manager: "m",
         has_booked: false,
+        unknown: verbs::Unknown::Told,
     };
     let object = json!({"metadata": {"name": name}});
     state

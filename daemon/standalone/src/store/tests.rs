@@ -61,6 +61,7 @@ impl World {
             user: "u",
             manager: "m",
             has_booked: false,
+            unknown: verbs::Unknown::Told,
         };
         let mut transaction = self.store.begin(&mut self.moment);
         let decided = decide(&mut transaction, &caller)?;

@@ -8,6 +8,18 @@ use std::sync::Arc;
 use api::context::Settings;
 use serde_json::Value;
 
+/// What becomes of fields that the kind does not have: `fieldValidation`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unknown {
+    /// They are dropped: `Ignore`.
+    Dropped,
+    /// They are dropped, and the caller is told: `Warn`.
+    #[default]
+    Told,
+    /// The object is refused: `Strict`.
+    Refused,
+}
+
 /// Who calls and what their objects are judged by.
 #[derive(Clone, Copy, Debug)]
 pub struct Caller<'a> {
@@ -19,6 +31,8 @@ pub struct Caller<'a> {
     pub manager: &'a str,
     /// Whether the object's `managedFields` are right already: after an apply.
     pub has_booked: bool,
+    /// What becomes of fields that the kind does not have.
+    pub unknown: Unknown,
 }
 
 /// What came of a write.

@@ -7,7 +7,7 @@
 use serde_json::Value;
 
 use super::call::{Caller, Written};
-use super::{admit, collect, identifier};
+use super::{admit, collect, identifier, shape};
 use crate::key::Key;
 use crate::meta;
 use crate::ownership;
@@ -39,11 +39,13 @@ pub fn create(
     let name = choose_name(transaction, resource, namespace, &object)?;
     identifier::check(resource, &name)?;
     be_born(transaction, resource, namespace, &name, &mut object);
+    let mut warnings = shape::fit(resource, &mut object, caller)?;
     if !caller.has_booked {
         let time = transaction.moment.written();
         ownership::track(resource, Part::Whole, &Value::Null, &mut object, caller.manager, &time);
     }
-    let (mut object, warnings) = admit::admit(resource, Part::Whole, object, None, caller)?;
+    let (mut object, told) = admit::admit(resource, Part::Whole, object, None, caller)?;
+    warnings.extend(told);
     let key = Key::new(resource, namespace, &name);
     if transaction.get(&key).is_some() {
         return Err(Refusal::AlreadyExists { resource, name });

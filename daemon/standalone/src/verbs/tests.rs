@@ -43,6 +43,7 @@ impl World {
             user: "u",
             manager: "m",
             has_booked: false,
+            unknown: Unknown::Told,
         };
         let mut transaction = self.store.begin(&mut self.moment);
         let decided = decide(&mut transaction, &caller)?;

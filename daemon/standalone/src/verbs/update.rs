@@ -8,7 +8,7 @@
 use serde_json::Value;
 
 use super::call::{Caller, Written};
-use super::{admit, collect};
+use super::{admit, collect, shape};
 use crate::key::Key;
 use crate::meta;
 use crate::ownership;
@@ -41,12 +41,14 @@ pub fn update(
     }
     check_version(key, &old, meta::version(&object))?;
     let mut next = merged(key, part, &old, object);
+    let mut warnings = shape::fit(key.resource, &mut next, caller)?;
     if !caller.has_booked {
         let time = transaction.moment.written();
         ownership::track(key.resource, part, &old, &mut next, caller.manager, &time);
     }
     check_finalizers(key, &old, &next)?;
-    let (mut next, warnings) = admit::admit(key.resource, part, next, Some(&old), caller)?;
+    let (mut next, told) = admit::admit(key.resource, part, next, Some(&old), caller)?;
+    warnings.extend(told);
     let generation = old["metadata"]["generation"].as_i64().unwrap_or_default();
     if key.resource.counting == Counting::Spec && !meta::has_same_spec(&old, &next) {
         meta::set(&mut next, "generation", generation.saturating_add(1).into());

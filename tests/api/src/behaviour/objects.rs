@@ -50,6 +50,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         check: a_rehearsal_stores_nothing,
     },
     Scenario {
+        name: "unknown_fields_are_dropped_or_refused",
+        check: unknown_fields_are_dropped_or_refused,
+    },
+    Scenario {
         name: "a_deployment_scales",
         check: a_deployment_scales,
     },
@@ -258,6 +262,23 @@ fn a_rehearsal_stores_nothing(place: &Place) -> Result<()> {
     let made = place.ask("POST", MAPS, "?dryRun=All", &map("a"))?;
     same("code", &made.code.into(), 201)?;
     same("get", &place.get(MAPS, "a")?.code.into(), 404)
+}
+
+fn unknown_fields_are_dropped_or_refused(place: &Place) -> Result<()> {
+    let mut object = image("a");
+    object["spec"]["nothing"] = 1.into();
+    let answer = place.ask("POST", IMAGES, "?fieldValidation=Strict", &object)?;
+    let message = "Image in version \"v1alpha1\" cannot be handled as a Image: strict decoding error: unknown field \"spec.nothing\"";
+    refused(&answer, 400, "BadRequest", message)?;
+    same("spec", &place.create(IMAGES, &object)?["spec"], json!({"image": "i"}))?;
+    let mut object = map("a");
+    object["data"]["a"] = true.into();
+    let answer = place.ask("POST", MAPS, "", &object)?;
+    ensure!(
+        answer.code == 400 && answer.body["reason"] == "BadRequest",
+        "{answer:?}"
+    );
+    Ok(())
 }
 
 fn a_deployment_scales(place: &Place) -> Result<()> {
