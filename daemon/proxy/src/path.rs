@@ -59,7 +59,7 @@ pub(crate) async fn serve<C: Client>(door: &Door, request: &mut Request, client:
     let log = door.log.as_ref().filter(|log| log.probes || !is_probe);
     let line = Line::begin(log, request, Some(&revision));
     revision.counters.requests.fetch_add(1, Relaxed);
-    revision.counters.in_flight.fetch_add(1, Relaxed);
+    let present = Present::begin(&revision);
     headers::to_next(request, &door.next);
     let end = tokio::select! {
         biased;
@@ -73,7 +73,24 @@ pub(crate) async fn serve<C: Client>(door: &Door, request: &mut Request, client:
         }
     };
     account(&revision, client, end, &progress).await;
+    drop(present);
     Line::end(line, &progress);
+}
+
+/// Counts a request for as long as it is here, however it ends.
+struct Present<'a>(&'a Revision);
+
+impl<'a> Present<'a> {
+    fn begin(revision: &'a Revision) -> Self {
+        revision.counters.in_flight.fetch_add(1, Relaxed);
+        Self(revision)
+    }
+}
+
+impl Drop for Present<'_> {
+    fn drop(&mut self) {
+        self.0.counters.in_flight.fetch_sub(1, Relaxed);
+    }
 }
 
 /// Which revision is it for? The request is changed as its route asks.
@@ -156,7 +173,7 @@ async fn run<C: Client>(
             Ok(()) => return Ok(()),
             Err(broken) => broken,
         };
-        let is_elsewhere = tried < PODS_TRIED && revision.has_other(permit.pod());
+        let is_elsewhere = tried < PODS_TRIED && revision.has_other();
         if let Broken::Dial(_) = &broken
             && is_elsewhere
         {
@@ -226,7 +243,7 @@ async fn forward<C: Client>(
         NextHop::Proxy { private_host: false } => &pod.authority,
         NextHop::Proxy { private_host: true } => &revision.private_host,
     };
-    let retries = match tried < PODS_TRIED && revision.has_other(pod.id) {
+    let retries = match tried < PODS_TRIED && revision.has_other() {
         true => Retries::Elsewhere,
         false => Retries::Here,
     };
@@ -248,7 +265,6 @@ async fn account<C: Client>(revision: &Revision, client: &mut C, end: Result<(),
         Err(End::Answered(answer)) => drop(client.answer(&answer, progress).await),
         Err(End::Cut | End::Gone) => client.cut(),
     }
-    revision.counters.in_flight.fetch_sub(1, Relaxed);
     revision.counters.answered(progress.status());
 }
 

@@ -4,7 +4,8 @@
 //! Mechanism: idle HTTP/1.1 connections are a stack, the warmest on top; before one is used its socket is looked at, so that
 //! a request is not written into an end. HTTP/2 has one connection, made by who comes first.
 //! Dialling: Knative's schedule (data-plane spec 3.3): only time-outs are tried again, each attempt more patient.
-//! Invariants: at most `Limits::idle_to_pod` idle connections; no lock is held across a wait.
+//! Invariants: at most `Limits::idle_to_pod` idle connections; only the one HTTP/2 connection is made behind a lock, so that
+//! two who need it make one.
 //! Depends on: limits, reader.
 
 use crate::limits::Limits;

@@ -12,7 +12,7 @@ use logic::limiter::shared::Shared;
 use logic::limiter::{self, Backends, Home, Limiter, PodId, PodSpec};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -76,6 +76,8 @@ pub struct Revision {
     pub(crate) limiter: Arc<Shared>,
     pods: RwLock<Arc<BTreeMap<PodId, Arc<Pod>>>>,
     listed: Mutex<Listed>,
+    /// Pods that take requests and are not shunned.
+    open: AtomicUsize,
 }
 
 /// What the limiter is told.
@@ -101,6 +103,7 @@ impl Revision {
             limiter: Shared::new(limiter, Box::new(|_, _| {})),
             pods: RwLock::default(),
             listed: Mutex::default(),
+            open: AtomicUsize::new(0),
         })
     }
 
@@ -138,18 +141,9 @@ impl Revision {
         pods.get(&id).map(Arc::clone)
     }
 
-    /// Whether another pod than this one takes requests.
-    pub(crate) fn has_other(&self, id: PodId) -> bool {
-        let listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        listed.pods.iter().any(|(pod, accepting)| {
-            *accepting
-                && pod.id != id
-                && !listed
-                    .shunned
-                    .iter()
-                    .any(|(other, until)| *other == pod.id && *until > now)
-        })
+    /// Whether another pod takes requests than the one that was just chosen.
+    pub(crate) fn has_other(&self) -> bool {
+        self.open.load(Relaxed) > 1
     }
 
     /// A pod refused a connection: nothing new for it for a while. Returns when it may have requests again.
@@ -172,10 +166,12 @@ impl Revision {
         listed.shunned.retain(|(_, until)| *until > now);
         let is_shunned = |pod: &Pod| listed.shunned.iter().any(|(id, _)| *id == pod.id);
         // Shunning all would only make requests wait.
-        let spares = listed
+        let open = listed
             .pods
             .iter()
-            .any(|(pod, accepting)| *accepting && !is_shunned(pod));
+            .filter(|(pod, accepting)| *accepting && !is_shunned(pod))
+            .count();
+        let spares = open > 0;
         let specs: Vec<PodSpec> = listed
             .pods
             .iter()
@@ -185,6 +181,7 @@ impl Revision {
                 accepting: *accepting && !(spares && is_shunned(pod)),
             })
             .collect();
+        self.open.store(open, Relaxed);
         self.limiter.set_backends(Backends::Pods(&specs));
     }
 

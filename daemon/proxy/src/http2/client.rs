@@ -196,7 +196,10 @@ async fn download(
     loop {
         let data = match first.take() {
             Some(data) => Some(data),
-            None => body.data().await,
+            None => tokio::select! {
+                data = body.data() => data,
+                _ = poll_fn(|context| out.poll_reset(context)) => return Err(Fault::Gone),
+            },
         };
         match data {
             Some(Ok(data)) => {

@@ -188,3 +188,64 @@ pub(crate) fn put(part: &Part, framing: Framing, out: &mut BytesMut) {
         (Part::Trailers(_) | Part::End, _) => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Everything in a chunked body that arrives in these pieces, and what is left after it.
+    fn read(pieces: &[&[u8]]) -> Result<(Vec<u8>, Vec<u8>), Malformed> {
+        let (mut body, mut buffer, mut all) = (Body::new(Framing::Chunked), BytesMut::new(), Vec::new());
+        for piece in pieces {
+            buffer.extend_from_slice(piece);
+            while let Some(part) = body.take(&mut buffer, &Limits::default())? {
+                match part {
+                    Part::Data(data) => all.extend_from_slice(&data),
+                    Part::End | Part::Trailers(_) => return Ok((all, buffer.to_vec())),
+                }
+            }
+        }
+        Err(Malformed)
+    }
+
+    #[test]
+    fn a_size_is_hexadecimal_digits_and_a_line_ends_with_crlf() {
+        assert_eq!(
+            read(&[b"5;a=b\r\nhello\r\n0\r\n\r\nNEXT"]).unwrap(),
+            (b"hello".to_vec(), b"NEXT".to_vec())
+        );
+        for bad in [
+            &b"5\nhello\r\n0\r\n\r\n"[..],
+            b"0x5\r\nhello\r\n0\r\n\r\n",
+            b"+5\r\nhello\r\n0\r\n\r\n",
+            b" 5\r\nhello\r\n0\r\n\r\n",
+            b"5\r\nhelloX\r\n0\r\n\r\n",
+            b"5\r\nhello\n0\r\n\r\n",
+            b"5;a\rb\r\nhello\r\n0\r\n\r\n",
+            b"fffffffffffffffff\r\n",
+            b"\r\n",
+        ] {
+            assert_eq!(read(&[bad]), Err(Malformed), "{bad:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_however_it_arrives(
+            chunks in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 1..50), 0..5),
+            cut in 0_usize..400,
+        ) {
+            let mut out = BytesMut::new();
+            for chunk in &chunks {
+                put(&Part::Data(chunk.clone().into()), Framing::Chunked, &mut out);
+            }
+            put(&Part::End, Framing::Chunked, &mut out);
+            out.extend_from_slice(b"next");
+            let (first, second) = out.split_at(cut.min(out.len()));
+            let (all, rest) = read(&[first, second]).unwrap();
+            prop_assert_eq!(all, chunks.concat());
+            prop_assert!(b"next".starts_with(&rest[..]) || rest.is_empty());
+        }
+    }
+}

@@ -142,11 +142,11 @@ fn fields<'a>(lines: impl Iterator<Item = &'a [u8]>, limits: &Limits) -> Result<
         }
         let colon = line.iter().position(|byte| *byte == b':').ok_or(Fault::Malformed)?;
         let (name, value) = line.split_at_checked(colon).ok_or(Fault::Malformed)?;
-        let mut value = value.get(1..).unwrap_or_default().trim_ascii().to_vec();
+        let mut value = trimmed(value.get(1..).unwrap_or_default()).to_vec();
         // obs-fold (RFC 9112 5.2): replaced by one space.
         while let Some(folded) = lines.next_if(|line| matches!(line, [b' ' | b'\t', ..])) {
             value.push(b' ');
-            value.extend_from_slice(folded.trim_ascii());
+            value.extend_from_slice(trimmed(folded));
         }
         if name.is_empty() || name.first() == Some(&b' ') {
             return Err(Fault::Malformed);
@@ -162,6 +162,14 @@ fn fields<'a>(lines: impl Iterator<Item = &'a [u8]>, limits: &Limits) -> Result<
         }
     }
     Ok(headers)
+}
+
+/// Without spaces and tabs around it; a bare CR is no space, and no value either.
+fn trimmed(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
 }
 
 fn host(headers: &mut HeaderMap, target: &Target, version: Version, method: &Method) -> Result<Box<str>, Fault> {

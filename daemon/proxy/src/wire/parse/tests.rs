@@ -39,6 +39,7 @@ fn a_body_that_two_readers_could_end_differently_is_refused() {
     for fields in [
         "Transfer-Encoding: gzip, chunked\r\n",
         "Transfer-Encoding: xchunked\r\n",
+        "Transfer-Encoding: \"chunked\"\r\n",
         "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
     ] {
         assert_eq!(body(fields), Err(Fault::Coding), "{fields}");
@@ -48,6 +49,17 @@ fn a_body_that_two_readers_could_end_differently_is_refused() {
         read("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap_err(),
         Fault::Malformed
     );
+}
+
+#[test]
+fn a_control_byte_is_no_space() {
+    for value in ["chunked\r", "\x0bchunked", "chunked\x0c", "\x00chunked"] {
+        assert_eq!(
+            body(&format!("Transfer-Encoding: {value}\r\n")),
+            Err(Fault::Malformed),
+            "{value:?}"
+        );
+    }
 }
 
 #[test]
