@@ -114,17 +114,17 @@ fn curves(outcome: &Outcome) -> impl Iterator<Item = (String, bool)> {
     }
     lines.push((curve("desired", &desired, pods), false));
     lines.push((curve("ready", &ready, pods), false));
-    if marks.iter().any(Option::is_some) {
-        lines.push((
-            format!("  {:8} {:WIDTH$} ! cold, ~ panic", "", spark::marks(&marks, WIDTH))
-                .trim_end()
-                .to_owned(),
-            true,
-        ));
+    let is_marked = marks.iter().any(Option::is_some);
+    if is_marked {
+        let line = format!("  {:8} {}", "", spark::marks(&marks, WIDTH));
+        lines.push((line.trim_end().to_owned(), true));
     }
     let end = duration(outcome.time);
     let drawn = WIDTH.min(points.len()).saturating_sub(1);
     lines.push((format!("  {:8} 0{end:>drawn$}", ""), true));
+    if is_marked {
+        lines.push((format!("  {:8} ! a cold start, ~ panic", ""), true));
+    }
     lines.into_iter()
 }
 

@@ -175,7 +175,8 @@ fn plain(strict: bool) -> Result<Outcome> {
     let pure = tests(&testing(strict, &pure))?;
     let inner = ["--package", "kernel", "--package", "sluice", "--lib", "--bins"];
     let inner = tests(&testing(strict, &inner))?;
-    Ok(Outcome::Ran(pure + inner))
+    let called = tests(&testing(strict, &["--package", "sluice", "--test", "plain"]))?;
+    Ok(Outcome::Ran(pure + inner + called))
 }
 
 /// No tests, though the runner lists them: tests start them as processes of their own.
