@@ -3,6 +3,8 @@
 //!
 //! Depends on: the binary `sluice`, docs/examples.
 
+#![expect(clippy::unwrap_used, reason = "this is how a test fails")]
+
 mod simulate;
 mod validate;
 
