@@ -173,7 +173,7 @@ async fn run<C: Client>(
             Ok(()) => return Ok(()),
             Err(broken) => broken,
         };
-        let is_elsewhere = tried < PODS_TRIED && revision.has_other();
+        let is_elsewhere = tried < PODS_TRIED && revision.has_other(permit.pod());
         if let Broken::Dial(_) = &broken
             && is_elsewhere
         {
@@ -243,7 +243,7 @@ async fn forward<C: Client>(
         NextHop::Proxy { private_host: false } => &pod.authority,
         NextHop::Proxy { private_host: true } => &revision.private_host,
     };
-    let retries = match tried < PODS_TRIED && revision.has_other() {
+    let retries = match tried < PODS_TRIED && revision.has_other(pod.id) {
         true => Retries::Elsewhere,
         false => Retries::Here,
     };

@@ -15,6 +15,7 @@ use logic::limiter::PodId;
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -49,6 +50,8 @@ pub(crate) struct Pod {
     pub(crate) address: SocketAddr,
     /// The address as `Host`.
     pub(crate) authority: Box<str>,
+    /// It takes requests, and did not refuse a connection just now.
+    pub(crate) is_open: AtomicBool,
     idle: Mutex<Vec<(Stream, Instant)>>,
     two: tokio::sync::Mutex<Option<h2::client::SendRequest<Bytes>>>,
 }
@@ -59,6 +62,7 @@ impl Pod {
             id,
             address,
             authority: address.to_string().into(),
+            is_open: AtomicBool::new(false),
             idle: Mutex::default(),
             two: tokio::sync::Mutex::default(),
         }

@@ -141,9 +141,10 @@ impl Revision {
         pods.get(&id).map(Arc::clone)
     }
 
-    /// Whether another pod takes requests than the one that was just chosen.
-    pub(crate) fn has_other(&self) -> bool {
-        self.open.load(Relaxed) > 1
+    /// Whether another pod takes requests than this one.
+    pub(crate) fn has_other(&self, id: PodId) -> bool {
+        let itself = self.pod(id).is_some_and(|pod| pod.is_open.load(Relaxed));
+        self.open.load(Relaxed) > usize::from(itself)
     }
 
     /// A pod refused a connection: nothing new for it for a while. Returns when it may have requests again.
@@ -166,11 +167,12 @@ impl Revision {
         listed.shunned.retain(|(_, until)| *until > now);
         let is_shunned = |pod: &Pod| listed.shunned.iter().any(|(id, _)| *id == pod.id);
         // Shunning all would only make requests wait.
-        let open = listed
-            .pods
-            .iter()
-            .filter(|(pod, accepting)| *accepting && !is_shunned(pod))
-            .count();
+        let mut open = 0;
+        for (pod, accepting) in &listed.pods {
+            let is_open = *accepting && !is_shunned(pod);
+            pod.is_open.store(is_open, Relaxed);
+            open += usize::from(is_open);
+        }
         let spares = open > 0;
         let specs: Vec<PodSpec> = listed
             .pods

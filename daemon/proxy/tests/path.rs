@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The path from outside: sockets on both sides.
+
+use life::Tasks;
+use logic::limiter;
+use logic::traffic::{BackendPort, Destination, PathRule, Rule, Split, Table};
+use proxy::{Door, Entry, Health, Identity, Limits, NextHop, Probes, Readiness, Revision, Revisions, Routes, Timeouts};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::sleep;
+
+/// A pod that answers every request after a while, and counts how many it has at once.
+#[derive(Default)]
+struct App {
+    now: AtomicUsize,
+    most: AtomicUsize,
+    all: AtomicUsize,
+}
+
+async fn app(tasks: &Tasks, work: Duration) -> (SocketAddr, Arc<App>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let app = Arc::new(App::default());
+    let (shared, inner) = (Arc::clone(&app), tasks.clone());
+    tasks.spawn("app", async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let app = Arc::clone(&shared);
+            inner.spawn("app's connection", async move {
+                let mut piece = [0; 4096];
+                // Each request of these tests comes in one piece.
+                while matches!(stream.read(&mut piece).await, Ok(1..)) {
+                    let now = app.now.fetch_add(1, SeqCst) + 1;
+                    app.most.fetch_max(now, SeqCst);
+                    app.all.fetch_add(1, SeqCst);
+                    sleep(work).await;
+                    app.now.fetch_sub(1, SeqCst);
+                    let answer = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok";
+                    if stream.write_all(answer).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    (address, app)
+}
+
+fn revision(concurrency: u32, queue: u32) -> Arc<Revision> {
+    let identity = Identity {
+        namespace: "ns".to_owned(),
+        name: "rev".to_owned(),
+        ..Identity::default()
+    };
+    let timeouts = Timeouts {
+        request: Duration::from_secs(10),
+        ..Timeouts::default()
+    };
+    let mut settings = limiter::Settings::new(concurrency);
+    settings.queue = limiter::QueueBound::Waiting(queue);
+    Revision::new(identity, timeouts, settings)
+}
+
+/// A gateway with one route.
+async fn gateway(revision: &Arc<Revision>, tasks: &Tasks) -> SocketAddr {
+    let revisions = Arc::new(Revisions::default());
+    revisions.insert(Arc::clone(revision));
+    let routes = Routes::default();
+    let rule = Rule {
+        owner: "test".to_owned(),
+        hosts: vec!["app.example.com".to_owned()],
+        paths: vec![PathRule {
+            prefix: String::new(),
+            conditions: Vec::new(),
+            split: Split::whole(Destination::new("ns", "rev", BackendPort::Number(80))),
+        }],
+    };
+    routes.replace(Table::build([rule]).0);
+    let door = Door {
+        entry: Entry::ByRoute(revisions, routes),
+        probes: Probes::App(Readiness::new(None)),
+        next: NextHop::App { restore_host: false },
+        limits: Limits::default(),
+        timeout_text: "request timeout",
+        cluster_domain: "cluster.local".to_owned(),
+        log: None,
+        health: Health::default(),
+        tasks: tasks.clone(),
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tasks.spawn("gateway", proxy::listen(listener, Arc::new(door)));
+    address
+}
+
+/// One request on a connection of its own; the whole answer.
+async fn ask(gateway: SocketAddr) -> String {
+    let mut stream = TcpStream::connect(gateway).await.unwrap();
+    let request = b"GET / HTTP/1.1\r\nHost: app.example.com\r\nConnection: close\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+/// So many at once; their answers.
+async fn ask_many(gateway: SocketAddr, count: usize) -> Vec<String> {
+    let tasks = Tasks::new();
+    let (sender, mut answers) = tokio::sync::mpsc::channel(count);
+    for _ in 0..count {
+        let sender = sender.clone();
+        tasks.spawn("client", async move { sender.send(ask(gateway).await).await.unwrap() });
+    }
+    drop(sender);
+    let mut all = Vec::new();
+    while let Some(answer) = answers.recv().await {
+        all.push(answer);
+    }
+    all
+}
+
+#[tokio::test]
+async fn a_pod_never_has_more_than_its_concurrency() {
+    let tasks = Tasks::new();
+    let (first, one) = app(&tasks, Duration::from_millis(5)).await;
+    let (second, two) = app(&tasks, Duration::from_millis(5)).await;
+    let revision = revision(3, 1000);
+    revision.set_pods(&[(first, true), (second, true)]);
+    let gateway = gateway(&revision, &tasks).await;
+    let answers = ask_many(gateway, 100).await;
+    assert!(answers.iter().all(|answer| answer.starts_with("HTTP/1.1 200")));
+    assert!(one.most.load(SeqCst) <= 3 && two.most.load(SeqCst) <= 3);
+    assert_eq!(one.all.load(SeqCst) + two.all.load(SeqCst), 100);
+    tasks.stop().await;
+    assert_eq!(revision.counts(), limiter::Counts::default());
+    assert_eq!(revision.counters.in_flight.load(SeqCst), 0);
+}
+
+#[tokio::test]
+async fn what_does_not_fit_into_the_queue_is_refused_with_retry_after() {
+    let tasks = Tasks::new();
+    let revision = revision(1, 2);
+    let gateway = gateway(&revision, &tasks).await;
+    let waiting = Tasks::new();
+    for _ in 0..2 {
+        waiting.spawn("waits", async move { drop(ask(gateway).await) });
+    }
+    while revision.counts().waiting < 2 {
+        sleep(Duration::from_millis(5)).await;
+    }
+    let refused = ask(gateway).await;
+    assert!(refused.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{refused}");
+    assert!(
+        refused.contains("Retry-After: 1\r\n") && refused.ends_with("pending request queue full\n"),
+        "{refused}"
+    );
+    // Who waits goes on when a pod comes.
+    let (address, app) = app(&tasks, Duration::ZERO).await;
+    revision.set_pods(&[(address, true)]);
+    waiting.gone().await;
+    assert_eq!(app.all.load(SeqCst), 2);
+    tasks.stop().await;
+}
+
+#[tokio::test]
+async fn a_pod_that_refuses_loses_no_request() {
+    let tasks = Tasks::new();
+    let (good, app) = app(&tasks, Duration::ZERO).await;
+    // A port that is nobody's any more.
+    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let revision = revision(0, 1000);
+    revision.set_pods(&[(gone, true), (good, true)]);
+    let gateway = gateway(&revision, &tasks).await;
+    let answers = ask_many(gateway, 50).await;
+    assert!(
+        answers.iter().all(|answer| answer.starts_with("HTTP/1.1 200")),
+        "{answers:?}"
+    );
+    assert_eq!(app.all.load(SeqCst), 50);
+    tasks.stop().await;
+}
+
+#[tokio::test]
+async fn draining_lets_a_request_finish_and_takes_no_new_connection() {
+    let tasks = Tasks::new();
+    let pods = Tasks::new();
+    let (address, _) = app(&pods, Duration::from_millis(200)).await;
+    let revision = revision(0, 10);
+    revision.set_pods(&[(address, true)]);
+    let gateway = gateway(&revision, &tasks).await;
+    let asking = Tasks::new();
+    let (sender, answer) = tokio::sync::oneshot::channel();
+    asking.spawn("client", async move { drop(sender.send(ask(gateway).await)) });
+    while revision.counts().running == 0 {
+        sleep(Duration::from_millis(5)).await;
+    }
+    tasks.drain();
+    assert!(answer.await.unwrap().starts_with("HTTP/1.1 200"));
+    tasks.gone().await;
+    assert!(TcpStream::connect(gateway).await.is_err());
+    pods.stop().await;
+}
