@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The path from outside: sockets on both sides.
+#![expect(clippy::unwrap_used, reason = "in a test this is how it fails")]
 
 use life::Tasks;
 use logic::limiter;
