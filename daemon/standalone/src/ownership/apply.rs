@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use api::names::kubernetes::LAST_APPLIED;
 use serde_json::{Map, Value};
 
 use super::book::{self, Entry};
@@ -41,14 +42,14 @@ pub fn apply(applied: &Applied, live: &Value, wanted: &Value) -> Result<Value, R
     let present = leaves::of(resource, part, live);
     let mut entries = book::read(live);
     let differs = |path: &Path| present.get(path) != named.get(path);
+    let excused = last_applied(applied, live);
     let mut conflicts: BTreeMap<String, Vec<Path>> = BTreeMap::new();
     for entry in entries
         .iter()
         .filter(|entry| !entry.is_of(applied.manager, "Apply", part))
     {
-        let taken = named
-            .keys()
-            .filter(|path| entry.fields.contains(*path) && differs(path));
+        let is_taken = |path: &&Path| entry.fields.contains(*path) && differs(path) && !excused.contains_key(*path);
+        let taken = named.keys().filter(is_taken);
         let taken: Vec<Path> = taken.cloned().collect();
         if !taken.is_empty() {
             conflicts.entry(titled(entry)).or_default().extend(taken);
@@ -97,6 +98,18 @@ pub fn apply(applied: &Applied, live: &Value, wanted: &Value) -> Result<Value, R
     merge_top(resource, part, &mut next, wanted);
     book::write(&mut next, &entries);
     Ok(next)
+}
+
+/// What `kubectl apply` set before it applied on the server's side: the API server lets kubectl take that over.
+fn last_applied(applied: &Applied, live: &Value) -> leaves::Leaves {
+    let text = live["metadata"]["annotations"][LAST_APPLIED]
+        .as_str()
+        .unwrap_or_default();
+    if applied.manager != "kubectl" {
+        return leaves::Leaves::new();
+    }
+    let before: Value = serde_json::from_str(text).unwrap_or_default();
+    leaves::of(applied.resource, applied.part, &before)
 }
 
 /// Whether the path is of a field that tells an item apart: it stays as long as the item.

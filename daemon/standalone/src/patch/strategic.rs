@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Strategic merge patch, for Deployment, Pod and Service.
+//! Strategic merge patch, for Kubernetes' own kinds: kubectl sends no other for them.
 //!
 //! Mechanism: as a merge patch, except that lists with keys merge item by item; `$patch: replace|delete|merge`,
 //! `$deleteFromPrimitiveList/…`, `$setElementOrder/…` and `$retainKeys` are obeyed.
@@ -18,10 +18,7 @@ const ORDER: &str = "$setElementOrder/";
 
 /// Whether the resource takes such patches here.
 pub(super) fn is_taken(resource: &Resource) -> bool {
-    matches!(
-        (resource.group, resource.kind),
-        ("apps", "Deployment") | ("", "Pod" | "Service")
-    )
+    resource.knative.is_none()
 }
 
 pub(super) fn apply(resource: &Resource, object: &Value, patch: &Value) -> Value {

@@ -19,7 +19,8 @@ const POLL: Duration = Duration::from_millis(50);
 /// A namespace of one scenario.
 pub(super) struct Place<'a> {
     server: &'a Server,
-    pub(super) namespace: String,
+    kubectl: Option<&'a std::path::Path>,
+    namespace: String,
 }
 
 /// A kind of object in URLs: its group and version, and its plural.
@@ -32,13 +33,24 @@ pub(super) const DEPLOYMENTS: Kind = Kind("apis/apps/v1", "deployments");
 pub(super) const IMAGES: Kind = Kind("apis/caching.internal.knative.dev/v1alpha1", "images");
 
 impl<'a> Place<'a> {
-    pub(super) fn new(server: &'a Server, scenario: &str) -> Result<Self> {
+    pub(super) fn new(server: &'a Server, kubectl: Option<&'a std::path::Path>, scenario: &str) -> Result<Self> {
         let name: String = scenario.replace('_', "-").chars().take(55).collect();
         let namespace = format!("b-{}", name.trim_end_matches('-'));
         let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
         let made = server.ask("POST", "/api/v1/namespaces", "application/json", &body.to_string())?;
         ensure!(made.code == 201, "{}", made.body);
-        Ok(Self { server, namespace })
+        Ok(Self {
+            server,
+            kubectl,
+            namespace,
+        })
+    }
+
+    /// What kubectl says in the namespace.
+    pub(super) fn kubectl(&self, arguments: &[&str], input: &str) -> Result<String> {
+        let kubectl = self.kubectl.context("SLUICE_KUBECTL names no kubectl")?;
+        let arguments = [&["--namespace", self.namespace.as_str()], arguments].concat();
+        self.server.kubectl(kubectl, &arguments, input)
     }
 
     fn path(&self, kind: Kind, rest: &str) -> String {

@@ -4,7 +4,7 @@
 //! Invariants: what was started ends with the [`Server`].
 //! Depends on: stream, standalone, kubectl.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -68,6 +68,31 @@ impl Server {
             address: address.with_context(|| format!("kubectl proxy says {said:?}"))?,
             proxy: Some(proxy),
         })
+    }
+
+    /// What kubectl says, on both of its outputs, however it ends.
+    pub(super) fn kubectl(&self, kubectl: &Path, arguments: &[&str], input: &str) -> Result<String> {
+        let cache = std::env::temp_dir().join(format!("sluice-behaviour-{}", self.address.port()));
+        let mut child = Command::new(kubectl)
+            .arg(format!("--server=http://{}", self.address))
+            .arg("--cache-dir")
+            .arg(&cache)
+            .args(arguments)
+            .env("KUBECONFIG", "/dev/null")
+            .env("EDITOR", "sed -i s/a:.*1.*/a:\\ edited/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("kubectl does not start")?;
+        let mut stdin = child.stdin.take().context("invariant: standard input is piped")?;
+        stdin.write_all(input.as_bytes())?;
+        drop(stdin);
+        let output = child.wait_with_output().context("waiting for kubectl")?;
+        let said = [output.stdout, output.stderr].concat();
+        // Another case may use the same folder; what cannot be removed now is removed then.
+        let _ = std::fs::remove_dir_all(&cache);
+        Ok(String::from_utf8_lossy(&said).into_owned())
     }
 
     /// Asks, and reads the whole answer.

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+//! kubectl itself: what people type, against both servers.
+//!
+//! Depends on: place.
+
+use anyhow::{Result, ensure};
+use serde_json::json;
+
+use super::place::{DEPLOYMENTS, MAPS, Place, Scenario, same};
+
+pub(super) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "kubectl_applies_shows_changes_and_deletes",
+        check: kubectl_applies_shows_changes_and_deletes,
+    },
+    Scenario {
+        name: "kubectl_edits",
+        check: kubectl_edits,
+    },
+    Scenario {
+        name: "kubectl_scales_and_waits",
+        check: kubectl_scales_and_waits,
+    },
+];
+
+const MAP: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: k, labels: {l: m}}\ndata: {a: '1'}\n";
+const DEPLOYMENT: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\nspec:\n  replicas: 1\n  selector: {matchLabels: {app: d}}\n  template:\n    metadata: {labels: {app: d}}\n    spec: {containers: [{name: c, image: i}]}\n";
+
+fn says(place: &Place, arguments: &[&str], input: &str, expected: &str) -> Result<()> {
+    let said = place.kubectl(arguments, input)?;
+    ensure!(
+        said.contains(expected),
+        "kubectl {arguments:?} says {said:?}, without {expected:?}"
+    );
+    Ok(())
+}
+
+fn kubectl_applies_shows_changes_and_deletes(place: &Place) -> Result<()> {
+    let apply = ["apply", "-f", "-"];
+    says(place, &apply, MAP, "configmap/k created")?;
+    says(place, &apply, MAP, "configmap/k unchanged")?;
+    says(place, &apply, &MAP.replace("'1'", "'2'"), "configmap/k configured")?;
+    says(place, &["create", "-f", "-"], MAP, "(AlreadyExists)")?;
+    let other = ["apply", "--server-side", "--field-manager=other", "-f", "-"];
+    says(
+        place,
+        &other,
+        MAP,
+        "conflict with \"kubectl-client-side-apply\" using v1: .data.a",
+    )?;
+    says(
+        place,
+        &["apply", "--server-side", "-f", "-"],
+        MAP,
+        "configmap/k serverside-applied",
+    )?;
+    let force = ["apply", "--server-side", "--force-conflicts", "-f", "-"];
+    says(place, &force, MAP, "configmap/k serverside-applied")?;
+    says(place, &["get", "cm", "-l", "l=m", "-o", "name"], "", "configmap/k")?;
+    says(place, &["describe", "cm", "k"], "", "Labels:       l=m")?;
+    let patch = [
+        "patch",
+        "cm",
+        "k",
+        "--type=json",
+        "-p",
+        "[{\"op\":\"remove\",\"path\":\"/data/a\"}]",
+    ];
+    says(place, &patch, "", "configmap/k patched")?;
+    says(place, &["delete", "cm", "k"], "", "configmap \"k\" deleted")?;
+    says(place, &["get", "cm", "k"], "", "configmaps \"k\" not found")
+}
+
+fn kubectl_edits(place: &Place) -> Result<()> {
+    says(place, &["apply", "-f", "-"], MAP, "created")?;
+    says(place, &["edit", "cm", "k"], "", "configmap/k edited")?;
+    same("data", &place.get(MAPS, "k")?.body["data"], json!({"a": "edited"}))
+}
+
+fn kubectl_scales_and_waits(place: &Place) -> Result<()> {
+    says(place, &["create", "-f", "-"], DEPLOYMENT, "deployment.apps/d created")?;
+    says(
+        place,
+        &["scale", "deployment", "d", "--replicas=3"],
+        "",
+        "deployment.apps/d scaled",
+    )?;
+    says(
+        place,
+        &["set", "image", "deployment/d", "c=j"],
+        "",
+        "deployment.apps/d image updated",
+    )?;
+    let stored = place.get(DEPLOYMENTS, "d")?.body;
+    same("replicas", &stored["spec"]["replicas"], 3)?;
+    same(
+        "image",
+        &stored["spec"]["template"]["spec"]["containers"][0]["image"],
+        "j",
+    )?;
+    let wait = [
+        "wait",
+        "--for=jsonpath={.spec.replicas}=3",
+        "deployment/d",
+        "--timeout=10s",
+    ];
+    says(place, &wait, "", "condition met")?;
+    says(
+        place,
+        &["delete", "deployment", "d"],
+        "",
+        "deployment.apps \"d\" deleted",
+    )?;
+    place.gone(DEPLOYMENTS, "d")
+}
