@@ -205,9 +205,19 @@ pub(crate) fn load_for(
         line_info_count: 0,
         attach_btf_id: btf_id,
     };
-    // SAFETY: LoadAttr is a prefix of what PROG_LOAD reads; instructions and licence outlive the call.
-    unsafe { bpf(Command::ProgLoad, &mut attr) }.map(owned)
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        // SAFETY: LoadAttr is a prefix of what PROG_LOAD reads; instructions and licence outlive the call.
+        match unsafe { bpf(Command::ProgLoad, &mut attr) } {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && attempts < ATTEMPTS => {}
+            loaded => return loaded.map(owned),
+        }
+    }
 }
+
+/// The verifier gives up with EAGAIN when a signal is pending (kernel/bpf/verifier.c), which says nothing of the program.
+const ATTEMPTS: u32 = 10;
 
 /// Ids of the programs attached to a cgroup itself (not those it inherits).
 pub fn attached(cgroup: BorrowedFd<'_>, at: AttachPoint) -> io::Result<Vec<u32>> {
