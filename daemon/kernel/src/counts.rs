@@ -11,6 +11,7 @@
 use std::{
     io,
     sync::{Mutex, PoisonError},
+    thread,
     time::Duration,
 };
 
@@ -23,8 +24,12 @@ const WORDS: usize = size_of::<PodCounts>() / 8;
 const CORE_WORDS: usize = size_of::<Core>() / 8;
 const END: usize = 0;
 const BEGIN: usize = CORE_WORDS - 1;
-/// A writer is in its critical section for some ten instructions.
+/// A writer is in its critical section for some ten instructions, but may lose its CPU there, to the reader even.
 const ATTEMPTS: usize = 1000;
+/// Attempts at once; later ones leave the CPU first.
+const IMPATIENT: usize = 50;
+/// How long they leave it.
+const PAUSE: Duration = Duration::from_micros(100);
 
 /// Why counters could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -210,6 +215,9 @@ impl Reader {
                 attempts += 1;
                 if attempts == ATTEMPTS {
                     return Err(ReadError::Torn { pod });
+                }
+                if attempts > IMPATIENT {
+                    thread::sleep(PAUSE);
                 }
                 self.map.read(pod, &mut buffer)?;
             }
