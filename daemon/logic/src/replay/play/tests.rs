@@ -165,19 +165,3 @@ proptest! {
         prop_assert_eq!(few.answered, requests.len() as u64);
     }
 }
-
-#[test]
-#[ignore = "measures: cargo test --release -p logic -- --ignored --nocapture a_million_requests"]
-fn a_million_requests_take_less_than_a_second() {
-    for capacity in ["0", "1", "10", "100"] {
-        let set = settings(&[("capacity", capacity), ("tail", "0s")]);
-        let load = steady(1000, 1000, 500);
-        let begin = std::time::Instant::now();
-        let outcome = play(&set, &load);
-        println!(
-            "capacity {capacity}: {:?} for {} requests",
-            begin.elapsed(),
-            outcome.requests
-        );
-    }
-}
