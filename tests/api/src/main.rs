@@ -5,11 +5,12 @@
 //! Mechanism: `cargo xtask test api` brings up etcd and kube-apiserver and says where; the definitions of deploy/crds
 //! are applied once; every case has a namespace of its own.
 //! Invariants: without a cluster every case is skipped, and failed under `CI=true`.
-//! Depends on: api (kinds and types), kubectl.
+//! Depends on: api (kinds and types), standalone, kubectl.
 
 mod admission;
 mod behaviour;
 mod definitions;
+mod local;
 mod rig;
 mod round_trip;
 mod samples;
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
             cases.map(skipped).collect()
         }
     };
+    trials.extend(local::trials());
     match behaviour::trials(real) {
         Ok(more) => trials.extend(more),
         Err(error) => {

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The API for callers in this process, without a socket.
+//!
+//! Mechanism: a `tower` service over [`Api::respond`]; bodies are handed over as they are, so a watch streams.
+//! Invariants: the caller meets the same rules as one who comes over a connection.
+//! Depends on: answer.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Request, Response};
+
+use super::answer::Api;
+use super::body::Body;
+
+/// A client transport to an API in this process; clones lead to the same API.
+#[derive(Clone, Debug)]
+pub struct Local {
+    api: Arc<Api>,
+}
+
+impl Local {
+    /// A transport to an API: `kube::Client::new(Local::new(api), "default")`.
+    #[must_use]
+    pub fn new(api: Arc<Api>) -> Self {
+        Self { api }
+    }
+}
+
+impl<B> tower_service::Service<Request<B>> for Local
+where
+    B: hyper::body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let api = Arc::clone(&self.api);
+        Box::pin(async move { Ok(api.respond(request).await) })
+    }
+}
