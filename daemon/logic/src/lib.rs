@@ -7,6 +7,7 @@
 //! Invariants: no I/O, no async, no clock, no global; nothing panics on any input.
 //! Depends on: nothing that does I/O.
 
+pub mod data_path;
 pub mod go;
 pub mod kpa;
 pub mod limiter;
