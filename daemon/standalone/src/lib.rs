@@ -10,6 +10,7 @@
 pub mod http;
 mod key;
 pub mod lists;
+pub mod logs;
 pub mod meta;
 pub mod moment;
 pub mod ownership;
