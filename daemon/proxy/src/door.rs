@@ -2,11 +2,12 @@
 //! A listener's policy: how requests find their revision, which probes it answers, who is next.
 //!
 //! Mechanism: one struct, made by who opens the listener; the path only reads it.
-//! Depends on: headers, limits, log, ready, revision, logic::traffic.
+//! Depends on: headers, limits, log, origin, ready, revision, logic::traffic.
 
 use crate::headers::NextHop;
 use crate::limits::Limits;
 use crate::log::RequestLog;
+use crate::origin::Inside;
 use crate::ready::Readiness;
 use crate::revision::Revision;
 use life::Tasks;
@@ -99,6 +100,8 @@ pub struct Door {
     pub cluster_domain: String,
     /// The request log, if there is one.
     pub log: Option<RequestLog>,
+    /// For clients inside the cluster, if it is.
+    pub inside: Option<Inside>,
     /// Why health checks fail; none: they pass.
     pub health: Health,
     /// Owns what this listener starts.

@@ -6,13 +6,14 @@
 //! Mechanism: five named steps, below in their order. A step that cannot go on says how the request ends (`End`).
 //! Invariants: a slot is held exactly as long as the pod may work for the request; a request is sent again only if none of
 //! it can have been acted on; the timers of data-plane spec 4.6 run over all of it, waiting included.
-//! Depends on: door, exchange, headers, log, message, probes, progress, revision.
+//! Depends on: door, exchange, headers, log, message, origin, probes, progress, revision.
 
 use crate::door::{Door, Entry, Revisions};
 use crate::exchange::{Broken, Client, Lane};
 use crate::headers::{self, NextHop};
 use crate::log::Line;
 use crate::message::{Answer, Request, name};
+use crate::origin::Leads;
 use crate::pod::{DialFault, Retries};
 use crate::probes;
 use crate::progress::Progress;
@@ -40,8 +41,8 @@ enum End {
     Gone,
 }
 
-/// Handles one request of a client, from its head to its end.
-pub(crate) async fn serve<C: Client>(door: &Door, request: &mut Request, client: &mut C) {
+/// Handles one request of a client, from its head to its end; `leads`: where the address leads that it asked for.
+pub(crate) async fn serve<C: Client>(door: &Door, leads: Option<&Leads>, request: &mut Request, client: &mut C) {
     let progress = Progress::new();
     let is_probe = probes::is_probe(request);
     if let Some(answer) = probes::answer(door, request).await {
@@ -49,7 +50,7 @@ pub(crate) async fn serve<C: Client>(door: &Door, request: &mut Request, client:
         drop(client.answer(&answer, &progress).await);
         return Line::end(line, &progress);
     }
-    let revision = match route(door, request) {
+    let revision = match route(door, leads, request) {
         Ok(revision) => revision,
         Err(answer) => return drop(client.answer(&answer, &progress).await),
     };
@@ -94,15 +95,26 @@ impl Drop for Present<'_> {
 }
 
 /// Which revision is it for? The request is changed as its route asks.
-fn route(door: &Door, request: &mut Request) -> Result<Arc<Revision>, Answer> {
+///
+/// A redirected client gets what the address that it asked for leads to; else who comes from inside the cluster may name a
+/// revision; else its host decides (design 3.3).
+fn route(door: &Door, leads: Option<&Leads>, request: &mut Request) -> Result<Arc<Revision>, Answer> {
+    let host = match leads {
+        Some(Leads::Revision(revision)) => return Ok(Arc::clone(revision)),
+        Some(Leads::Host(host)) => Some(&**host),
+        None => None,
+    };
     match &door.entry {
         Entry::Only(revision) => Ok(Arc::clone(revision)),
         Entry::ByName(revisions) => by_name(revisions, &door.cluster_domain, request),
+        Entry::ByRoute(revisions, _) if host.is_none() && door.inside.is_some() && names_revision(request) => {
+            by_name(revisions, &door.cluster_domain, request)
+        }
         Entry::ByRoute(revisions, routes) => {
             let table = routes.current();
             let found = table.as_ref().and_then(|table| {
                 let asked = traffic::Request {
-                    host: &request.host,
+                    host: host.unwrap_or(&request.host),
                     path: request.target.path(),
                     headers: &Seen(&request.headers),
                 };
@@ -129,6 +141,10 @@ fn route(door: &Door, request: &mut Request) -> Result<Arc<Revision>, Answer> {
             Ok(revision)
         }
     }
+}
+
+fn names_revision(request: &Request) -> bool {
+    !request.text(&name::NAMESPACE).is_empty() && !request.text(&name::REVISION).is_empty()
 }
 
 /// By Knative's headers, else by the host of the revision's own Service (data-plane spec 3.2).
@@ -165,7 +181,7 @@ async fn run<C: Client>(
             .await
             .map_err(|refusal| refused(door, revision, refusal))?;
         let permit = tokio::select! {
-            permit = activate(place) => permit.map_err(|refusal| refused(door, revision, refusal))?,
+            permit = activate(revision, place) => permit.map_err(|refusal| refused(door, revision, refusal))?,
             () = client.gone() => return Err(End::Gone),
         };
         tried += 1;
@@ -210,11 +226,12 @@ enum Place {
 }
 
 /// Waits until there is room on a pod.
-async fn activate(place: Place) -> Result<Permit, Refusal> {
+async fn activate(revision: &Revision, place: Place) -> Result<Permit, Refusal> {
     let mut waiting = match place {
         Place::Running(permit) => return Ok(permit),
         Place::Waiting(waiting) => waiting,
     };
+    let _holding = revision.held.begin();
     loop {
         match waiting.await? {
             Admitted::Here(permit) => return Ok(permit),

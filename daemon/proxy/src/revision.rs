@@ -4,8 +4,9 @@
 //! Mechanism: made once, found once a request; everything a request needs hangs on it, so no name is looked up twice.
 //! A pod whose connection was refused gets nothing new for a second while others take requests.
 //! Invariants: the limiter alone decides who runs; a pod keeps its number, and so its count, as long as it is listed.
-//! Depends on: pod, progress, logic::limiter.
+//! Depends on: held, pod, progress, logic::limiter.
 
+use crate::held::Held;
 use crate::pod::Pod;
 use crate::progress::Timeouts;
 use logic::limiter::shared::Shared;
@@ -73,6 +74,8 @@ pub struct Revision {
     pub private_host: Box<str>,
     /// Its numbers.
     pub counters: Counters,
+    /// Those of its requests that wait.
+    pub held: Held,
     pub(crate) limiter: Arc<Shared>,
     pods: RwLock<Arc<BTreeMap<PodId, Arc<Pod>>>>,
     listed: Mutex<Listed>,
@@ -99,6 +102,7 @@ impl Revision {
             identity,
             timeouts,
             counters: Counters::default(),
+            held: Held::default(),
             // Peers come with the daemons' own protocol; until then nobody is told anything.
             limiter: Shared::new(limiter, Box::new(|_, _| {})),
             pods: RwLock::default(),
@@ -185,6 +189,15 @@ impl Revision {
             .collect();
         self.open.store(open, Relaxed);
         self.limiter.set_backends(Backends::Pods(&specs));
+    }
+
+    /// How many requests are in flight on its pods just now, from everywhere: the less loaded get the next ones.
+    pub fn set_in_flight(&self, counted: &[(SocketAddr, u32)]) {
+        for pod in self.pods() {
+            if let Some((_, in_flight)) = counted.iter().find(|(address, _)| *address == pod.address) {
+                self.limiter.set_in_flight(pod.id, *in_flight);
+            }
+        }
     }
 
     /// How many of its requests wait and run.

@@ -4,9 +4,10 @@
 //! Mechanism: one accepting task a listener, one task a connection. HTTP/2 with prior knowledge is known by its first bytes.
 //! TLS is to come in `serve`: there a stream is split, and everything after takes any halves.
 //! Invariants: at most `Limits::connections` are served at once; draining stops accepting, and connections end politely.
-//! Depends on: door, http1, http2.
+//! Depends on: door, http1, http2, origin.
 
 use crate::door::Door;
+use crate::origin::Arrival;
 use crate::reader::Reader;
 use crate::{http1, http2};
 use std::io;
@@ -49,11 +50,12 @@ pub async fn listen(listener: TcpListener, door: Arc<Door>) {
 async fn serve(stream: TcpStream, peer: SocketAddr, door: &Arc<Door>) {
     // Without it answers wait for each other; a socket that cannot is as good as any.
     drop(stream.set_nodelay(true));
+    let arrival = Arrival::new(peer, stream.local_addr().ok(), door.inside.as_ref());
     let (reader, writer) = stream.into_split();
     let mut reader = Reader::new(reader);
     match timeout(door.limits.head_time, is_two(&mut reader)).await {
-        Ok(Ok(true)) => http2::serve::connection(door, reader, writer, peer).await,
-        Ok(Ok(false)) => http1::serve::connection(door, reader, writer, peer).await,
+        Ok(Ok(true)) => http2::serve::connection(door, reader, writer, arrival).await,
+        Ok(Ok(false)) => http1::serve::connection(door, reader, writer, arrival).await,
         Ok(Err(_)) | Err(_) => {}
     }
 }

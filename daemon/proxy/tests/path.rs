@@ -89,6 +89,7 @@ async fn gateway(revision: &Arc<Revision>, tasks: &Tasks) -> SocketAddr {
         timeout_text: "request timeout",
         cluster_domain: "cluster.local".to_owned(),
         log: None,
+        inside: None,
         health: Health::default(),
         tasks: tasks.clone(),
     };

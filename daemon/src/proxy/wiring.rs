@@ -53,6 +53,7 @@ impl Wiring {
             timeout_text: "request timeout",
             cluster_domain: "cluster.local".to_owned(),
             log: log(config),
+            inside: None,
             health: Health::default(),
             tasks: tasks.clone(),
         });

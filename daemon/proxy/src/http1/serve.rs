@@ -2,12 +2,13 @@
 //! A client's connection: one request after the other.
 //!
 //! Invariants: a head has bounded size and time; a refusal ends the connection, and the client gets to read it.
-//! Depends on: client, side, path, wire, door.
+//! Depends on: client, side, origin, path, wire, door.
 
 use super::side::One;
 use crate::door::Door;
 use crate::exchange::Client as _;
 use crate::message::{Answer, Request};
+use crate::origin::Arrival;
 use crate::path;
 use crate::progress::Progress;
 use crate::reader::Reader;
@@ -34,14 +35,14 @@ enum NoHead {
 }
 
 /// Serves a connection to its end.
-pub(crate) async fn connection<R, W>(door: &Door, mut reader: Reader<R>, mut writer: W, peer: SocketAddr)
+pub(crate) async fn connection<R, W>(door: &Door, mut reader: Reader<R>, mut writer: W, mut arrival: Arrival)
 where
     R: AsyncRead + Unpin + Send,
     W: AsyncWrite + Unpin + Send,
 {
     let mut is_first = true;
     loop {
-        let mut request = match head(door, &mut reader, peer, is_first).await {
+        let mut request = match head(door, &mut reader, arrival.peer, is_first).await {
             Ok(request) => request,
             Err(NoHead::Ended) => return,
             Err(NoHead::Refused(fault)) => {
@@ -52,7 +53,7 @@ where
             }
         };
         is_first = false;
-        if !exchange(door, &mut request, &mut reader, &mut writer).await {
+        if !exchange(door, &mut arrival, &mut request, &mut reader, &mut writer).await {
             linger(&mut reader, &mut writer).await;
             return;
         }
@@ -60,7 +61,13 @@ where
 }
 
 /// One request and its answer; whether the connection goes on.
-async fn exchange<R, W>(door: &Door, request: &mut Request, reader: &mut Reader<R>, writer: &mut W) -> bool
+async fn exchange<R, W>(
+    door: &Door,
+    arrival: &mut Arrival,
+    request: &mut Request,
+    reader: &mut Reader<R>,
+    writer: &mut W,
+) -> bool
 where
     R: AsyncRead + Unpin + Send,
     W: AsyncWrite + Unpin + Send,
@@ -72,7 +79,7 @@ where
         facts: write::Client {
             version: request.version,
             is_head: request.method == Method::HEAD,
-            close: request.close || door.tasks.is_draining(),
+            close: request.close || door.tasks.is_draining() || arrival.is_sent_off(),
         },
         waits: request.expects_continue,
         is_over: false,
@@ -82,7 +89,7 @@ where
         // It asks about this server, not about an application (RFC 9110 9.3.7).
         drop(client.answer(&Answer::empty(StatusCode::OK), &Progress::new()).await);
     } else {
-        path::serve(door, request, &mut client).await;
+        path::serve(door, arrival.leads(), request, &mut client).await;
     }
     if client.is_over {
         return false;

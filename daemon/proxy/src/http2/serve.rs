@@ -2,13 +2,14 @@
 //! A client's HTTP/2 connection: a task for each of its streams.
 //!
 //! Invariants: streams, resets, heads and windows are bounded by `Limits`; draining says GOAWAY and lets streams finish.
-//! Depends on: client, io, path, door.
+//! Depends on: client, io, origin, path, door.
 
 use super::client::Two;
 use super::io::Whole;
 use crate::door::Door;
 use crate::exchange::Client as _;
 use crate::message::{Answer, BodySize, Request, Version};
+use crate::origin::Arrival;
 use crate::path;
 use crate::progress::Progress;
 use crate::reader::Reader;
@@ -20,7 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
 /// Serves a connection to its end.
-pub(crate) async fn connection<R, W>(door: &Arc<Door>, reader: Reader<R>, writer: W, peer: SocketAddr)
+pub(crate) async fn connection<R, W>(door: &Arc<Door>, reader: Reader<R>, writer: W, mut arrival: Arrival)
 where
     R: AsyncRead + Unpin + Send + 'static,
     W: AsyncWrite + Unpin + Send + 'static,
@@ -46,29 +47,34 @@ where
                 connection.graceful_shutdown();
                 continue;
             }
+            () = arrival.sent_off(), if !is_draining => {
+                is_draining = true;
+                connection.graceful_shutdown();
+                continue;
+            }
         };
         let Some(Ok((request, respond))) = accepted else {
             return;
         };
-        let door_of_it = Arc::clone(door);
+        let (door_of_it, arrival) = (Arc::clone(door), arrival.clone());
         door.tasks.spawn("HTTP/2 stream", async move {
-            stream(&door_of_it, request, respond, peer).await
+            stream(&door_of_it, arrival, request, respond).await
         });
     }
 }
 
 async fn stream(
     door: &Door,
+    mut arrival: Arrival,
     request: http::Request<h2::RecvStream>,
     respond: h2::server::SendResponse<bytes::Bytes>,
-    peer: SocketAddr,
 ) {
     let is_head = request.method() == Method::HEAD;
     let (head, body) = request.into_parts();
     let is_ended = body.is_end_stream();
     let mut client = Two::new(body, respond, is_head);
-    match read(head, is_ended, peer) {
-        Some(mut request) => path::serve(door, &mut request, &mut client).await,
+    match read(head, is_ended, arrival.peer) {
+        Some(mut request) => path::serve(door, arrival.leads(), &mut request, &mut client).await,
         None => {
             let answer = Answer::error(StatusCode::BAD_REQUEST, "malformed request");
             drop(client.answer(&answer, &Progress::new()).await);

@@ -74,6 +74,7 @@ impl Product {
             timeout_text,
             cluster_domain: "cluster.local".to_owned(),
             log: request_log(case, &lines),
+            inside: None,
             health,
             tasks: tasks.clone(),
         });
