@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What counting and redirecting in the kernel cost: `cargo xtask bench kernel`.
+//! What counting and redirecting in the kernel cost (`cargo xtask bench kernel`), and the request path (`… path`).
 //!
 //! Problem: two CPUs shared with anything else make every single figure a matter of luck.
 //! Mechanism: every comparison is made in pairs next to each other whose order is reversed every round; medians with
@@ -13,6 +13,7 @@ mod budget;
 mod cost;
 mod cpu;
 mod load;
+mod path;
 mod record;
 mod redirect;
 mod report;
@@ -32,20 +33,27 @@ use anyhow::{Result, bail};
 use crate::report::Report;
 use crate::site::Site;
 
-const JOBS: &[(&str, Job)] = &[("bench-serve", serve::serve), ("bench-connect", redirect::connect)];
+const JOBS: &[(&str, Job)] = &[
+    ("bench-serve", serve::serve),
+    ("bench-connect", redirect::connect),
+    ("bench-relay", path::relay::run),
+    ("bench-hold", path::hold),
+];
 
 const USAGE: &str = "bench kernel [--quick] [--record] [--gate] [--only PART]…
 bench budget [--record]
+bench path [--quick] [--record] [--gate] [--only PART]…
   --quick   few rounds of few cases: shows that it works, measures little
-  --record  write docs/benchmarks.md (the full form only), or ebpf/budget.json
+  --record  write docs/benchmarks.md (the full form only; of `path` each part by itself), or ebpf/budget.json
   --gate    fail when a required figure is missed
-  --only    throughput, cost, redirect, snapshot, load or budget; may be given again";
+  --only    throughput, cost, redirect, snapshot, load or budget; of `path`: small, shapes or idle; may be given again";
 
 const PARTS: [&str; 6] = ["budget", "load", "cost", "redirect", "snapshot", "throughput"];
 
 /// What was asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Options {
+    is_path: bool,
     quick: bool,
     record: bool,
     gate: bool,
@@ -70,6 +78,7 @@ impl Options {
         let mut arguments = arguments;
         match arguments.next().as_deref() {
             Some("kernel") | None => {}
+            Some("path") => options.is_path = true,
             Some("budget") => options.parts.push("budget".to_owned()),
             Some(other) => bail!("there is no bench {other:?}\n{USAGE}"),
         }
@@ -82,10 +91,12 @@ impl Options {
                 _ => bail!("{argument:?} is not understood\n{USAGE}"),
             }
         }
-        if let Some(part) = options.parts.iter().find(|part| !PARTS.contains(&part.as_str())) {
+        let known = if options.is_path { &path::PARTS[..] } else { &PARTS };
+        if let Some(part) = options.parts.iter().find(|part| !known.contains(&part.as_str())) {
             bail!("there is no part {part:?}\n{USAGE}");
         }
-        if options.record && !options.is_budget() && (options.quick || !options.parts.is_empty()) {
+        let is_partial = !options.is_path && !options.is_budget() && !options.parts.is_empty();
+        if options.record && (is_partial || options.quick && !options.is_budget()) {
             bail!("only the full form is recorded");
         }
         Ok(options)
@@ -108,6 +119,11 @@ fn run(options: &Options) -> Result<bool> {
         rig.register().undo_all();
         return outcome.map(|()| true);
     }
+    if options.is_path {
+        let outcome = run_path(&rig, options);
+        rig.register().undo_all();
+        return Ok(outcome? || !options.gate);
+    }
     let mut report = Report::default();
     let outcome = measure(&rig, options, &mut report);
     rig.register().undo_all();
@@ -117,11 +133,32 @@ fn run(options: &Options) -> Result<bool> {
     if options.record {
         record::record(&report)?;
     }
+    Ok(tell_missed(&report) || !options.gate)
+}
+
+/// Says what was missed; whether nothing was.
+fn tell_missed(report: &Report) -> bool {
     let missed = report.missed();
     for target in &missed {
         eprintln!("missed: {target}");
     }
-    Ok(missed.is_empty() || !options.gate)
+    missed.is_empty()
+}
+
+/// The request path's parts, each with a report of its own; whether all that must be met was met.
+fn run_path(rig: &Rig, options: &Options) -> Result<bool> {
+    let mut is_met = true;
+    for part in path::PARTS.into_iter().filter(|part| options.wants(part)) {
+        let mut report = Report::default();
+        let outcome = path::measure(Site::new(rig)?, part, options.quick, &mut report);
+        println!("{}", report.text());
+        outcome?;
+        if options.record {
+            record::record_path(part, &report)?;
+        }
+        is_met &= tell_missed(&report);
+    }
+    Ok(is_met)
 }
 
 fn measure(rig: &Rig, options: &Options, report: &mut Report) -> Result<()> {
@@ -164,6 +201,13 @@ mod tests {
         assert!(options("kernel --record --gate").is_ok_and(|options| options.record && options.gate));
         assert!(options("kernel --record --quick").is_err());
         assert!(options("kernel --record --only cost").is_err());
+    }
+
+    #[test]
+    fn parts_of_the_path_are_recorded_one_by_one() {
+        assert!(options("path --record --only idle").is_ok_and(|options| options.is_path && options.record));
+        assert!(options("path --record --quick").is_err());
+        assert!(options("path --only cost").is_err());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 
 use ::tests::role;
 use anyhow::Result;
+use http_body_util::BodyExt as _;
 use hyper::Response;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::server::conn::{http1, http2};
@@ -111,7 +112,11 @@ async fn talk2(stream: TcpStream) {
         .await;
 }
 
-async fn answer(request: hyper::Request<Incoming>) -> Result<Response<Answer>, Infallible> {
+async fn answer(mut request: hyper::Request<Incoming>) -> Result<Response<Answer>, Infallible> {
+    if request.uri().path() == "/sink" {
+        // A body that breaks off: nobody reads the answer.
+        while let Some(Ok(_)) = request.body_mut().frame().await {}
+    }
     Ok(Response::new(match request.uri().path() {
         "/large" => Answer::new(MEGABYTE, 64 << 10, true),
         "/chunks" => Answer::new(CHUNKS * CHUNK, CHUNK, false),

@@ -193,7 +193,8 @@ fn h2load_requests(connections: u32, seconds: u32) -> u32 {
     seconds * if connections == 1 { 15_000 } else { 45_000 }
 }
 
-fn wrk_says(text: &str) -> Result<Outcome> {
+/// Reads wrk's words.
+pub(crate) fn wrk_says(text: &str) -> Result<Outcome> {
     if text.contains("Non-2xx") {
         bail!("wrong answers");
     }
@@ -204,7 +205,8 @@ fn wrk_says(text: &str) -> Result<Outcome> {
     })
 }
 
-fn h2load_says(text: &str) -> Result<Outcome> {
+/// Reads h2load's words.
+pub(crate) fn h2load_says(text: &str) -> Result<Outcome> {
     let counts = text.lines().find(|line| line.starts_with("requests: "));
     let count = |what: &str| -> Result<u64> {
         let counts = counts.context("no result")?.trim_start_matches("requests: ");

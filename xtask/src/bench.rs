@@ -13,12 +13,14 @@ use std::process::Command;
 
 /// The bench that needs neither kernel programs nor privilege.
 const LOGIC: &str = "logic";
+/// The bench of the binary's request path.
+const PATH: &str = "path";
 
 /// Options of `bench`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Which bench, and what it is to be told: `kernel [--quick] [--record] [--gate] [--only PART]`, `budget` or
-    /// `logic [--quick] [--record] [--strict]`
+    /// Which bench, and what it is to be told: `kernel [--quick] [--record] [--gate] [--only PART]`, `budget`,
+    /// `path [--quick] [--record] [--gate] [--only PART]` or `logic [--quick] [--record] [--strict]`
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, default_value = "kernel")]
     arguments: Vec<String>,
 }
@@ -30,6 +32,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     setup::need(setup::Purpose::Bench)?;
     object::build(Variant::Plain)?;
+    if options.arguments.first().is_some_and(|bench| bench == PATH) {
+        process::run(process::cargo().args(["build", "--release", "--package", "sluice"]))?;
+    }
     process::run(&mut command(&options.arguments))
 }
 
