@@ -253,6 +253,10 @@ pub mod kubernetes {
     pub const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
     /// Label of a pod: the application.
     pub const APP: &str = "app";
+    /// Label of an EndpointSlice: the Service.
+    pub const SERVICE_NAME: &str = "kubernetes.io/service-name";
+    /// Label of an EndpointSlice: who keeps it.
+    pub const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
     /// Label: the name of the application.
     pub const APP_NAME: &str = "app.kubernetes.io/name";
     /// Label: the part of the application.

@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the API server keeps of one kind, as far as we have heard.
+//!
+//! Problem: a controller that asked the server at every look would drown it; one that looks at what it heard may look at
+//! what was before its own last write.
+//! Mechanism: one watch a kind fills the cache ([`Heard`]); what a write answered goes into it at once. Objects are found
+//! by key, by who made them and by one label.
+//! Invariants: an object never goes back to an older version; what was deleted does not come back through a write that
+//! was answered late; listeners hear each change once; no lock is held while they hear it.
+//! Depends on: key, kept.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use tokio::sync::watch;
+
+use crate::kept::{Kept, controller};
+use crate::key::Key;
+
+/// So many deletions are remembered.
+const MOST_BURIED: usize = 4096;
+
+/// An object before and after; none: it was not there, it is gone.
+#[derive(Debug)]
+pub struct Change<K> {
+    /// As it was.
+    pub old: Option<Arc<K>>,
+    /// As it is.
+    pub new: Option<Arc<K>>,
+}
+
+impl<K> Change<K> {
+    /// The object, as it is or as it was when it went.
+    #[must_use]
+    pub fn either(&self) -> Option<&K> {
+        self.new.as_deref().or(self.old.as_deref())
+    }
+
+    /// The object as it was and as it is, as far as there is one.
+    pub fn both(&self) -> impl Iterator<Item = &K> {
+        [self.old.as_deref(), self.new.as_deref()].into_iter().flatten()
+    }
+}
+
+type Listener<K> = Box<dyn Fn(&Change<K>) + Send + Sync>;
+
+/// The objects of one kind; clones are the same cache.
+pub struct Cache<K: Kept> {
+    shared: Arc<Shared<K>>,
+}
+
+struct Shared<K: Kept> {
+    inner: RwLock<Inner<K>>,
+    listeners: RwLock<Vec<Listener<K>>>,
+    synced: watch::Sender<bool>,
+}
+
+struct Inner<K> {
+    /// The label by which objects are found.
+    label: Option<&'static str>,
+    objects: HashMap<Key, Arc<K>>,
+    made_by: HashMap<String, BTreeSet<Key>>,
+    labelled: HashMap<(String, String), BTreeSet<Key>>,
+    /// Versions at which objects went.
+    buried: HashMap<Key, u64>,
+    buried_in_order: BTreeMap<u64, Key>,
+    /// What the list that is under way has named so far, and what our own writes have put in meanwhile.
+    listed: HashSet<Key>,
+    written: HashSet<Key>,
+}
+
+/// What the watch of a kind tells.
+#[derive(Debug)]
+pub enum Heard<K> {
+    /// A list begins.
+    Listing,
+    /// The list names this.
+    Listed(K),
+    /// The list is whole: what it did not name is gone.
+    Complete,
+    /// This is new or changed.
+    Changed(K),
+    /// This is gone.
+    Gone(K),
+}
+
+impl<K: Kept> Clone for Cache<K> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+impl<K: Kept> Cache<K> {
+    /// An empty cache; `label`: the one by which objects are found.
+    #[must_use]
+    pub fn new(label: Option<&'static str>) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                inner: RwLock::new(Inner::new(label)),
+                listeners: RwLock::default(),
+                synced: watch::Sender::new(false),
+            }),
+        }
+    }
+
+    /// Tells `listener` of every change from now on; it must be quick.
+    pub fn listen(&self, listener: impl Fn(&Change<K>) + Send + Sync + 'static) {
+        let listeners = self.shared.listeners.write();
+        listeners
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(Box::new(listener));
+    }
+
+    /// Returns once everything that exists is here.
+    pub async fn synced(&self) {
+        // The sender lives in `self`, so waiting cannot fail.
+        drop(self.shared.synced.subscribe().wait_for(|synced| *synced).await);
+    }
+
+    /// An object.
+    #[must_use]
+    pub fn get(&self, key: &Key) -> Option<Arc<K>> {
+        self.read().objects.get(key).cloned()
+    }
+
+    /// Everything, in no order.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<K>> {
+        self.read().objects.values().cloned().collect()
+    }
+
+    /// The keys of everything, in no order.
+    #[must_use]
+    pub fn keys(&self) -> Vec<Key> {
+        self.read().objects.keys().cloned().collect()
+    }
+
+    /// What the object of this UID has made, in order.
+    #[must_use]
+    pub fn made_by(&self, uid: &str) -> Vec<Arc<K>> {
+        let inner = self.read();
+        inner.named_by(inner.made_by.get(uid))
+    }
+
+    /// What has this value of the label that the cache was made with, in a namespace, in order.
+    #[must_use]
+    pub fn labelled(&self, namespace: &str, value: &str) -> Vec<Arc<K>> {
+        let inner = self.read();
+        inner.named_by(inner.labelled.get(&(namespace.to_owned(), value.to_owned())))
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.read().objects.len()
+    }
+
+    /// Whether there is nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Takes in what the watch tells.
+    pub fn hear(&self, heard: Heard<K>) {
+        match heard {
+            Heard::Listing => {
+                let mut inner = self.write();
+                inner.listed.clear();
+                inner.written.clear();
+            }
+            Heard::Listed(object) => {
+                let change = {
+                    let mut inner = self.write();
+                    let key = Key::of(object.meta());
+                    inner.listed.insert(key.clone());
+                    let ours = inner.written.contains(&key);
+                    inner.put(key, object, ours)
+                };
+                self.tell(change);
+            }
+            Heard::Complete => self.complete(),
+            Heard::Changed(object) => {
+                let key = Key::of(object.meta());
+                let change = self.write().put(key, object, true);
+                self.tell(change);
+            }
+            Heard::Gone(object) => {
+                let change = self.write().bury(&object);
+                self.tell(change);
+            }
+        }
+    }
+
+    /// Takes in what one of our own writes was answered with.
+    pub fn take_in(&self, object: K) -> Arc<K> {
+        let key = Key::of(object.meta());
+        let version = version(&object);
+        let (change, object) = {
+            let mut inner = self.write();
+            if inner.buried.get(&key).is_some_and(|buried| *buried >= version) {
+                return Arc::new(object);
+            }
+            inner.written.insert(key.clone());
+            let change = inner.put(key.clone(), object.clone(), true);
+            let kept = inner.objects.get(&key).cloned();
+            (change, kept.unwrap_or_else(|| Arc::new(object)))
+        };
+        self.tell(change);
+        object
+    }
+
+    fn complete(&self) {
+        let gone: Vec<_> = {
+            let mut inner = self.write();
+            let lost: Vec<_> = inner
+                .objects
+                .keys()
+                .filter(|key| !inner.listed.contains(*key) && !inner.written.contains(*key))
+                .cloned()
+                .collect();
+            inner.listed.clear();
+            inner.written.clear();
+            lost.iter().filter_map(|key| inner.remove(key)).collect()
+        };
+        for change in gone {
+            self.tell(Some(change));
+        }
+        self.shared.synced.send_replace(true);
+    }
+
+    fn tell(&self, change: Option<Change<K>>) {
+        let Some(change) = change else { return };
+        let listeners = self.shared.listeners.read().unwrap_or_else(PoisonError::into_inner);
+        for listener in listeners.iter() {
+            listener(&change);
+        }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Inner<K>> {
+        self.shared.inner.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Inner<K>> {
+        self.shared.inner.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Kept> Inner<K> {
+    fn new(label: Option<&'static str>) -> Self {
+        Self {
+            label,
+            objects: HashMap::new(),
+            made_by: HashMap::new(),
+            labelled: HashMap::new(),
+            buried: HashMap::new(),
+            buried_in_order: BTreeMap::new(),
+            listed: HashSet::new(),
+            written: HashSet::new(),
+        }
+    }
+
+    fn named_by(&self, keys: Option<&BTreeSet<Key>>) -> Vec<Arc<K>> {
+        let keys = keys.into_iter().flatten();
+        keys.filter_map(|key| self.objects.get(key).cloned()).collect()
+    }
+
+    /// `only_newer`: an object that is not newer than what is there changes nothing.
+    fn put(&mut self, key: Key, object: K, only_newer: bool) -> Option<Change<K>> {
+        let old = self.objects.get(&key).cloned();
+        if let Some(old) = &old {
+            let (had, has) = (version(old.as_ref()), version(&object));
+            if had == has || (only_newer && had > has) {
+                return None;
+            }
+            self.unlist(&key, old);
+        }
+        self.list(&key, &object);
+        let new = Arc::new(object);
+        self.objects.insert(key, Arc::clone(&new));
+        Some(Change { old, new: Some(new) })
+    }
+
+    fn bury(&mut self, object: &K) -> Option<Change<K>> {
+        let (key, version) = (Key::of(object.meta()), version(object));
+        self.buried.insert(key.clone(), version);
+        self.buried_in_order.insert(version, key.clone());
+        while self.buried_in_order.len() > MOST_BURIED {
+            if let Some((version, key)) = self.buried_in_order.pop_first()
+                && self.buried.get(&key) == Some(&version)
+            {
+                self.buried.remove(&key);
+            }
+        }
+        self.remove(&key)
+    }
+
+    fn remove(&mut self, key: &Key) -> Option<Change<K>> {
+        let old = self.objects.remove(key)?;
+        self.unlist(key, &old);
+        Some(Change {
+            old: Some(old),
+            new: None,
+        })
+    }
+
+    fn list(&mut self, key: &Key, object: &K) {
+        if let Some(uid) = controller(object.meta()) {
+            self.made_by.entry(uid.to_owned()).or_default().insert(key.clone());
+        }
+        if let Some(place) = self.place_of(object) {
+            self.labelled.entry(place).or_default().insert(key.clone());
+        }
+    }
+
+    fn unlist(&mut self, key: &Key, object: &K) {
+        if let Some(uid) = controller(object.meta())
+            && let Some(keys) = self.made_by.get_mut(uid)
+        {
+            keys.remove(key);
+            if keys.is_empty() {
+                self.made_by.remove(uid);
+            }
+        }
+        if let Some(place) = self.place_of(object)
+            && let Some(keys) = self.labelled.get_mut(&place)
+        {
+            keys.remove(key);
+            if keys.is_empty() {
+                self.labelled.remove(&place);
+            }
+        }
+    }
+
+    /// Namespace and value of the label.
+    fn place_of(&self, object: &K) -> Option<(String, String)> {
+        let meta = object.meta();
+        let value = meta.labels.as_ref()?.get(self.label?)?.clone();
+        Some((meta.namespace.clone().unwrap_or_default(), value))
+    }
+}
+
+/// The version of an object; Kubernetes lets clients compare them as numbers.
+fn version<K: Kept>(object: &K) -> u64 {
+    let text = object.meta().resource_version.as_deref().unwrap_or_default();
+    text.parse().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use serde_json::json;
+    use std::sync::Mutex;
+
+    fn map(name: &str, version: u64, label: &str) -> ConfigMap {
+        serde_json::from_value(json!({"metadata": {"namespace": "n", "name": name,
+            "resourceVersion": version.to_string(), "labels": {"l": label},
+            "ownerReferences": [{"controller": true, "uid": label, "kind": "K", "name": "k", "apiVersion": "v1"}]}}))
+        .unwrap()
+    }
+
+    fn names(found: &[Arc<ConfigMap>]) -> Vec<&str> {
+        found.iter().filter_map(|map| map.metadata.name.as_deref()).collect()
+    }
+
+    #[test]
+    fn objects_are_found_by_label_and_maker_as_these_change() {
+        let cache = Cache::new(Some("l"));
+        cache.hear(Heard::Changed(map("a", 1, "x")));
+        cache.hear(Heard::Changed(map("b", 2, "x")));
+        assert_eq!(names(&cache.labelled("n", "x")), ["a", "b"]);
+        cache.hear(Heard::Changed(map("a", 3, "y")));
+        assert_eq!(names(&cache.labelled("n", "x")), ["b"]);
+        assert_eq!(names(&cache.made_by("y")), ["a"]);
+        cache.hear(Heard::Gone(map("b", 4, "x")));
+        assert!(cache.labelled("n", "x").is_empty() && cache.made_by("x").is_empty());
+    }
+
+    #[test]
+    fn an_object_never_goes_back_and_a_deletion_stays() {
+        let cache = Cache::new(None);
+        cache.take_in(map("a", 5, "new"));
+        cache.hear(Heard::Changed(map("a", 4, "old")));
+        assert!(cache.made_by("old").is_empty());
+        cache.hear(Heard::Gone(map("a", 7, "new")));
+        cache.take_in(map("a", 6, "late"));
+        assert!(cache.is_empty());
+        cache.take_in(map("a", 8, "again"));
+        assert_eq!(cache.len(), 1);
+    }
+
+    #[test]
+    fn a_list_takes_away_what_it_does_not_name_but_not_what_was_written_meanwhile() {
+        let cache = Cache::new(None);
+        cache.hear(Heard::Changed(map("a", 1, "x")));
+        cache.hear(Heard::Changed(map("b", 2, "x")));
+        cache.hear(Heard::Listing);
+        cache.take_in(map("c", 9, "x"));
+        cache.hear(Heard::Listed(map("b", 2, "x")));
+        cache.hear(Heard::Complete);
+        let mut found = cache.keys();
+        found.sort();
+        assert_eq!(found, [Key::new("n", "b"), Key::new("n", "c")]);
+    }
+
+    #[test]
+    fn each_change_is_told_once() {
+        let cache = Cache::new(None);
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let ears = Arc::clone(&heard);
+        cache.listen(move |change: &Change<ConfigMap>| {
+            ears.lock().unwrap().push((change.old.is_some(), change.new.is_some()));
+        });
+        cache.take_in(map("a", 1, "x"));
+        cache.hear(Heard::Changed(map("a", 1, "x")));
+        cache.hear(Heard::Changed(map("a", 2, "x")));
+        cache.hear(Heard::Gone(map("a", 3, "x")));
+        assert_eq!(*heard.lock().unwrap(), [(false, true), (true, true), (true, false)]);
+    }
+}
