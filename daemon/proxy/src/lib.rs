@@ -10,6 +10,7 @@
 
 mod door;
 mod exchange;
+mod gateway;
 mod get;
 mod headers;
 mod held;
@@ -30,9 +31,10 @@ mod revision;
 mod server;
 mod sniff;
 mod target;
+mod tls;
 mod wire;
 
-pub use door::{Door, Entry, Health, Probes, Revisions, Routes};
+pub use door::{Door, Entry, Front, Health, Probes, Revisions, Routes, Tables, Visibility};
 pub use headers::NextHop;
 pub use held::Held;
 pub use limits::Limits;
@@ -43,3 +45,4 @@ pub use progress::Timeouts;
 pub use ready::{Handler, Probe, Readiness};
 pub use revision::{Counters, Identity, Revision};
 pub use server::listen;
+pub use tls::{BadCertificate, Certificate, Certificates};
