@@ -10,7 +10,8 @@ use super::certificates::Certificates;
 use crate::limits::Limits;
 use rustls::server::Acceptor;
 use std::io;
-use tokio::io::{AsyncWriteExt as _, ReadHalf, WriteHalf};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -20,6 +21,9 @@ use tokio_rustls::server::TlsStream;
 /// What a client gets that speaks plain HTTP here.
 const PLAIN: &[u8] = b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n\
     this port speaks HTTPS\n";
+
+/// How long a refused client may take to read that.
+const LINGER: Duration = Duration::from_millis(500);
 
 /// A connection after its handshake.
 pub(crate) struct Secured {
@@ -46,11 +50,20 @@ pub(crate) async fn secure(
 async fn shake(stream: TcpStream, certificates: &Certificates, places: &Semaphore) -> io::Result<TlsStream<TcpStream>> {
     let mut first = [0];
     if stream.peek(&mut first).await? == 1 && first.first().is_some_and(u8::is_ascii_uppercase) {
-        let mut stream = stream;
-        stream.write_all(PLAIN).await?;
+        refuse_plain(stream).await?;
         return Err(io::ErrorKind::InvalidData.into());
     }
     let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
     let _place = places.acquire().await.map_err(io::Error::other)?;
     start.into_stream(certificates.config()).await
+}
+
+/// Answers plain HTTP; what was sent is read first, as an unread rest would reset the connection and lose the answer.
+async fn refuse_plain(mut stream: TcpStream) -> io::Result<()> {
+    let mut unread = [0; 4096];
+    let _read = stream.read(&mut unread).await?;
+    stream.write_all(PLAIN).await?;
+    stream.shutdown().await?;
+    let _rest = timeout(LINGER, stream.read(&mut unread)).await;
+    Ok(())
 }
