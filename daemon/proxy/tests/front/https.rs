@@ -16,7 +16,7 @@ async fn both_protocols_are_served_over_both_versions() {
     assert!(rig.certificates.replace(vec![mine]).is_empty());
     let gateway = rig.listen(rig.https()).await;
     for version in [&TLS12, &TLS13] {
-        let config = client(&[believed.clone()], &["h2", "http/1.1"], &[version]);
+        let config = client(std::slice::from_ref(&believed), &["h2", "http/1.1"], &[version]);
         let stream = connect(gateway, &config, HOST).await.unwrap();
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
         let mut sender = two(stream, &rig.tasks).await;
@@ -24,7 +24,7 @@ async fn both_protocols_are_served_over_both_versions() {
         assert_eq!(answer.status, 200, "{answer:?}");
         assert!(answer.body.contains("x-forwarded-proto: https\n"), "{answer:?}");
         for alpn in [&["http/1.1"][..], &[]] {
-            let config = client(&[believed.clone()], alpn, &[version]);
+            let config = client(std::slice::from_ref(&believed), alpn, &[version]);
             let stream = connect(gateway, &config, HOST).await.unwrap();
             let mut sender = one(stream, &rig.tasks).await;
             for _ in 0..2 {

@@ -89,6 +89,7 @@ impl Rig {
             entry: Entry::ByRoute(Arc::clone(&self.revisions), self.tables.of(front.visibility)),
             front,
             probes: Probes::Gateway,
+            inside: None,
             next: NextHop::App { restore_host: false },
             limits,
             timeout_text: "request timeout",
