@@ -116,7 +116,11 @@ fn prune(headers: &mut HeaderMap) {
 /// The request as the next hop gets it, but for its `Host` line (`host_for`).
 pub(crate) fn to_next(request: &mut Request, next: &NextHop) {
     let upgrade = match request.version {
-        Version::One1 => request.upgrade().cloned(),
+        // HTTP/2 by upgrade is obsolete, and to be ignored (RFC 9113 3.1).
+        Version::One1 => request
+            .upgrade()
+            .filter(|protocol| !protocol.as_bytes().eq_ignore_ascii_case(b"h2c"))
+            .cloned(),
         _ => None,
     };
     let takes_trailers = lists(&request.headers, &header::TE, "trailers");

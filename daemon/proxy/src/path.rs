@@ -238,6 +238,7 @@ async fn forward<C: Client>(
     let lane = Lane {
         pod: &pod,
         host,
+        protocol: revision.protocol,
         retries,
         limits: &door.limits,
         tasks: &door.tasks,

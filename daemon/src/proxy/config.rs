@@ -69,12 +69,26 @@ pub(super) struct Revision {
     /// Requests a pod may run at once; 0: any number.
     #[serde(default)]
     pub(super) container_concurrency: u32,
+    /// What its pods are spoken to in.
+    #[serde(default)]
+    pub(super) protocol: Protocol,
     #[serde(default = "five_minutes")]
     pub(super) timeout_seconds: u64,
     #[serde(default)]
     pub(super) response_start_timeout_seconds: u64,
     #[serde(default)]
     pub(super) idle_timeout_seconds: u64,
+}
+
+/// What pods are spoken to in, whatever their clients speak.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Protocol {
+    #[default]
+    Http1,
+    H2c,
+    /// Each client's own.
+    AsClient,
 }
 
 fn five_minutes() -> u64 {

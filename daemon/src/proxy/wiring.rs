@@ -6,13 +6,14 @@
 //! Depends on: certificates, config, proxy.
 
 use super::certificates::{Fault, Files};
-use super::config::{Config, HttpOption, Listen, Revision as Wanted, Route, full_name};
+use super::config::{Config, HttpOption, Listen, Protocol, Revision as Wanted, Route, full_name};
 use life::Tasks;
 use logic::limiter;
 use logic::settings::template::Template;
 use logic::traffic::{BackendPort, Condition, Destination, PathRule, Rule, Split};
 use proxy::{
-    Door, Entry, Front, Health, Identity, Limits, NextHop, Probes, RequestLog, Revision, Revisions, Tables, Timeouts,
+    Door, Entry, Front, Health, Identity, Limits, NextHop, PodProtocol, Probes, RequestLog, Revision, Revisions,
+    Tables, Timeouts,
 };
 use std::io;
 use std::net::SocketAddr;
@@ -35,6 +36,7 @@ pub(super) struct Wiring {
 struct Settings {
     concurrency: u32,
     timeouts: Timeouts,
+    protocol: PodProtocol,
 }
 
 impl Wiring {
@@ -132,6 +134,11 @@ fn settings(wanted: &Wanted) -> Settings {
             response_start: Duration::from_secs(wanted.response_start_timeout_seconds),
             idle: Duration::from_secs(wanted.idle_timeout_seconds),
         },
+        protocol: match wanted.protocol {
+            Protocol::Http1 => PodProtocol::Http1,
+            Protocol::H2c => PodProtocol::H2c,
+            Protocol::AsClient => PodProtocol::AsClient,
+        },
     }
 }
 
@@ -142,10 +149,11 @@ fn revision(name: &str, settings: Settings) -> Arc<Revision> {
         name: name.to_owned(),
         ..Identity::default()
     };
-    Revision::new(
+    Revision::with_protocol(
         identity,
         settings.timeouts,
         limiter::Settings::new(settings.concurrency),
+        settings.protocol,
     )
 }
 

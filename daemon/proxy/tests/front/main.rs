@@ -5,3 +5,4 @@
 mod https;
 mod ingress;
 mod rig;
+mod two;

@@ -9,8 +9,8 @@ use life::Tasks;
 use logic::limiter;
 use logic::traffic::{BackendPort, Destination, PathRule, Rule, Split};
 use proxy::{
-    Certificate, Certificates, Door, Entry, Front, Health, Identity, Limits, NextHop, Probes, Revision, Revisions,
-    Tables, Timeouts, Visibility,
+    Certificate, Certificates, Door, Entry, Front, Health, Identity, Limits, NextHop, PodProtocol, Probes, Revision,
+    Revisions, Tables, Timeouts, Visibility,
 };
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -36,13 +36,40 @@ pub(crate) struct Rig {
 impl Rig {
     /// With an application behind the revision `ns/rev`, which `app.example.com` leads to.
     pub(crate) async fn new() -> Self {
-        let rig = Self::without_pods();
+        Self::speaking(PodProtocol::Http1).await
+    }
+
+    /// The same, with pods spoken to in this protocol.
+    pub(crate) async fn speaking(protocol: PodProtocol) -> Self {
+        let rig = Self::before(protocol);
         let app = app(&rig.tasks).await;
         rig.revision.set_pods(&[(app, true)]);
         rig
     }
 
     pub(crate) fn without_pods() -> Self {
+        Self::before(PodProtocol::Http1)
+    }
+
+    /// Its pods do what `serve` does with a connection.
+    pub(crate) async fn with_pod<F>(protocol: PodProtocol, serve: impl Fn(TcpStream) -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let rig = Self::before(protocol);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        rig.revision.set_pods(&[(listener.local_addr().unwrap(), true)]);
+        let tasks = rig.tasks.clone();
+        rig.tasks.spawn("pod", async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                tasks.spawn("pod's connection", serve(stream));
+            }
+        });
+        rig
+    }
+
+    fn before(protocol: PodProtocol) -> Self {
         let identity = Identity {
             namespace: "ns".to_owned(),
             name: "rev".to_owned(),
@@ -52,7 +79,7 @@ impl Rig {
             request: Duration::from_secs(20),
             ..Timeouts::default()
         };
-        let revision = Revision::new(identity, timeouts, limiter::Settings::new(0));
+        let revision = Revision::with_protocol(identity, timeouts, limiter::Settings::new(0), protocol);
         let revisions = Arc::new(Revisions::default());
         revisions.insert(Arc::clone(&revision));
         let rig = Self {
