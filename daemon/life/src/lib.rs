@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Tasks with a name and an owner.
+//! Tasks with a name and an owner; beside them the page of figures ([`metrics`]).
 //!
 //! Problem: a task that nobody knows of can neither be waited for nor be stopped, and its panic is lost.
 //! Mechanism: a `Tasks` counts what it started; `drain` asks all to finish what they have, `stop` ends them.
 //! Invariants: whatever was spawned is counted until it is gone; a panic is counted under the task's name; nothing runs
 //! after `stop` has returned.
 //! Depends on: tokio.
+
+pub mod metrics;
 
 use std::collections::BTreeMap;
 use std::future::Future;

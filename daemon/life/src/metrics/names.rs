@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The names of all figures, once: data-plane spec 1.17 and 4.10.
+//!
+//! Mechanism: Knative's OpenTelemetry names as its Prometheus exporter writes them: points become underscores, a unit
+//! becomes a suffix, a unit in braces none, a counter ends in `_total`.
+//! Invariants: labels of a revision stand in one order everywhere: [`REVISION`].
+//! Depends on: family.
+
+use super::family::Family;
+
+/// The labels of a revision: namespace, Service, Configuration, Revision.
+pub const REVISION: &[&str] = &[
+    "k8s_namespace_name",
+    "kn_service_name",
+    "kn_configuration_name",
+    "kn_revision_name",
+];
+
+/// Upper bounds of latencies, in seconds.
+pub const SECONDS: &[f64] = &[
+    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
+];
+
+macro_rules! gauges {
+    ($($name:ident = $text:literal: $help:literal;)*) => {
+        $(#[doc = $help] pub const $name: Family = Family::gauge($text, $help, REVISION);)*
+        /// The gauges of a revision.
+        pub const OF_REVISION: &[Family] = &[$($name),*];
+    };
+}
+
+gauges! {
+    PODS_DESIRED = "kn_revision_pods_desired": "Pods that the autoscaler wants.";
+    PODS_REQUESTED = "kn_revision_pods_requested": "Pods that were asked of Kubernetes.";
+    PODS_READY = "kn_revision_pods_count": "Pods that are ready.";
+    PODS_NOT_READY = "kn_revision_pods_not_ready_count": "Pods that are not ready.";
+    PODS_PENDING = "kn_revision_pods_pending_count": "Pods that are pending.";
+    PODS_TERMINATING = "kn_revision_pods_terminating_count": "Pods that are terminating.";
+    EXCESS_CAPACITY = "kn_revision_capacity_excess": "Capacity beyond the burst that shall find room.";
+    PANIC_MODE = "kn_revision_panic_mode": "Whether the autoscaler lives through a burst: 1 or 0.";
+    CONCURRENCY_STABLE = "kn_revision_concurrency_stable": "Requests in flight, averaged over the stable window.";
+    CONCURRENCY_PANIC = "kn_revision_concurrency_panic": "Requests in flight, averaged over the panic window.";
+    CONCURRENCY_TARGET = "kn_revision_concurrency_target": "Requests in flight that one pod should have.";
+    RPS_STABLE = "kn_revision_rps_stable_per_second": "Requests a second, averaged over the stable window.";
+    RPS_PANIC = "kn_revision_rps_panic_per_second": "Requests a second, averaged over the panic window.";
+    RPS_TARGET = "kn_revision_rps_target_per_second": "Requests a second that one pod should have.";
+    REQUEST_CONCURRENCY = "kn_revision_request_concurrency": "Requests in flight in pods and gateways.";
+    REQUEST_QUEUED = "kn_revision_request_queued": "Requests that wait for a pod.";
+    REQUEST_ACTIVE = "kn_revision_request_active": "Requests that are with a pod.";
+    QUEUE_DEPTH = "kn_serving_queue_depth": "Requests that wait or run where containerConcurrency limits them.";
+}
+
+/// Requests that were answered, by status.
+pub const REQUEST_COUNT: Family = Family::counter(
+    "kn_revision_request_count_total",
+    "Requests that were answered.",
+    &[
+        "k8s_namespace_name",
+        "kn_service_name",
+        "kn_configuration_name",
+        "kn_revision_name",
+        "http_response_status_class",
+    ],
+);
+
+/// How long requests took, by status.
+pub const REQUEST_LATENCIES: Family = Family::histogram(
+    "kn_serving_invocation_duration_seconds",
+    "How long requests took, waiting included.",
+    &[
+        "k8s_namespace_name",
+        "kn_service_name",
+        "kn_configuration_name",
+        "kn_revision_name",
+        "http_response_status_class",
+    ],
+    SECONDS,
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_one_that_prometheus_takes_and_stands_once() {
+        let mut names: Vec<_> = OF_REVISION.iter().map(|family| family.name).collect();
+        names.extend([REQUEST_COUNT.name, REQUEST_LATENCIES.name]);
+        let is_name = |name: &&str| {
+            name.bytes()
+                .all(|byte| byte.is_ascii_lowercase() || b"_8".contains(&byte))
+        };
+        assert!(names.iter().all(is_name), "{names:?}");
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+}
