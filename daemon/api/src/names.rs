@@ -13,6 +13,8 @@ pub mod product {
     pub const PREFIX: &str = "sluice.dev/";
     /// Whether requests may reach the pods without a proxy: `enabled` or `disabled`.
     pub const DIRECT: &str = "sluice.dev/direct";
+    /// The class of the Ingresses that our own gateway serves.
+    pub const INGRESS_CLASS: &str = "sluice.ingress.networking.knative.dev";
     /// The namespace of the system, unless the operator says otherwise.
     pub const SYSTEM_NAMESPACE: &str = "knative-serving";
     /// The domain of the cluster, unless the operator says otherwise.

@@ -16,7 +16,6 @@ mod input;
 mod local;
 mod openapi;
 mod path;
-mod protobuf;
 mod query;
 mod site;
 mod table;

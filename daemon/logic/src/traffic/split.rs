@@ -90,6 +90,16 @@ impl<D> Split<D> {
             .map(|(_, destination)| destination)
     }
 
+    /// The same shares of other destinations.
+    #[must_use]
+    pub fn map<E>(self, mut to: impl FnMut(D) -> E) -> Split<E> {
+        let parts = self.parts.into_iter().map(|(end, destination)| (end, to(destination)));
+        Split {
+            parts: parts.collect(),
+            sum: self.sum,
+        }
+    }
+
     /// The destinations that can be picked, in order.
     pub fn destinations(&self) -> impl ExactSizeIterator<Item = &D> {
         self.parts.iter().map(|(_, destination)| destination)

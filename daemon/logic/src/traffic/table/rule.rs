@@ -7,7 +7,7 @@ use crate::traffic::condition::{Condition, Headers};
 use crate::traffic::split::Split;
 
 /// Hosts and what is done with their requests; a rule of a KIngress.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule<D> {
     /// Whose rule it is, as errors name it: `namespace/name` of the KIngress.
     pub owner: String,
@@ -18,7 +18,7 @@ pub struct Rule<D> {
 }
 
 /// One path of a rule.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PathRule<D> {
     /// What the path of the request must begin with, byte for byte; empty: anything.
     pub prefix: String,
