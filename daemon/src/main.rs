@@ -5,7 +5,7 @@
 //! Mechanism: `cli` reads arguments and environment; each command is one module with one `run`; whatever goes wrong comes
 //! back as a `Failure`, which is a message, an advice and an exit code.
 //! Invariants: the environment is read in `cli` only; stdout carries results, stderr everything else.
-//! Depends on: api, kernel, life, logic, proxy.
+//! Depends on: api, kernel, life, logic, proxy, standalone.
 
 mod cgroup;
 mod check;
@@ -28,6 +28,11 @@ use clap::Parser as _;
 use cli::{Cli, Command};
 
 fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|word| word == standalone::runner::COMMAND) {
+        // On the way to every container: nothing else is looked at.
+        return standalone::runner::start(&arguments.collect::<Vec<_>>());
+    }
     let cli = Cli::parse();
     let looks = cli::Looks::of_environment();
     let done = match cli.command {

@@ -18,6 +18,7 @@ mod part;
 pub mod patch;
 pub mod refusal;
 pub mod resource;
+pub mod runner;
 pub mod selector;
 pub mod state;
 pub mod store;

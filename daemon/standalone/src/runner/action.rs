@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What probes and hooks do: an HTTP request, a connection, a command, a question by gRPC.
+//!
+//! Source: Kubernetes' `pkg/probe`, whose messages people know.
+//! Invariants: every action ends within its time; an answer's body is not read.
+//! Depends on: plan, hyper.
+
+mod grpc;
+
+use std::ffi::OsString;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Request};
+use http_body_util::Empty;
+use hyper_util::rt::TokioIo;
+use k8s_openapi::api::core::v1::{ContainerPort, ExecAction, HTTPGetAction, LifecycleHandler, Probe, TCPSocketAction};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use tokio::net::TcpStream;
+
+use super::plan;
+use super::process::Process;
+
+/// As which the data plane knows a probe.
+const AGENT: &str = "kube-probe/1.35";
+
+/// Where an action takes place.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    /// The pod's address.
+    pub ip: Ipv4Addr,
+    /// The container's attempt.
+    pub attempt: PathBuf,
+    /// The container's cgroup.
+    pub cgroup: PathBuf,
+    /// Who starts commands.
+    pub starter: (PathBuf, Vec<OsString>),
+}
+
+/// An action.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Action {
+    /// A GET.
+    Http {
+        /// The host; the pod's address if none is given.
+        host: Option<String>,
+        /// The port.
+        port: u16,
+        /// The path, with its query.
+        path: String,
+        /// Further headers.
+        headers: Vec<(String, String)>,
+        /// Whether TLS is asked for.
+        is_https: bool,
+    },
+    /// A connection.
+    Tcp {
+        /// The host; the pod's address if none is given.
+        host: Option<String>,
+        /// The port.
+        port: u16,
+    },
+    /// A command in the container.
+    Exec(Vec<String>),
+    /// `grpc.health.v1.Health/Check`.
+    Grpc {
+        /// The port.
+        port: u16,
+        /// The service that is asked for.
+        service: String,
+    },
+    /// Some time.
+    Sleep(Duration),
+}
+
+impl Action {
+    /// Of a probe.
+    #[must_use]
+    pub(super) fn of_probe(probe: &Probe, ports: &[ContainerPort]) -> Option<Self> {
+        if let Some(grpc) = &probe.grpc {
+            let port = u16::try_from(grpc.port).ok()?;
+            let service = grpc.service.clone().unwrap_or_default();
+            return Some(Self::Grpc { port, service });
+        }
+        of(
+            probe.http_get.as_ref(),
+            probe.tcp_socket.as_ref(),
+            probe.exec.as_ref(),
+            ports,
+        )
+    }
+
+    /// Of a hook.
+    #[must_use]
+    pub(super) fn of_hook(hook: &LifecycleHandler, ports: &[ContainerPort]) -> Option<Self> {
+        if let Some(sleep) = &hook.sleep {
+            return Some(Self::Sleep(Duration::from_secs(sleep.seconds.unsigned_abs())));
+        }
+        of(
+            hook.http_get.as_ref(),
+            hook.tcp_socket.as_ref(),
+            hook.exec.as_ref(),
+            ports,
+        )
+    }
+
+    /// Does it.
+    ///
+    /// # Errors
+    /// Why it failed, in Kubernetes' words.
+    pub(super) async fn perform(&self, place: &Place, limit: Duration) -> Result<(), String> {
+        let done = async {
+            match self {
+                Self::Http { .. } => self.get(place).await,
+                Self::Tcp { host, port } => {
+                    let address = address(host.as_deref(), place, *port)?;
+                    connect(address).await.map(drop)
+                }
+                Self::Exec(command) => run(command, place).await,
+                Self::Grpc { port, service } => {
+                    grpc::check(connect(SocketAddr::from((place.ip, *port))).await?, service, AGENT).await
+                }
+                Self::Sleep(time) => {
+                    tokio::time::sleep(*time).await;
+                    Ok(())
+                }
+            }
+        };
+        let late = || match self {
+            Self::Exec(command) => format!("command {:?} timed out", command.join(" ")),
+            _ => "context deadline exceeded (Client.Timeout exceeded while awaiting headers)".to_owned(),
+        };
+        tokio::time::timeout(limit, done).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    async fn get(&self, place: &Place) -> Result<(), String> {
+        let Self::Http {
+            host,
+            port,
+            path,
+            headers,
+            is_https,
+        } = self
+        else {
+            return Ok(());
+        };
+        if *is_https {
+            return Err("scheme HTTPS: standalone's probes speak HTTP only".to_owned());
+        }
+        let address = address(host.as_deref(), place, *port)?;
+        let path = if path.starts_with('/') {
+            path.clone()
+        } else {
+            format!("/{path}")
+        };
+        let url = format!("http://{address}{path}");
+        let said = |error: String| format!("Get {url:?}: {error}");
+        let stream = connect(address).await.map_err(said)?;
+        let mut request = Request::get(&path)
+            .body(Empty::<Bytes>::new())
+            .map_err(|error| said(error.to_string()))?;
+        let fields = request.headers_mut();
+        let host = HeaderValue::try_from(address.to_string()).map_err(|error| error.to_string())?;
+        fields.insert(http::header::HOST, host);
+        fields.insert(http::header::USER_AGENT, HeaderValue::from_static(AGENT));
+        fields.insert(http::header::ACCEPT, HeaderValue::from_static("*/*"));
+        fields.insert(http::header::CONNECTION, HeaderValue::from_static("close"));
+        for (name, value) in headers {
+            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+                fields.insert(name, value);
+            }
+        }
+        let shake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
+        let (mut sender, connection) = shake.map_err(|error| said(error.to_string()))?;
+        let answer = sender.send_request(request);
+        let answer = tokio::select! {
+            biased;
+            answer = answer => answer,
+            ended = connection => match ended {
+                Ok(()) => return Err(said("EOF".to_owned())),
+                Err(error) => Err(error),
+            },
+        };
+        let status = answer.map_err(|error| said(error.to_string()))?.status().as_u16();
+        if (200..400).contains(&status) {
+            return Ok(());
+        }
+        Err(format!("HTTP probe failed with statuscode: {status}"))
+    }
+}
+
+fn of(
+    http: Option<&HTTPGetAction>,
+    tcp: Option<&TCPSocketAction>,
+    exec: Option<&ExecAction>,
+    ports: &[ContainerPort],
+) -> Option<Action> {
+    let plain = |host: &Option<String>| host.clone().filter(|host| !host.is_empty());
+    if let Some(http) = http {
+        let headers = http.http_headers.iter().flatten();
+        return Some(Action::Http {
+            host: plain(&http.host),
+            port: number(&http.port, ports)?,
+            path: http.path.clone().unwrap_or_default(),
+            headers: headers
+                .map(|header| (header.name.clone(), header.value.clone()))
+                .collect(),
+            is_https: http.scheme.as_deref() == Some("HTTPS"),
+        });
+    }
+    if let Some(tcp) = tcp {
+        return Some(Action::Tcp {
+            host: plain(&tcp.host),
+            port: number(&tcp.port, ports)?,
+        });
+    }
+    exec.map(|exec| Action::Exec(exec.command.clone().unwrap_or_default()))
+}
+
+/// The number of a port that may have a name.
+fn number(port: &IntOrString, ports: &[ContainerPort]) -> Option<u16> {
+    let number = match port {
+        IntOrString::Int(number) => *number,
+        IntOrString::String(name) => {
+            let named = ports
+                .iter()
+                .find(|port| port.name.as_ref() == Some(name))
+                .map(|port| port.container_port);
+            named.or_else(|| name.parse().ok())?
+        }
+    };
+    u16::try_from(number).ok()
+}
+
+fn address(host: Option<&str>, place: &Place, port: u16) -> Result<SocketAddr, String> {
+    let ip = match host {
+        None => IpAddr::V4(place.ip),
+        Some(host) => host
+            .parse()
+            .map_err(|_| format!("the host {host} of the probe is no address"))?,
+    };
+    Ok(SocketAddr::new(ip, port))
+}
+
+async fn connect(address: SocketAddr) -> Result<TcpStream, String> {
+    TcpStream::connect(address).await.map_err(|error| match error.kind() {
+        io::ErrorKind::ConnectionRefused => format!("dial tcp {address}: connect: connection refused"),
+        _ => format!("dial tcp {address}: {error}"),
+    })
+}
+
+/// Ends the command if nobody waits for it any more.
+struct Running(std::process::Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+async fn run(command: &[String], place: &Place) -> Result<(), String> {
+    let said = |error: io::Error| format!("exec {command:?}: {error}");
+    let out = place.attempt.join("command.out");
+    let file = std::fs::File::create(&out).map_err(said)?;
+    let (program, arguments) = &place.starter;
+    let child = Command::new(program)
+        .args(arguments)
+        .args([plan::COMMAND, "visit"])
+        .args([&place.attempt, &place.cgroup])
+        .args(command)
+        .stdin(Stdio::null())
+        .stdout(file.try_clone().map_err(said)?)
+        .stderr(file)
+        .spawn()
+        .map_err(said)?;
+    let mut child = Running(child);
+    let process = Process::of(child.0.id().cast_signed()).map_err(said)?;
+    process.ended().await;
+    let status = child.0.wait().map_err(said)?;
+    if status.success() {
+        return Ok(());
+    }
+    let mut text = String::from_utf8_lossy(&std::fs::read(&out).unwrap_or_default()).into_owned();
+    let most = text.char_indices().nth(1024).map_or(text.len(), |(at, _)| at);
+    text.truncate(most);
+    Err(format!(
+        "command {:?} exited with {}: {text}",
+        command.join(" "),
+        status.code().unwrap_or(137)
+    ))
+}
