@@ -7,12 +7,13 @@
 //! Invariants: a file with a mistake changes nothing, and says where the mistake is; SIGINT and SIGTERM drain.
 //! Depends on: proxy, life, cli.
 
+mod certificates;
 mod config;
 mod wiring;
 
 use crate::cli;
 use crate::failure::{Exit, Failure, doing};
-use config::Config;
+use config::{Config, Listen, Visibility};
 use life::Tasks;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -39,21 +40,47 @@ pub(crate) fn run(arguments: &cli::Proxy) -> Result<Exit, Failure> {
 
 fn read(path: &Path) -> Result<Config, Failure> {
     let text = std::fs::read_to_string(path).map_err(doing(format!("reading {}", path.display()), ""))?;
-    Config::parse(&text).map_err(|fault| {
-        let message = format!("{}: {fault}", path.display());
-        Failure::new(Exit::Usage, message, "docs/request-path.md shows a whole file")
-    })
+    Config::parse(&text).map_err(|fault| at_fault(path, &fault))
+}
+
+fn at_fault(path: &Path, fault: &dyn std::error::Error) -> Failure {
+    let message = format!("{}: {fault}", path.display());
+    Failure::new(Exit::Usage, message, "docs/request-path.md shows a whole file")
+}
+
+/// What is special about a listener.
+fn remark(listen: &Listen) -> &'static str {
+    match (listen.tls, listen.visibility) {
+        (false, Visibility::External) => "",
+        (true, Visibility::External) => " (TLS)",
+        (false, Visibility::ClusterLocal) => " (cluster-local)",
+        (true, Visibility::ClusterLocal) => " (TLS, cluster-local)",
+    }
+}
+
+fn renewed(faults: &[certificates::Fault]) {
+    for fault in faults {
+        eprintln!("{fault}; what was served before stays");
+    }
+    if faults.is_empty() {
+        eprintln!("certificates were read again");
+    }
 }
 
 async fn serve(path: &Path, config: Config) -> Result<(), Failure> {
     let tasks = Tasks::new();
     let mut interrupt = signal(SignalKind::interrupt()).map_err(doing("waiting for signals", ""))?;
     let mut terminate = signal(SignalKind::terminate()).map_err(doing("waiting for signals", ""))?;
-    let mut wiring = Wiring::open(&config, &tasks)
-        .await
-        .map_err(doing("listening", "choose another `listen`"))?;
-    for address in wiring.addresses() {
-        println!("listening on {address}");
+    let limits = config.limits.checked().map_err(|fault| at_fault(path, &fault))?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let (mut wiring, faults) = Wiring::new(&config, folder).map_err(doing("making keys for TLS", ""))?;
+    if let Some(fault) = faults.first() {
+        return Err(at_fault(path, fault));
+    }
+    let opened = wiring.open(&config, &limits, &tasks).await;
+    opened.map_err(doing("listening", "choose another `listen`"))?;
+    for (address, listen) in wiring.addresses() {
+        println!("listening on {address}{}", remark(listen));
     }
     let mut seen = changed_at(path);
     loop {
@@ -66,6 +93,8 @@ async fn serve(path: &Path, config: Config) -> Result<(), Failure> {
         if now != seen {
             seen = now;
             reload(path, &mut wiring);
+        } else if let Some(faults) = wiring.renew() {
+            renewed(&faults);
         }
     }
     tasks.drain();
@@ -78,7 +107,10 @@ async fn serve(path: &Path, config: Config) -> Result<(), Failure> {
 fn reload(path: &Path, wiring: &mut Wiring) {
     match read(path) {
         Ok(config) => {
-            wiring.apply(&config);
+            let faults = wiring.apply(&config);
+            for fault in &faults {
+                eprintln!("{fault}; what was served before stays");
+            }
             eprintln!("{} was read again", path.display());
         }
         Err(failure) => {

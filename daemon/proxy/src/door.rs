@@ -2,7 +2,7 @@
 //! A listener's policy: how requests find their revision, which probes it answers, who is next.
 //!
 //! Mechanism: one struct, made by who opens the listener; the path only reads it.
-//! Depends on: headers, limits, log, origin, ready, revision, logic::traffic.
+//! Depends on: headers, limits, log, origin, ready, revision, tls, logic::traffic.
 
 use crate::headers::NextHop;
 use crate::limits::Limits;
@@ -10,8 +10,10 @@ use crate::log::RequestLog;
 use crate::origin::Inside;
 use crate::ready::Readiness;
 use crate::revision::Revision;
+use crate::tls::Certificates;
 use life::Tasks;
-use logic::traffic::{Destination, Table};
+use logic::traffic::table::Refused;
+use logic::traffic::{Destination, Rule, Table};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -40,6 +42,53 @@ impl Routes {
 
     pub(crate) fn current(&self) -> Option<Arc<Table<Destination>>> {
         self.table.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Who may come in by a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Visibility {
+    /// Anybody: only hosts that are for anybody are served.
+    #[default]
+    External,
+    /// The cluster's own: every host is served.
+    ClusterLocal,
+}
+
+/// The routes of both kinds of listeners (control-plane spec 5.2, "Visibility").
+#[derive(Clone, Default)]
+pub struct Tables {
+    external: Routes,
+    cluster_local: Routes,
+}
+
+impl Tables {
+    /// Requests from now on go by these rules. Returns what did not get in.
+    pub fn replace(&self, rules: Vec<(Visibility, Rule<Destination>)>) -> Vec<Refused> {
+        let external = rules
+            .iter()
+            .filter(|(visibility, _)| *visibility == Visibility::External)
+            .map(|(_, rule)| rule.clone());
+        let (external, mut refused) = Table::build(external);
+        let (all, also_refused) = Table::build(rules.into_iter().map(|(_, rule)| rule));
+        // What everybody is refused stands in both.
+        for refusal in also_refused {
+            if !refused.contains(&refusal) {
+                refused.push(refusal);
+            }
+        }
+        self.external.replace(external);
+        self.cluster_local.replace(all);
+        refused
+    }
+
+    /// Those of one kind.
+    #[must_use]
+    pub fn of(&self, visibility: Visibility) -> Routes {
+        match visibility {
+            Visibility::External => self.external.clone(),
+            Visibility::ClusterLocal => self.cluster_local.clone(),
+        }
     }
 }
 
@@ -82,12 +131,38 @@ pub enum Probes {
     App(Readiness),
     /// As the activator.
     Activator,
+    /// As a gateway: a probe of the network goes by the routes, and is answered when they lead to a revision; kubelet's is
+    /// about this process, unless its host is somebody's.
+    Gateway,
+}
+
+/// How clients come in.
+#[derive(Clone)]
+pub struct Front {
+    /// The certificates, if it is HTTPS.
+    pub tls: Option<Arc<Certificates>>,
+    /// Who may come in; `Entry::ByRoute` has the table for it (`Tables::of`).
+    pub visibility: Visibility,
+    /// The port that `Destination::https_only` sends clients of plain HTTP to.
+    pub https_port: u16,
+}
+
+impl Default for Front {
+    fn default() -> Self {
+        Self {
+            tls: None,
+            visibility: Visibility::External,
+            https_port: 443,
+        }
+    }
 }
 
 /// Policy of a listener.
 pub struct Door {
     /// How requests find their revision.
     pub entry: Entry,
+    /// How clients come in.
+    pub front: Front,
     /// Which probes are answered.
     pub probes: Probes,
     /// Who is next.

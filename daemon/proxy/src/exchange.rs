@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The client's side of a request, as the path sees it: HTTP/1 and HTTP/2 each are one.
 //!
-//! Depends on: message, pod, progress, limits.
+//! Depends on: message, pod, progress, protocol, limits.
 
 use crate::limits::Limits;
 use crate::message::{Answer, Request};
-use crate::pod::{DialFault, Pod, Retries};
+use crate::pod::{DialFault, Pod, Retries, TwoFault};
 use crate::progress::Progress;
+use crate::protocol::PodProtocol;
 use life::Tasks;
 use std::future::Future;
 
@@ -33,11 +34,22 @@ pub(crate) enum Broken {
     Gone,
 }
 
+impl From<TwoFault> for Broken {
+    fn from(fault: TwoFault) -> Self {
+        match fault {
+            TwoFault::Dial(fault) => fault.into(),
+            TwoFault::Protocol(fault) => Self::Pod(fault.to_string()),
+        }
+    }
+}
+
 /// Where a request is sent, and with what in hand.
 pub(crate) struct Lane<'a> {
     pub(crate) pod: &'a Pod,
     /// The `Host` that the pod gets.
     pub(crate) host: &'a str,
+    /// What the pod is spoken to in.
+    pub(crate) protocol: PodProtocol,
     pub(crate) retries: Retries,
     pub(crate) limits: &'a Limits,
     pub(crate) tasks: &'a Tasks,

@@ -37,13 +37,21 @@ const HOP_BY_HOP: [HeaderName; 9] = [
 
 /// `Forwarded` (RFC 7239) out of its older relatives, unless it is there.
 pub(crate) fn add_forwarded(headers: &mut HeaderMap) {
+    add_forwarded_with(headers, None);
+}
+
+/// The same, with the client itself as the last of those it is for: what the first of several proxies says.
+pub(crate) fn add_forwarded_with(headers: &mut HeaderMap, peer: Option<std::net::IpAddr>) {
+    let peer = peer.map(|peer| peer.to_canonical().to_string());
     let first = |name: &HeaderName| headers.get(name).map(HeaderValue::as_bytes);
     let (nodes, proto, host) = (
         first(&name::FORWARDED_FOR),
         first(&name::FORWARDED_PROTO).filter(|value| !value.is_empty()),
         first(&name::FORWARDED_HOST).filter(|value| !value.is_empty()),
     );
-    if headers.contains_key(header::FORWARDED) || (nodes.is_none() && proto.is_none() && host.is_none()) {
+    if headers.contains_key(header::FORWARDED)
+        || (nodes.is_none() && proto.is_none() && host.is_none() && peer.is_none())
+    {
         return;
     }
     let mut out = Vec::new();
@@ -51,6 +59,7 @@ pub(crate) fn add_forwarded(headers: &mut HeaderMap) {
         .unwrap_or_default()
         .split(|byte| *byte == b',')
         .map(<[u8]>::trim_ascii)
+        .chain(peer.as_deref().map(str::as_bytes))
         .filter(|node| !node.is_empty());
     let add = |label: &[u8], value: &[u8], out: &mut Vec<u8>| {
         if !out.is_empty() {
@@ -107,7 +116,11 @@ fn prune(headers: &mut HeaderMap) {
 /// The request as the next hop gets it, but for its `Host` line (`host_for`).
 pub(crate) fn to_next(request: &mut Request, next: &NextHop) {
     let upgrade = match request.version {
-        Version::One1 => request.upgrade().cloned(),
+        // HTTP/2 by upgrade is obsolete, and to be ignored (RFC 9113 3.1).
+        Version::One1 => request
+            .upgrade()
+            .filter(|protocol| !protocol.as_bytes().eq_ignore_ascii_case(b"h2c"))
+            .cloned(),
         _ => None,
     };
     let takes_trailers = lists(&request.headers, &header::TE, "trailers");

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Clients of HTTP/2; pods get HTTP/2 with prior knowledge from them.
+//! Clients of HTTP/2, and pods of HTTP/2.
 //!
-//! Mechanism: `serve` holds a client's connection, one task a stream; `client` carries one stream to a pod and back.
-//! Depends on: pod, path, headers.
+//! Mechanism: `serve` holds a client's connection, one task a stream; `client` is one stream, which `to_two` carries to a pod
+//! of HTTP/2 and `to_one` to one of HTTP/1.1; `frames` is what both sides of HTTP/2 have in common.
+//! Depends on: pod, path, headers, wire.
 
 mod client;
+pub(crate) mod frames;
 mod io;
 pub(crate) mod serve;
+mod side;
+mod to_one;
+mod to_two;

@@ -10,6 +10,7 @@
 
 mod door;
 mod exchange;
+mod gateway;
 mod get;
 mod headers;
 mod held;
@@ -24,15 +25,17 @@ mod pod;
 mod prober;
 mod probes;
 mod progress;
+mod protocol;
 mod reader;
 mod ready;
 mod revision;
 mod server;
 mod sniff;
 mod target;
+mod tls;
 mod wire;
 
-pub use door::{Door, Entry, Health, Probes, Revisions, Routes};
+pub use door::{Door, Entry, Front, Health, Probes, Revisions, Routes, Tables, Visibility};
 pub use headers::NextHop;
 pub use held::Held;
 pub use limits::Limits;
@@ -40,6 +43,8 @@ pub use log::{RequestLog, Sink};
 pub use origin::{Inside, Leads, Lookup, Origin};
 pub use prober::{Endpoints, Judging, keep};
 pub use progress::Timeouts;
+pub use protocol::PodProtocol;
 pub use ready::{Handler, Probe, Readiness};
 pub use revision::{Counters, Identity, Revision};
 pub use server::listen;
+pub use tls::{BadCertificate, Certificate, Certificates};

@@ -19,6 +19,10 @@ pub struct Limits {
     pub informational: usize,
     /// How long a client may take for a head, and how long a connection may be idle before one begins.
     pub head_time: Duration,
+    /// How long a TLS handshake may take, from the connection's first moment.
+    pub handshake_time: Duration,
+    /// TLS handshakes computed at once, of a listener; the next one waits within its time.
+    pub handshakes: usize,
     /// How long an idle HTTP/1.1 connection is kept for its next request.
     pub idle_time: Duration,
     /// Bytes read ahead from a client while its request waits or runs.
@@ -49,6 +53,8 @@ impl Default for Limits {
             header_count: 10_000,
             informational: 16,
             head_time: Duration::from_secs(60),
+            handshake_time: Duration::from_secs(10),
+            handshakes: 512,
             idle_time: Duration::from_secs(300),
             read_ahead: 64 << 10,
             connections: 65_536,

@@ -6,10 +6,11 @@
 //! Mechanism: five named steps, below in their order. A step that cannot go on says how the request ends (`End`).
 //! Invariants: a slot is held exactly as long as the pod may work for the request; a request is sent again only if none of
 //! it can have been acted on; the timers of data-plane spec 4.6 run over all of it, waiting included.
-//! Depends on: door, exchange, headers, log, message, origin, probes, progress, revision.
+//! Depends on: door, exchange, gateway, headers, log, message, origin, probes, progress, revision.
 
 use crate::door::{Door, Entry, Revisions};
 use crate::exchange::{Broken, Client, Lane};
+use crate::gateway;
 use crate::headers::{self, NextHop};
 use crate::log::Line;
 use crate::message::{Answer, Request, name};
@@ -18,10 +19,9 @@ use crate::pod::{DialFault, Retries};
 use crate::probes;
 use crate::progress::Progress;
 use crate::revision::Revision;
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use logic::limiter::shared::{Admit, Admitted, Permit};
 use logic::limiter::{Rebuff, Refusal};
-use logic::traffic::{self, Draw};
 use std::future::{Future as _, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -110,36 +110,7 @@ fn route(door: &Door, leads: Option<&Leads>, request: &mut Request) -> Result<Ar
         Entry::ByRoute(revisions, _) if host.is_none() && door.inside.is_some() && names_revision(request) => {
             by_name(revisions, &door.cluster_domain, request)
         }
-        Entry::ByRoute(revisions, routes) => {
-            let table = routes.current();
-            let found = table.as_ref().and_then(|table| {
-                let asked = traffic::Request {
-                    host: host.unwrap_or(&request.host),
-                    path: request.target.path(),
-                    headers: &Seen(&request.headers),
-                };
-                table.find(&asked)?.pick(Draw::new(fastrand::u64(..)))
-            });
-            let none = || Answer::error(StatusCode::NOT_FOUND, "no route leads from this host and path");
-            let destination = found.ok_or_else(none)?;
-            let revision = revisions
-                .find(&destination.namespace, &destination.service)
-                .ok_or_else(|| {
-                    Answer::error(
-                        StatusCode::SERVICE_UNAVAILABLE,
-                        "the revision of this route is not known here",
-                    )
-                })?;
-            for (name, value) in destination.set_headers() {
-                if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
-                    request.headers.insert(name, value);
-                }
-            }
-            if let Some(host) = &destination.host {
-                request.host = host.clone();
-            }
-            Ok(revision)
-        }
+        Entry::ByRoute(revisions, routes) => gateway::by_route(door, revisions, routes, host, request),
     }
 }
 
@@ -267,6 +238,7 @@ async fn forward<C: Client>(
     let lane = Lane {
         pod: &pod,
         host,
+        protocol: revision.protocol,
         retries,
         limits: &door.limits,
         tasks: &door.tasks,
@@ -313,14 +285,5 @@ fn broken_end(broken: Broken, progress: &Progress) -> End {
         Broken::Dial(DialFault::Refused(..) | DialFault::TimedOut(_)) | Broken::Pod(_) | Broken::NoAnswer => {
             End::Answered(Answer::error(StatusCode::BAD_GATEWAY, &broken))
         }
-    }
-}
-
-/// Headers as route conditions look at them.
-struct Seen<'a>(&'a http::HeaderMap);
-
-impl traffic::Headers for Seen<'_> {
-    fn any(&self, name: &str, holds: &mut dyn FnMut(&[u8]) -> bool) -> bool {
-        self.0.get_all(name).iter().any(|value| holds(value.as_bytes()))
     }
 }

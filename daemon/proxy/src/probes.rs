@@ -24,6 +24,25 @@ pub(crate) async fn answer(door: &Door, request: &mut Request) -> Option<Answer>
     match &door.probes {
         Probes::App(readiness) => for_app(readiness, &door.health, request).await,
         Probes::Activator => for_activator(&door.health, request),
+        Probes::Gateway => None,
+    }
+}
+
+/// The answer to kubelet's probe of this process; `None`: it is none.
+pub(crate) fn of_this_process(door: &Door, request: &Request) -> Option<Answer> {
+    let is_kubelets = is_kubelet(request) || !request.text(&name::KUBELET_PROBE).is_empty();
+    is_kubelets.then(|| health(&door.health))
+}
+
+/// Whether the request asks what a gateway knows.
+pub(crate) fn is_of_network(request: &Request) -> bool {
+    request.text(&name::NETWORK_PROBE) == "probe"
+}
+
+fn health(health: &Health) -> Answer {
+    match health.fault() {
+        None => Answer::empty(StatusCode::OK),
+        Some(fault) => Answer::error(StatusCode::INTERNAL_SERVER_ERROR, fault),
     }
 }
 
@@ -54,10 +73,7 @@ async fn for_app(readiness: &Readiness, health: &Health, request: &Request) -> O
 
 fn for_activator(health: &Health, request: &mut Request) -> Option<Answer> {
     if is_kubelet(request) || !request.text(&name::KUBELET_PROBE).is_empty() {
-        return Some(match health.fault() {
-            None => Answer::empty(StatusCode::OK),
-            Some(fault) => Answer::error(StatusCode::INTERNAL_SERVER_ERROR, fault),
-        });
+        return Some(self::health(health));
     }
     let probe = request.text(&name::NETWORK_PROBE);
     if probe == "probe" {
@@ -75,7 +91,8 @@ fn for_activator(health: &Health, request: &mut Request) -> Option<Answer> {
     answer
 }
 
-fn echo_hash(request: &Request) -> Answer {
+/// The answer to a probe of the network.
+pub(crate) fn echo_hash(request: &Request) -> Answer {
     match request.headers.get(name::NETWORK_HASH) {
         Some(hash) if !hash.is_empty() => Answer::empty(StatusCode::OK).with(name::NETWORK_HASH, hash.clone()),
         _ => Answer::error(

@@ -9,6 +9,7 @@
 use crate::held::Held;
 use crate::pod::Pod;
 use crate::progress::Timeouts;
+use crate::protocol::PodProtocol;
 use logic::limiter::shared::Shared;
 use logic::limiter::{self, Backends, Home, Limiter, PodId, PodSpec};
 use std::collections::BTreeMap;
@@ -70,6 +71,8 @@ pub struct Revision {
     pub identity: Identity,
     /// What a request may take.
     pub timeouts: Timeouts,
+    /// What its pods are spoken to in.
+    pub protocol: PodProtocol,
     /// The host its pods know, if it is not theirs: `<revision>-private.<namespace>`.
     pub private_host: Box<str>,
     /// Its numbers.
@@ -96,11 +99,23 @@ impl Revision {
     /// A revision without pods: its requests wait.
     #[must_use]
     pub fn new(identity: Identity, timeouts: Timeouts, settings: limiter::Settings) -> Arc<Self> {
+        Self::with_protocol(identity, timeouts, settings, PodProtocol::AsClient)
+    }
+
+    /// One whose pods are spoken to in this protocol.
+    #[must_use]
+    pub fn with_protocol(
+        identity: Identity,
+        timeouts: Timeouts,
+        settings: limiter::Settings,
+        protocol: PodProtocol,
+    ) -> Arc<Self> {
         let limiter = Limiter::new(settings, fastrand::u64(..));
         Arc::new(Self {
             private_host: format!("{}-private.{}", identity.name, identity.namespace).into(),
             identity,
             timeouts,
+            protocol,
             counters: Counters::default(),
             held: Held::default(),
             // Peers come with the daemons' own protocol; until then nobody is told anything.

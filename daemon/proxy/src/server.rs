@@ -1,29 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Listeners: connections come in, are told apart by protocol, and served.
 //!
-//! Mechanism: one accepting task a listener, one task a connection. HTTP/2 with prior knowledge is known by its first bytes.
-//! TLS is to come in `serve`: there a stream is split, and everything after takes any halves.
+//! Mechanism: one accepting task a listener, one task a connection. With TLS the handshake says the protocol; else HTTP/2 with
+//! prior knowledge is known by its first bytes. A stream is split in halves, and everything after takes any halves.
 //! Invariants: at most `Limits::connections` are served at once; draining stops accepting, and connections end politely.
-//! Depends on: door, http1, http2, origin.
+//! Depends on: door, http1, http2, origin, tls.
 
 use crate::door::Door;
 use crate::origin::Arrival;
 use crate::reader::Reader;
-use crate::{http1, http2};
+use crate::{http1, http2, tls};
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 /// What an HTTP/2 connection begins with.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// How long the last word of a TLS connection may take to be written.
+const FAREWELL: Duration = Duration::from_millis(500);
 
 /// Serves a listener until its tasks are drained.
 pub async fn listen(listener: TcpListener, door: Arc<Door>) {
     let places = Arc::new(Semaphore::new(door.limits.connections));
+    let handshakes = Arc::new(Semaphore::new(door.limits.handshakes));
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {
             return;
@@ -34,9 +37,21 @@ pub async fn listen(listener: TcpListener, door: Arc<Door>) {
         };
         match accepted {
             Ok((stream, peer)) => {
-                let door_of_it = Arc::clone(&door);
+                let (door_of_it, handshakes) = (Arc::clone(&door), Arc::clone(&handshakes));
                 door.tasks.spawn("client connection", async move {
-                    serve(stream, peer, &door_of_it).await;
+                    // Without it answers wait for each other; a socket that cannot is as good as any.
+                    drop(stream.set_nodelay(true));
+                    let local = stream.local_addr().ok();
+                    let arrival = Arrival::new(peer, local, door_of_it.inside.as_ref());
+                    match &door_of_it.front.tls {
+                        None => plain(stream, arrival, &door_of_it).await,
+                        Some(certificates) => {
+                            let limits = &door_of_it.limits;
+                            if let Some(secured) = tls::secure(stream, certificates, &handshakes, limits).await {
+                                encrypted(secured, arrival, &door_of_it).await;
+                            }
+                        }
+                    }
                     drop(place);
                 });
             }
@@ -47,21 +62,38 @@ pub async fn listen(listener: TcpListener, door: Arc<Door>) {
     }
 }
 
-async fn serve(stream: TcpStream, peer: SocketAddr, door: &Arc<Door>) {
-    // Without it answers wait for each other; a socket that cannot is as good as any.
-    drop(stream.set_nodelay(true));
-    let arrival = Arrival::new(peer, stream.local_addr().ok(), door.inside.as_ref());
+async fn plain(stream: TcpStream, arrival: Arrival, door: &Arc<Door>) {
     let (reader, writer) = stream.into_split();
-    let mut reader = Reader::new(reader);
+    serve(Reader::new(reader), writer, arrival, door).await;
+}
+
+async fn encrypted(secured: tls::Secured, arrival: Arrival, door: &Arc<Door>) {
+    let reader = Reader::new(secured.reader);
+    match secured.is_two {
+        true => http2::serve::connection(door, reader, secured.writer, arrival).await,
+        false => serve(reader, secured.writer, arrival, door).await,
+    }
+}
+
+/// Serves a client whose protocol its first bytes tell.
+async fn serve<R, W>(mut reader: Reader<R>, mut writer: W, arrival: Arrival, door: &Arc<Door>)
+where
+    R: AsyncRead + Unpin + Send + 'static,
+    W: AsyncWrite + Unpin + Send + 'static,
+{
     match timeout(door.limits.head_time, is_two(&mut reader)).await {
         Ok(Ok(true)) => http2::serve::connection(door, reader, writer, arrival).await,
-        Ok(Ok(false)) => http1::serve::connection(door, reader, writer, arrival).await,
+        Ok(Ok(false)) => {
+            http1::serve::connection(door, reader, &mut writer, arrival).await;
+            // A client of TLS is told that nothing was cut off (RFC 8446 6.1); on a plain socket it costs nothing.
+            drop(timeout(FAREWELL, writer.shutdown()).await);
+        }
         Ok(Err(_)) | Err(_) => {}
     }
 }
 
 /// Whether the client speaks HTTP/2; what was read stays in the buffer.
-async fn is_two<R: tokio::io::AsyncRead + Unpin>(reader: &mut Reader<R>) -> io::Result<bool> {
+async fn is_two<R: AsyncRead + Unpin>(reader: &mut Reader<R>) -> io::Result<bool> {
     loop {
         let length = reader.buffer.len().min(PREFACE.len());
         if reader.buffer.get(..length) != PREFACE.get(..length) {

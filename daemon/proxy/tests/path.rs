@@ -5,7 +5,9 @@
 use life::Tasks;
 use logic::limiter;
 use logic::traffic::{BackendPort, Destination, PathRule, Rule, Split, Table};
-use proxy::{Door, Entry, Health, Identity, Limits, NextHop, Probes, Readiness, Revision, Revisions, Routes, Timeouts};
+use proxy::{
+    Door, Entry, Front, Health, Identity, Limits, NextHop, Probes, Readiness, Revision, Revisions, Routes, Timeouts,
+};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -83,6 +85,7 @@ async fn gateway(revision: &Arc<Revision>, tasks: &Tasks) -> SocketAddr {
     routes.replace(Table::build([rule]).0);
     let door = Door {
         entry: Entry::ByRoute(revisions, routes),
+        front: Front::default(),
         probes: Probes::App(Readiness::new(None)),
         next: NextHop::App { restore_host: false },
         limits: Limits::default(),

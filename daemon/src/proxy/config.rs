@@ -2,25 +2,61 @@
 //! The file of `sluice proxy`.
 //!
 //! Invariants: an unknown field is refused, and so is a route to a revision that is not there; the fault names its line.
-//! Depends on: serde.
+//! Depends on: listen, limits, serde.
 
+mod limits;
+mod listen;
+
+pub(super) use limits::BadLimit;
+pub(super) use listen::{Listen, Visibility};
+
+use limits::Limits;
 use logic::settings::template::Template;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 /// The whole file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Config {
     /// Where clients come in; not changed while running.
-    pub(super) listen: Vec<SocketAddr>,
+    pub(super) listen: Vec<Listen>,
+    /// Of listeners with TLS.
+    #[serde(default)]
+    pub(super) certificates: Vec<Certificate>,
     /// By `namespace/name`, or a bare name in the namespace `default`.
     pub(super) revisions: BTreeMap<String, Revision>,
     pub(super) routes: Vec<Route>,
     /// A template of Knative's request log; not changed while running.
     #[serde(default)]
     pub(super) log: Option<String>,
+    /// Bounds of each listener; not changed while running.
+    #[serde(default)]
+    pub(super) limits: Limits,
+}
+
+/// A certificate and the hosts it is for.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Certificate {
+    /// `*.example.com` and `*` are hosts, too.
+    pub(super) hosts: Vec<String>,
+    /// PEM, the host's own first; relative to the folder of this file.
+    pub(super) cert: PathBuf,
+    /// PEM.
+    pub(super) key: PathBuf,
+}
+
+/// What clients of plain HTTP get.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub(super) enum HttpOption {
+    /// What they ask for.
+    #[default]
+    Enabled,
+    /// 301 to HTTPS.
+    Redirected,
 }
 
 /// A revision and its pods.
@@ -33,12 +69,26 @@ pub(super) struct Revision {
     /// Requests a pod may run at once; 0: any number.
     #[serde(default)]
     pub(super) container_concurrency: u32,
+    /// What its pods are spoken to in.
+    #[serde(default)]
+    pub(super) protocol: Protocol,
     #[serde(default = "five_minutes")]
     pub(super) timeout_seconds: u64,
     #[serde(default)]
     pub(super) response_start_timeout_seconds: u64,
     #[serde(default)]
     pub(super) idle_timeout_seconds: u64,
+}
+
+/// What pods are spoken to in, whatever their clients speak.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Protocol {
+    #[default]
+    Http1,
+    H2c,
+    /// Each client's own.
+    AsClient,
 }
 
 fn five_minutes() -> u64 {
@@ -63,6 +113,11 @@ pub(super) struct Route {
     /// The host that the pod is to see.
     #[serde(default)]
     pub(super) rewrite_host: String,
+    #[serde(default)]
+    pub(super) http_option: HttpOption,
+    /// Which listeners serve it; a cluster-local one serves all.
+    #[serde(default)]
+    pub(super) visibility: Visibility,
 }
 
 /// What is wrong with a file.
@@ -78,6 +133,12 @@ pub(super) enum Fault {
     NoAddress,
     #[error("log: {0}")]
     Log(String),
+    #[error("listen[{index}].tls: `certificates` is empty, so nobody could be served")]
+    NoCertificate { index: usize },
+    #[error("routes[{index}].http_option: Redirected leads to HTTPS, and no external listener has `tls: true`")]
+    NoHttps { index: usize },
+    #[error(transparent)]
+    Limit(#[from] BadLimit),
 }
 
 impl Config {
@@ -90,9 +151,19 @@ impl Config {
         if let Some(log) = &config.log {
             Template::parse("log", log).map_err(|fault| Fault::Log(fault.to_string()))?;
         }
+        config.limits.checked()?;
+        if let Some(index) = config.listen.iter().position(|listen| listen.tls)
+            && config.certificates.is_empty()
+        {
+            return Err(Fault::NoCertificate { index });
+        }
+        let has_https = |listen: &Listen| listen.tls && listen.visibility == Visibility::External;
         for (index, route) in config.routes.iter().enumerate() {
             if route.hosts.is_empty() {
                 return Err(Fault::NoHost { index });
+            }
+            if route.http_option == HttpOption::Redirected && !config.listen.iter().any(has_https) {
+                return Err(Fault::NoHttps { index });
             }
             if let Some(name) = route.to.keys().find(|name| !config.revisions.contains_key(*name)) {
                 let name = name.clone();
@@ -139,5 +210,32 @@ routes:
         let missing = WHOLE.replace("{blue: 90", "{red: 90");
         let fault = Config::parse(&missing).unwrap_err().to_string();
         assert_eq!(fault, "routes[0].to: there is no revision \"red\"");
+        let redirected = WHOLE.replace("path: /v2", "http_option: Redirected");
+        let fault = Config::parse(&redirected).unwrap_err().to_string();
+        assert!(fault.starts_with("routes[0].http_option"), "{fault}");
+    }
+
+    #[test]
+    fn a_listener_is_an_address_or_more() {
+        let with = |listen: &str| Config::parse(&WHOLE.replace("[127.0.0.1:8080]", listen));
+        let two =
+            with("[127.0.0.1:8080, {address: '[::1]:8443', visibility: cluster-local, https_port: 8443}]").unwrap();
+        let [first, second] = two.listen.as_slice() else {
+            panic!("{:?}", two.listen);
+        };
+        assert_eq!((first.tls, first.visibility), (false, Visibility::External));
+        assert_eq!((second.https_port, second.visibility), (8443, Visibility::ClusterLocal));
+        for (listen, said) in [
+            (
+                "[{address: 127.0.0.1:1, tls: true}]",
+                "listen[0].tls: `certificates` is empty",
+            ),
+            ("[localhost:80]", "\"localhost:80\" is no `address:port`"),
+            ("[{address: 127.0.0.1:1, TLS: true}]", "TLS"),
+            ("[{address: 127.0.0.1:1, visibility: internal}]", "internal"),
+        ] {
+            let fault = with(listen).unwrap_err().to_string();
+            assert!(fault.contains(said), "{fault}");
+        }
     }
 }

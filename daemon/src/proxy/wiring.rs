@@ -3,28 +3,31 @@
 //!
 //! Invariants: a revision that stays keeps its queue and its counts; only its pods may change. One whose other settings
 //! change is a new one; requests of the old one end there.
-//! Depends on: config, proxy.
+//! Depends on: certificates, config, proxy.
 
-use super::config::{Config, Revision as Wanted, Route, full_name};
+use super::certificates::{Fault, Files};
+use super::config::{Config, HttpOption, Listen, Protocol, Revision as Wanted, Route, full_name};
 use life::Tasks;
 use logic::limiter;
 use logic::settings::template::Template;
-use logic::traffic::{BackendPort, Condition, Destination, PathRule, Rule, Split, Table};
+use logic::traffic::{BackendPort, Condition, Destination, PathRule, Rule, Split};
 use proxy::{
-    Door, Entry, Health, Identity, Limits, NextHop, Probes, Readiness, RequestLog, Revision, Revisions, Routes,
-    Timeouts,
+    Door, Entry, Front, Health, Identity, Limits, NextHop, PodProtocol, Probes, RequestLog, Revision, Revisions,
+    Tables, Timeouts,
 };
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 
 /// What runs.
 pub(super) struct Wiring {
-    addresses: Vec<SocketAddr>,
+    addresses: Vec<(SocketAddr, Listen)>,
     revisions: Arc<Revisions>,
-    routes: Routes,
+    tables: Tables,
+    certificates: Files,
     known: Vec<(String, Settings, Arc<Revision>)>,
 }
 
@@ -33,45 +36,67 @@ pub(super) struct Wiring {
 struct Settings {
     concurrency: u32,
     timeouts: Timeouts,
+    protocol: PodProtocol,
 }
 
 impl Wiring {
-    /// Opens the listeners.
-    pub(super) async fn open(config: &Config, tasks: &Tasks) -> io::Result<Self> {
+    /// What is there before the listeners.
+    pub(super) fn new(config: &Config, folder: &Path) -> io::Result<(Self, Vec<Fault>)> {
         let mut wiring = Self {
             addresses: Vec::new(),
             revisions: Arc::default(),
-            routes: Routes::default(),
+            tables: Tables::default(),
+            certificates: Files::new(folder)?,
             known: Vec::new(),
         };
-        wiring.apply(config);
-        let door = Arc::new(Door {
-            entry: Entry::ByRoute(Arc::clone(&wiring.revisions), wiring.routes.clone()),
-            probes: Probes::App(Readiness::new(None)),
+        let faults = wiring.apply(config);
+        Ok((wiring, faults))
+    }
+
+    /// Opens the listeners.
+    pub(super) async fn open(&mut self, config: &Config, limits: &Limits, tasks: &Tasks) -> io::Result<()> {
+        for listen in &config.listen {
+            let door = self.door(listen, config, limits, tasks);
+            let listener = TcpListener::bind(listen.address).await?;
+            self.addresses.push((listener.local_addr()?, listen.clone()));
+            tasks.spawn("listener", proxy::listen(listener, Arc::new(door)));
+        }
+        Ok(())
+    }
+
+    fn door(&self, listen: &Listen, config: &Config, limits: &Limits, tasks: &Tasks) -> Door {
+        let visibility = listen.visibility.into();
+        Door {
+            entry: Entry::ByRoute(Arc::clone(&self.revisions), self.tables.of(visibility)),
+            front: Front {
+                tls: listen.tls.then(|| Arc::clone(&self.certificates.served)),
+                visibility,
+                https_port: listen.https_port,
+            },
+            probes: Probes::Gateway,
             next: NextHop::App { restore_host: false },
-            limits: Limits::default(),
+            limits: limits.clone(),
             timeout_text: "request timeout",
             cluster_domain: "cluster.local".to_owned(),
             log: log(config),
             inside: None,
             health: Health::default(),
             tasks: tasks.clone(),
-        });
-        for address in &config.listen {
-            let listener = TcpListener::bind(address).await?;
-            wiring.addresses.push(listener.local_addr()?);
-            tasks.spawn("listener", proxy::listen(listener, Arc::clone(&door)));
         }
-        Ok(wiring)
     }
 
     /// Where clients come in.
-    pub(super) fn addresses(&self) -> &[SocketAddr] {
+    pub(super) fn addresses(&self) -> &[(SocketAddr, Listen)] {
         &self.addresses
     }
 
-    /// Puts a file in the place of the one before.
-    pub(super) fn apply(&mut self, config: &Config) {
+    /// Reads certificates again whose files have changed; `None`: none has.
+    pub(super) fn renew(&mut self) -> Option<Vec<Fault>> {
+        self.certificates.look()
+    }
+
+    /// Puts a file in the place of the one before. Returns which certificates it could not take.
+    pub(super) fn apply(&mut self, config: &Config) -> Vec<Fault> {
         let old = std::mem::take(&mut self.known);
         for (name, wanted) in &config.revisions {
             let settings = settings(wanted);
@@ -87,16 +112,17 @@ impl Wiring {
             self.revisions.insert(Arc::clone(&revision));
             self.known.push((name.clone(), settings, revision));
         }
-        let (table, refused) = Table::build(config.routes.iter().map(rule));
-        for refusal in refused {
+        // Certificates before the routes that send clients to them; routes before the revisions they no longer lead to.
+        let faults = self.certificates.apply(&config.certificates);
+        let rules = config.routes.iter().map(|route| (route.visibility.into(), rule(route)));
+        for refusal in self.tables.replace(rules.collect()) {
             eprintln!("{refusal}");
         }
-        // Routes before the revisions they no longer lead to.
-        self.routes.replace(table);
         for (name, ..) in old.iter().filter(|(name, ..)| !config.revisions.contains_key(name)) {
             let (namespace, name) = full_name(name);
             self.revisions.remove(namespace, name);
         }
+        faults
     }
 }
 
@@ -108,6 +134,11 @@ fn settings(wanted: &Wanted) -> Settings {
             response_start: Duration::from_secs(wanted.response_start_timeout_seconds),
             idle: Duration::from_secs(wanted.idle_timeout_seconds),
         },
+        protocol: match wanted.protocol {
+            Protocol::Http1 => PodProtocol::Http1,
+            Protocol::H2c => PodProtocol::H2c,
+            Protocol::AsClient => PodProtocol::AsClient,
+        },
     }
 }
 
@@ -118,10 +149,11 @@ fn revision(name: &str, settings: Settings) -> Arc<Revision> {
         name: name.to_owned(),
         ..Identity::default()
     };
-    Revision::new(
+    Revision::with_protocol(
         identity,
         settings.timeouts,
         limiter::Settings::new(settings.concurrency),
+        settings.protocol,
     )
 }
 
@@ -140,6 +172,7 @@ fn rule(route: &Route) -> Rule<Destination> {
             .map(|(name, value)| (name.as_str(), value.as_str()));
         let destination = Destination::new(namespace, name, BackendPort::Number(80))
             .with_host(&route.rewrite_host)
+            .https_only(route.http_option == HttpOption::Redirected)
             .with_headers(headers);
         (*weight, destination)
     });

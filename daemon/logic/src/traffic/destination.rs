@@ -24,6 +24,8 @@ pub struct Destination {
     pub port: BackendPort,
     /// The host the backend is to see instead of the client's (`rewriteHost`).
     pub host: Option<Box<str>>,
+    /// Clients of plain HTTP are sent to HTTPS instead (`httpOption: Redirected`); it counts on external listeners only.
+    pub https_only: bool,
     set_headers: Box<[(Box<str>, Box<str>)]>,
 }
 
@@ -36,6 +38,7 @@ impl Destination {
             service: service.into(),
             port,
             host: None,
+            https_only: false,
             set_headers: Box::default(),
         }
     }
@@ -44,6 +47,13 @@ impl Destination {
     #[must_use]
     pub fn with_host(mut self, host: &str) -> Self {
         self.host = (!host.is_empty()).then(|| host.into());
+        self
+    }
+
+    /// For clients of HTTPS only, or for all.
+    #[must_use]
+    pub fn https_only(mut self, https_only: bool) -> Self {
+        self.https_only = https_only;
         self
     }
 

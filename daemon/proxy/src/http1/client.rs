@@ -2,13 +2,14 @@
 //! What the path asks of a client of HTTP/1.
 //!
 //! Invariants: after a response that is not whole, or a request body that was not read, the connection is not used again.
-//! Depends on: exchange, relay, side, wire.
+//! Depends on: exchange, relay, side, to_two, wire.
 
-use super::relay;
 use super::side::One;
+use super::{relay, to_two};
 use crate::exchange::{Broken, Client, Lane};
 use crate::message::{Answer, BodySize, Request};
 use crate::progress::Progress;
+use crate::protocol::PodProtocol;
 use crate::wire::parse::Framing;
 use crate::wire::write;
 use bytes::BytesMut;
@@ -43,6 +44,9 @@ where
     }
 
     async fn forward(&mut self, request: &Request, lane: &Lane<'_>) -> Result<(), Broken> {
+        if lane.protocol == PodProtocol::H2c && !request.is_connect() && request.upgrade().is_none() {
+            return to_two::run(self, request, lane).await;
+        }
         let may_repeat = request.method.is_safe() && matches!(request.body, BodySize::None | BodySize::Known(0));
         let mut idle = lane.pod.idle(lane.limits);
         loop {

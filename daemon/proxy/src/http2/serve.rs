@@ -2,18 +2,20 @@
 //! A client's HTTP/2 connection: a task for each of its streams.
 //!
 //! Invariants: streams, resets, heads and windows are bounded by `Limits`; draining says GOAWAY and lets streams finish.
-//! Depends on: client, io, origin, path, door.
+//! Depends on: side, io, origin, path, door.
 
-use super::client::Two;
 use super::io::Whole;
+use super::side::Two;
 use crate::door::Door;
 use crate::exchange::Client as _;
-use crate::message::{Answer, BodySize, Request, Version};
+use crate::message::{Answer, BodySize, Request, Version, lists};
 use crate::origin::Arrival;
 use crate::path;
 use crate::progress::Progress;
 use crate::reader::Reader;
 use crate::target::{Target, is_host};
+use h2::Reason;
+use h2::ext::Protocol;
 use http::{Method, StatusCode, header};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -33,6 +35,7 @@ where
         .max_concurrent_streams(limits.streams)
         .max_pending_accept_reset_streams(limits.pending_resets)
         .max_concurrent_reset_streams(limits.pending_resets)
+        .enable_connect_protocol()
         .max_header_list_size(u32::try_from(limits.request_head).unwrap_or(u32::MAX))
         .handshake::<_, bytes::Bytes>(Whole { reader, writer });
     let Ok(Ok(mut connection)) = timeout(limits.head_time, handshake).await else {
@@ -72,7 +75,15 @@ async fn stream(
     let is_head = request.method() == Method::HEAD;
     let (head, body) = request.into_parts();
     let is_ended = body.is_end_stream();
-    let mut client = Two::new(body, respond, is_head);
+    let mut client = Two {
+        body,
+        respond,
+        out: None,
+        is_head,
+        protocol: head.extensions.get::<Protocol>().cloned(),
+        waits: !is_ended && lists(&head.headers, &header::EXPECT, "100-continue"),
+        reason: Reason::INTERNAL_ERROR,
+    };
     match read(head, is_ended, arrival.peer) {
         Some(mut request) => path::serve(door, arrival.leads(), &mut request, &mut client).await,
         None => {
@@ -83,7 +94,12 @@ async fn stream(
 }
 
 fn read(mut head: http::request::Parts, is_ended: bool, peer: SocketAddr) -> Option<Request> {
-    let is_connect = head.method == Method::CONNECT;
+    let is_extended = head.extensions.get::<Protocol>().is_some();
+    let is_connect = head.method == Method::CONNECT && !is_extended;
+    if is_extended {
+        // What it leads to is asked for as any resource (RFC 8441 5.1: as a GET of HTTP/1.1).
+        head.method = Method::GET;
+    }
     let named = head.headers.remove(header::HOST);
     let host: Box<str> = match head.uri.authority() {
         Some(authority) => authority.as_str().into(),
@@ -105,11 +121,14 @@ fn read(mut head: http::request::Parts, is_ended: bool, peer: SocketAddr) -> Opt
         .headers
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse().ok());
-    let body = match (is_ended, known) {
+    let body = match (is_ended || is_extended, known) {
+        (true, Some(0)) => BodySize::Known(0),
         (true, _) => BodySize::None,
         (false, Some(length)) => BodySize::Known(length),
         (false, None) => BodySize::Open,
     };
+    // How the body is framed is said anew to each side.
+    head.headers.remove(header::CONTENT_LENGTH);
     is_host(host.as_bytes()).then_some(Request {
         method: head.method,
         target,

@@ -9,8 +9,8 @@ use life::Tasks;
 use logic::limiter;
 use logic::settings::template::Template;
 use proxy::{
-    Door, Endpoints, Entry, Handler, Health, Identity, Judging, Limits, NextHop, Probe, Probes, Readiness, RequestLog,
-    Revision, Revisions, Timeouts,
+    Door, Endpoints, Entry, Front, Handler, Health, Identity, Judging, Limits, NextHop, Probe, Probes, Readiness,
+    RequestLog, Revision, Revisions, Timeouts,
 };
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap};
@@ -64,6 +64,7 @@ impl Product {
         }
         let door = Arc::new(Door {
             entry,
+            front: Front::default(),
             probes,
             next,
             limits: Limits {

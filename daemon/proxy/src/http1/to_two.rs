@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+//! One request of an HTTP/1 client to a pod of HTTP/2 and its answer back, both ways at once.
+//!
+//! Mechanism: as `relay`, with frames on the pod's side; trailers pass both ways, if the client's body or answer is chunked.
+//! Invariants: memory is one read each way; a response that breaks off ends the connection, never as if it were whole.
+//! Depends on: side, http2::frames, wire, headers, sniff.
+
+use super::side::One;
+use crate::exchange::{Broken, Lane};
+use crate::headers;
+use crate::http2::frames::{self, Head, outgoing};
+use crate::limits::Limits;
+use crate::message::{BodySize, Request, Response, Version};
+use crate::reader::Reader;
+use crate::sniff;
+use crate::wire::body::{Body, Part, put};
+use crate::wire::parse::Framing;
+use crate::wire::write;
+use bytes::{Bytes, BytesMut};
+use h2::{RecvStream, SendStream};
+use http::{HeaderValue, header};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+
+/// Carries one exchange.
+pub(super) async fn run<R, W>(client: &mut One<'_, R, W>, request: &Request, lane: &Lane<'_>) -> Result<(), Broken>
+where
+    R: AsyncRead + Unpin + Send,
+    W: AsyncWrite + Unpin + Send,
+{
+    let mut sender = lane.pod.two(lane.retries, lane.limits, lane.tasks).await?;
+    if std::mem::take(&mut client.waits) {
+        // There is room on a pod: the body may come.
+        write_to(client.writer, b"HTTP/1.1 100 Continue\r\n\r\n").await?;
+    }
+    let mut head = outgoing(request, lane.host, None).ok_or(Broken::BadBody)?;
+    head.headers_mut().remove(header::EXPECT);
+    let is_ended = client.body.is_done();
+    let (answer, to_pod) = sender
+        .send_request(head, is_ended)
+        .map_err(|fault| Broken::Pod(fault.to_string()))?;
+    let is_sent = AtomicBool::new(is_ended);
+    {
+        let upload = upload(&mut client.body, client.reader, to_pod, lane.limits, &is_sent);
+        let back = Back {
+            facts: &mut client.facts,
+            is_over: &mut client.is_over,
+            lane,
+        };
+        tokio::select! {
+            biased;
+            done = back.run(answer, client.writer) => done?,
+            broken = upload => return Err(broken),
+        }
+    }
+    client.is_over |= client.facts.close || !is_sent.load(Relaxed);
+    Ok(())
+}
+
+/// Returns only when it is broken; after its work it watches the client.
+async fn upload<R: AsyncRead + Unpin>(
+    body: &mut Body,
+    from: &mut Reader<R>,
+    mut to: SendStream<Bytes>,
+    limits: &Limits,
+    is_sent: &AtomicBool,
+) -> Broken {
+    while !is_sent.load(Relaxed) {
+        let passed = match body.take(&mut from.buffer, limits) {
+            Ok(Some(Part::Data(data))) => frames::send(&mut to, data, false).await.is_ok(),
+            Ok(Some(last)) => {
+                is_sent.store(true, Relaxed);
+                match last {
+                    Part::Trailers(trailers) => to.send_trailers(trailers).is_ok(),
+                    _ => to.send_data(Bytes::new(), true).is_ok(),
+                }
+            }
+            Ok(None) if matches!(from.fill().await, Ok(true)) => true,
+            Ok(None) => return Broken::Gone,
+            Err(_) => return Broken::BadBody,
+        };
+        // A pod that wants no more of it may still answer.
+        if !passed {
+            break;
+        }
+    }
+    from.end(limits.read_ahead).await;
+    Broken::Gone
+}
+
+/// The way back.
+struct Back<'a> {
+    facts: &'a mut write::Client,
+    is_over: &'a mut bool,
+    lane: &'a Lane<'a>,
+}
+
+impl Back<'_> {
+    async fn run<W>(self, mut answer: h2::client::ResponseFuture, to: &mut W) -> Result<(), Broken>
+    where
+        W: AsyncWrite + Unpin,
+    {
+        let mut informed = 0;
+        loop {
+            let head = frames::next_head(&mut answer).await;
+            match head.map_err(|fault| Broken::Pod(fault.to_string()))? {
+                Head::Informational(head) => {
+                    informed += 1;
+                    if informed > self.lane.limits.informational {
+                        return Err(Broken::Pod(
+                            "the application sent too many informational responses".to_owned(),
+                        ));
+                    }
+                    if self.facts.version != Version::One0 {
+                        let (head, ()) = head.into_parts();
+                        let mut headers = head.headers;
+                        headers::to_client(&mut headers);
+                        let mut out = BytesMut::new();
+                        write::informational(head.status, &headers, &mut out);
+                        write_to(to, &out).await?;
+                    }
+                }
+                Head::Final(response) => return self.answer(response, to).await,
+            }
+        }
+    }
+
+    async fn answer<W: AsyncWrite + Unpin>(
+        self,
+        response: http::Response<RecvStream>,
+        to: &mut W,
+    ) -> Result<(), Broken> {
+        let (mut response, mut body) = read(response);
+        let bodiless = self.facts.is_head || matches!(response.status.as_u16(), 204 | 304);
+        let framing = match (bodiless, response.body) {
+            (true, _) => Framing::None,
+            (_, BodySize::Open) if self.facts.version == Version::One0 => {
+                self.facts.close = true;
+                Framing::UntilClose
+            }
+            (_, BodySize::None) => Framing::Length(0),
+            (_, size) => size.into(),
+        };
+        let is_unnamed = !response.headers.contains_key(header::CONTENT_TYPE)
+            && !response.headers.contains_key(header::CONTENT_ENCODING);
+        let mut first = None;
+        if matches!(framing, Framing::Length(1..)) && is_unnamed {
+            first = body.data().await;
+            if let Some(Ok(data)) = &first {
+                let kind = HeaderValue::from_static(sniff::content_type(data));
+                response.headers.insert(header::CONTENT_TYPE, kind);
+            }
+        }
+        let mut out = BytesMut::with_capacity(2048);
+        write::response(&response, framing, self.facts, &mut out);
+        // Until its end is written, the response is not whole.
+        *self.is_over = true;
+        self.lane.progress.answering(response.status.as_u16());
+        if bodiless {
+            write_to(to, &out).await?;
+        } else {
+            copy(first, body, framing, out, to, self.lane).await?;
+        }
+        *self.is_over = false;
+        Ok(())
+    }
+}
+
+/// Head and body; the length is not among the headers.
+fn read(response: http::Response<RecvStream>) -> (Response, RecvStream) {
+    let (head, body) = response.into_parts();
+    let mut headers = head.headers;
+    headers::to_client(&mut headers);
+    let known = headers.remove(header::CONTENT_LENGTH);
+    let length = known.and_then(|length| length.to_str().ok()?.parse().ok());
+    let size = match (length, body.is_end_stream()) {
+        (Some(length), _) => BodySize::Known(length),
+        (None, true) => BodySize::None,
+        (None, false) => BodySize::Open,
+    };
+    let response = Response {
+        status: head.status,
+        headers,
+        body: size,
+    };
+    (response, body)
+}
+
+/// Writes `out`, then the body, `first` before what is still to come.
+async fn copy<W: AsyncWrite + Unpin>(
+    mut first: Option<Result<Bytes, h2::Error>>,
+    mut body: RecvStream,
+    framing: Framing,
+    mut out: BytesMut,
+    to: &mut W,
+    lane: &Lane<'_>,
+) -> Result<(), Broken> {
+    write_to(to, &out).await?;
+    loop {
+        let data = match first.take() {
+            Some(data) => Some(data),
+            None => body.data().await,
+        };
+        let part = match data {
+            Some(Ok(data)) if data.is_empty() => continue,
+            Some(Ok(data)) => Part::Data(data),
+            Some(Err(_)) => return Err(Broken::Cut),
+            None => match body.trailers().await.map_err(|_| Broken::Cut)? {
+                Some(trailers) => Part::Trailers(trailers),
+                None => Part::End,
+            },
+        };
+        out.clear();
+        put(&part, framing, &mut out);
+        write_to(to, &out).await?;
+        let Part::Data(data) = part else {
+            return Ok(());
+        };
+        lane.progress.wrote(data.len() as u64);
+        drop(body.flow_control().release_capacity(data.len()));
+    }
+}
+
+async fn write_to<W: AsyncWrite + Unpin>(to: &mut W, bytes: &[u8]) -> Result<(), Broken> {
+    to.write_all(bytes).await.map_err(|_| Broken::Gone)
+}

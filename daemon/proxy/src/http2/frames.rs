@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Heads and data of HTTP/2, to clients and to pods.
+//!
+//! Invariants: data is sent as the other side's window allows, never stored beyond it.
+//! Depends on: exchange, message, h2.
+
+use crate::exchange::Broken;
+use crate::message::{BodySize, Request, Response};
+use bytes::Bytes;
+use h2::client::ResponseFuture;
+use h2::ext::Protocol;
+use h2::server::SendResponse;
+use h2::{RecvStream, SendStream};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use std::future::{Future as _, poll_fn};
+use std::pin::Pin;
+use std::task::Poll;
+
+/// The head of a request as a pod of HTTP/2 gets it; `None`: it can be none.
+pub(crate) fn outgoing(request: &Request, host: &str, protocol: Option<&Protocol>) -> Option<http::Request<()>> {
+    let uri = Uri::builder()
+        .scheme("http")
+        .authority(host)
+        .path_and_query(&*request.target.text)
+        .build()
+        .ok()?;
+    let mut head = http::Request::new(());
+    *head.method_mut() = request.method.clone();
+    *head.uri_mut() = uri;
+    *head.version_mut() = http::Version::HTTP_2;
+    *head.headers_mut() = request.headers.clone();
+    match (protocol, request.body) {
+        (Some(protocol), _) => {
+            // Extended CONNECT (RFC 8441 4).
+            *head.method_mut() = Method::CONNECT;
+            head.extensions_mut().insert(protocol.clone());
+        }
+        (None, BodySize::Known(length)) => {
+            let length = HeaderValue::from(length);
+            head.headers_mut().insert(header::CONTENT_LENGTH, length);
+        }
+        (None, BodySize::None | BodySize::Open) => {}
+    }
+    Some(head)
+}
+
+/// A head from a pod.
+pub(crate) enum Head {
+    Informational(http::Response<()>),
+    Final(http::Response<RecvStream>),
+}
+
+/// The next head of an answer.
+pub(crate) async fn next_head(answer: &mut ResponseFuture) -> Result<Head, h2::Error> {
+    poll_fn(|context| {
+        if let Poll::Ready(Some(Ok(response))) = answer.poll_informational(context) {
+            return Poll::Ready(Ok(Head::Informational(response)));
+        }
+        Pin::new(&mut *answer).poll(context).map_ok(Head::Final)
+    })
+    .await
+}
+
+/// Sends the head of a response.
+pub(super) fn begin(
+    respond: &mut SendResponse<Bytes>,
+    out: &mut Option<SendStream<Bytes>>,
+    response: Response,
+    is_ended: bool,
+) -> Result<(), Broken> {
+    let mut head = http::Response::new(());
+    *head.status_mut() = response.status;
+    *head.headers_mut() = response.headers;
+    if !head.headers().contains_key(header::DATE) {
+        let now = httpdate::HttpDate::from(std::time::SystemTime::now()).to_string();
+        if let Ok(now) = HeaderValue::try_from(now) {
+            head.headers_mut().insert(header::DATE, now);
+        }
+    }
+    debug_assert_ne!(response.status, StatusCode::SWITCHING_PROTOCOLS);
+    *out = Some(respond.send_response(head, is_ended).map_err(|_| Broken::Gone)?);
+    Ok(())
+}
+
+/// Sends an informational head; a stream that is over will show elsewhere.
+pub(super) fn inform(respond: &mut SendResponse<Bytes>, status: StatusCode, headers: HeaderMap) {
+    let mut head = http::Response::new(());
+    *head.status_mut() = status;
+    *head.headers_mut() = headers;
+    drop(respond.send_informational(head));
+}
+
+/// Sends data as the window allows.
+pub(crate) async fn send(to: &mut SendStream<Bytes>, mut data: Bytes, is_last: bool) -> Result<(), Broken> {
+    while !data.is_empty() {
+        to.reserve_capacity(data.len());
+        let room = match to.capacity() {
+            0 => match poll_fn(|context| to.poll_capacity(context)).await {
+                Some(Ok(room)) => room,
+                Some(Err(_)) | None => return Err(Broken::Gone),
+            },
+            room => room,
+        };
+        let piece = data.split_to(room.min(data.len()));
+        let ends = is_last && data.is_empty();
+        to.send_data(piece, ends).map_err(|_| Broken::Gone)?;
+    }
+    Ok(())
+}

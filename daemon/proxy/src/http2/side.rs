@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A client of HTTP/2 with one stream open.
+//!
+//! Depends on: h2.
+
+use bytes::Bytes;
+use h2::ext::Protocol;
+use h2::server::SendResponse;
+use h2::{Reason, RecvStream, SendStream};
+
+/// An open stream.
+pub(super) struct Two {
+    pub(super) body: RecvStream,
+    pub(super) respond: SendResponse<Bytes>,
+    /// Once the head of the response is out.
+    pub(super) out: Option<SendStream<Bytes>>,
+    pub(super) is_head: bool,
+    /// What an extended CONNECT wants to speak (RFC 8441).
+    pub(super) protocol: Option<Protocol>,
+    /// The client waits for 100 (Continue) before it sends the body.
+    pub(super) waits: bool,
+    /// How a response that breaks off is reset.
+    pub(super) reason: Reason,
+}

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A stream carried to a pod of HTTP/2 and back.
+//!
+//! Mechanism: frames are passed on as they come; a window is given back when the other side has taken what filled it. What
+//! follows an extended CONNECT is data like any other.
+//! Depends on: frames, headers, pod, side.
+
+use super::frames::{Head, begin, inform, next_head, outgoing, send};
+use super::side::Two;
+use crate::exchange::{Broken, Lane};
+use crate::headers;
+use crate::message::{Request, Response};
+use crate::progress::Progress;
+use crate::sniff;
+use bytes::Bytes;
+use h2::server::SendResponse;
+use h2::{Reason, RecvStream, SendStream};
+use http::{HeaderValue, header};
+use std::future::poll_fn;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// How long a pod may take to say whether it knows extended CONNECT, once it is connected.
+const SETTINGS: Duration = Duration::from_millis(500);
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// Why a stream broke.
+enum Fault {
+    Gone,
+    BeforeHead(h2::Error),
+    InBody(h2::Error),
+    TooMuch,
+}
+
+/// Carries one exchange.
+pub(super) async fn run(client: &mut Two, request: &Request, lane: &Lane<'_>) -> Result<(), Broken> {
+    let mut sender = lane.pod.two(lane.retries, lane.limits, lane.tasks).await?;
+    if client.protocol.is_some() && !knows_extended_connect(&sender).await {
+        return Err(Broken::Pod("the application takes no extended CONNECT".to_owned()));
+    }
+    let head = outgoing(request, lane.host, client.protocol.as_ref()).ok_or(Broken::BadBody)?;
+    let is_ended = client.body.is_end_stream();
+    let (answer, to_pod) = sender
+        .send_request(head, is_ended)
+        .map_err(|fault| Broken::Pod(fault.to_string()))?;
+    let result = {
+        let upload = upload(&mut client.body, to_pod, is_ended);
+        let back = Back {
+            respond: &mut client.respond,
+            out: &mut client.out,
+            is_head: client.is_head,
+            most_informed: lane.limits.informational,
+            progress: lane.progress,
+        };
+        tokio::select! {
+            biased;
+            done = back.run(answer) => done,
+            () = upload => Err(Fault::Gone),
+        }
+    };
+    result.map_err(|fault| match fault {
+        Fault::Gone => Broken::Gone,
+        Fault::BeforeHead(fault) => Broken::Pod(fault.to_string()),
+        Fault::TooMuch => Broken::Pod("the application sent too many informational responses".to_owned()),
+        Fault::InBody(fault) => {
+            client.reason = fault.reason().unwrap_or(Reason::INTERNAL_ERROR);
+            Broken::Cut
+        }
+    })
+}
+
+/// The pod's settings say so; on a new connection they may be on their way.
+async fn knows_extended_connect(sender: &h2::client::SendRequest<Bytes>) -> bool {
+    let mut waited = Duration::ZERO;
+    while !sender.is_extended_connect_protocol_enabled() && waited < SETTINGS {
+        sleep(LOOK).await;
+        waited += LOOK;
+    }
+    sender.is_extended_connect_protocol_enabled()
+}
+
+/// Carries the request's body; returns only when the client is gone.
+async fn upload(from: &mut RecvStream, mut to: SendStream<Bytes>, is_ended: bool) {
+    if !is_ended {
+        loop {
+            match from.data().await {
+                Some(Ok(data)) => {
+                    let length = data.len();
+                    // A pod that wants no more of it may still answer.
+                    if send(&mut to, data, false).await.is_err() {
+                        break;
+                    }
+                    drop(from.flow_control().release_capacity(length));
+                }
+                Some(Err(_)) => return,
+                None => {
+                    match from.trailers().await {
+                        Ok(Some(trailers)) => drop(to.send_trailers(trailers)),
+                        Ok(None) => drop(to.send_data(Bytes::new(), true)),
+                        Err(_) => return,
+                    }
+                    break;
+                }
+            }
+        }
+    }
+    // Held to the end: dropping it early would reset a request that is still being sent.
+    let _open = to;
+    poll_fn(|context| match from.poll_trailers(context) {
+        Poll::Ready(Err(_)) => Poll::Ready(()),
+        _ => Poll::Pending,
+    })
+    .await;
+}
+
+/// The way back.
+struct Back<'a> {
+    respond: &'a mut SendResponse<Bytes>,
+    out: &'a mut Option<SendStream<Bytes>>,
+    is_head: bool,
+    most_informed: usize,
+    progress: &'a Progress,
+}
+
+impl Back<'_> {
+    async fn run(mut self, answer: h2::client::ResponseFuture) -> Result<(), Fault> {
+        let (head, mut body) = self.head(answer).await?.into_parts();
+        let mut headers = head.headers;
+        headers::to_client(&mut headers);
+        let bodiless = self.is_head || matches!(head.status.as_u16(), 204 | 304);
+        // There are applications that send a body where none may be.
+        let is_ended = bodiless || body.is_end_stream();
+        let is_known = headers.contains_key(header::CONTENT_LENGTH);
+        if is_ended && !is_known && !bodiless {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+        let mut first = None;
+        let is_unnamed = !headers.contains_key(header::CONTENT_TYPE) && !headers.contains_key(header::CONTENT_ENCODING);
+        if is_known && is_unnamed && !is_ended {
+            first = body.data().await;
+            if let Some(Ok(data)) = &first {
+                let kind = HeaderValue::from_static(sniff::content_type(data));
+                headers.insert(header::CONTENT_TYPE, kind);
+            }
+        }
+        let response = Response {
+            status: head.status,
+            headers,
+            body: crate::message::BodySize::Open,
+        };
+        self.progress.answering(head.status.as_u16());
+        begin(self.respond, self.out, response, is_ended).map_err(|_| Fault::Gone)?;
+        match self.out.as_mut().filter(|_| !is_ended) {
+            Some(out) => copy(first, body, out, self.progress).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The final head; informational ones go on at once.
+    async fn head(&mut self, mut answer: h2::client::ResponseFuture) -> Result<http::Response<RecvStream>, Fault> {
+        let mut informed = 0;
+        loop {
+            let head = tokio::select! {
+                head = next_head(&mut answer) => head.map_err(Fault::BeforeHead)?,
+                _ = poll_fn(|context| self.respond.poll_reset(context)) => return Err(Fault::Gone),
+            };
+            let response = match head {
+                Head::Final(response) => return Ok(response),
+                Head::Informational(response) => response,
+            };
+            informed += 1;
+            if informed > self.most_informed {
+                return Err(Fault::TooMuch);
+            }
+            let (head, ()) = response.into_parts();
+            let mut headers = head.headers;
+            headers::to_client(&mut headers);
+            inform(self.respond, head.status, headers);
+        }
+    }
+}
+
+/// Passes the body on, `first` before what is still to come.
+async fn copy(
+    mut first: Option<Result<Bytes, h2::Error>>,
+    mut body: RecvStream,
+    out: &mut SendStream<Bytes>,
+    progress: &Progress,
+) -> Result<(), Fault> {
+    loop {
+        let data = match first.take() {
+            Some(data) => Some(data),
+            None => tokio::select! {
+                data = body.data() => data,
+                _ = poll_fn(|context| out.poll_reset(context)) => return Err(Fault::Gone),
+            },
+        };
+        match data {
+            Some(Ok(data)) => {
+                let length = data.len();
+                send(out, data, false).await.map_err(|_| Fault::Gone)?;
+                progress.wrote(length as u64);
+                drop(body.flow_control().release_capacity(length));
+            }
+            Some(Err(fault)) => return Err(Fault::InBody(fault)),
+            None => break,
+        }
+    }
+    let sent = match body.trailers().await.map_err(Fault::InBody)? {
+        Some(trailers) => out.send_trailers(trailers),
+        None => out.send_data(Bytes::new(), true),
+    };
+    sent.map_err(|_| Fault::Gone)
+}

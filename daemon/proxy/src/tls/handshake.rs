@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The handshake of a connection.
+//!
+//! Mechanism: the client's first message is waited for without a place, so that silent clients cost only their socket; the
+//! rest, which costs computing, needs one of `Limits::handshakes` places.
+//! Invariants: all of it takes at most `Limits::handshake_time`.
+//! Depends on: certificates, limits.
+
+use super::certificates::Certificates;
+use crate::limits::Limits;
+use rustls::server::Acceptor;
+use std::io;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::server::TlsStream;
+
+/// What a client gets that speaks plain HTTP here.
+const PLAIN: &[u8] = b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n\
+    this port speaks HTTPS\n";
+
+/// How long a refused client may take to read that.
+const LINGER: Duration = Duration::from_millis(500);
+
+/// A connection after its handshake.
+pub(crate) struct Secured {
+    pub(crate) reader: ReadHalf<TlsStream<TcpStream>>,
+    pub(crate) writer: WriteHalf<TlsStream<TcpStream>>,
+    /// Client and we agreed on HTTP/2 (ALPN).
+    pub(crate) is_two: bool,
+}
+
+/// Shakes hands with a client; `None`: that came to nothing, and the connection is over.
+pub(crate) async fn secure(
+    stream: TcpStream,
+    certificates: &Certificates,
+    places: &Semaphore,
+    limits: &Limits,
+) -> Option<Secured> {
+    let shaken = timeout(limits.handshake_time, shake(stream, certificates, places)).await;
+    let stream = shaken.ok()?.ok()?;
+    let is_two = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    let (reader, writer) = tokio::io::split(stream);
+    Some(Secured { reader, writer, is_two })
+}
+
+async fn shake(stream: TcpStream, certificates: &Certificates, places: &Semaphore) -> io::Result<TlsStream<TcpStream>> {
+    let mut first = [0];
+    if stream.peek(&mut first).await? == 1 && first.first().is_some_and(u8::is_ascii_uppercase) {
+        refuse_plain(stream).await?;
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+    let _place = places.acquire().await.map_err(io::Error::other)?;
+    start.into_stream(certificates.config()).await
+}
+
+/// Answers plain HTTP; what was sent is read first, as an unread rest would reset the connection and lose the answer.
+async fn refuse_plain(mut stream: TcpStream) -> io::Result<()> {
+    let mut unread = [0; 4096];
+    let _read = stream.read(&mut unread).await?;
+    stream.write_all(PLAIN).await?;
+    stream.shutdown().await?;
+    let _rest = timeout(LINGER, stream.read(&mut unread)).await;
+    Ok(())
+}

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+//! How clients come in: TLS, redirects, visibility, HTTP/2; over sockets, with clients that are not ours.
+#![expect(clippy::unwrap_used, reason = "in a test this is how it fails")]
+
+mod https;
+mod ingress;
+mod rig;
+mod two;

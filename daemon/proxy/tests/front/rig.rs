@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A gateway with one revision, an application that says what it got, certificates, and clients of hyper and rustls.
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use life::Tasks;
+use logic::limiter;
+use logic::traffic::{BackendPort, Destination, PathRule, Rule, Split};
+use proxy::{
+    Certificate, Certificates, Door, Entry, Front, Health, Identity, Limits, NextHop, PodProtocol, Probes, Revision,
+    Revisions, Tables, Timeouts, Visibility,
+};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+pub(crate) const HOST: &str = "app.example.com";
+
+/// A gateway's parts, to open listeners with.
+pub(crate) struct Rig {
+    pub(crate) tasks: Tasks,
+    pub(crate) tables: Tables,
+    pub(crate) certificates: Arc<Certificates>,
+    pub(crate) revision: Arc<Revision>,
+    revisions: Arc<Revisions>,
+}
+
+impl Rig {
+    /// With an application behind the revision `ns/rev`, which `app.example.com` leads to.
+    pub(crate) async fn new() -> Self {
+        Self::speaking(PodProtocol::Http1).await
+    }
+
+    /// The same, with pods spoken to in this protocol.
+    pub(crate) async fn speaking(protocol: PodProtocol) -> Self {
+        let rig = Self::before(protocol);
+        let app = app(&rig.tasks).await;
+        rig.revision.set_pods(&[(app, true)]);
+        rig
+    }
+
+    pub(crate) fn without_pods() -> Self {
+        Self::before(PodProtocol::Http1)
+    }
+
+    /// Its pods do what `serve` does with a connection.
+    pub(crate) async fn with_pod<F>(protocol: PodProtocol, serve: impl Fn(TcpStream) -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let rig = Self::before(protocol);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        rig.revision.set_pods(&[(listener.local_addr().unwrap(), true)]);
+        let tasks = rig.tasks.clone();
+        rig.tasks.spawn("pod", async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                tasks.spawn("pod's connection", serve(stream));
+            }
+        });
+        rig
+    }
+
+    fn before(protocol: PodProtocol) -> Self {
+        let identity = Identity {
+            namespace: "ns".to_owned(),
+            name: "rev".to_owned(),
+            ..Identity::default()
+        };
+        let timeouts = Timeouts {
+            request: Duration::from_secs(20),
+            ..Timeouts::default()
+        };
+        let revision = Revision::with_protocol(identity, timeouts, limiter::Settings::new(0), protocol);
+        let revisions = Arc::new(Revisions::default());
+        revisions.insert(Arc::clone(&revision));
+        let rig = Self {
+            tasks: Tasks::new(),
+            tables: Tables::default(),
+            certificates: Arc::new(Certificates::new().unwrap()),
+            revision,
+            revisions,
+        };
+        rig.lead(vec![(Visibility::External, rule(HOST, to_app()))]);
+        rig
+    }
+
+    /// Replaces the routes.
+    pub(crate) fn lead(&self, rules: Vec<(Visibility, Rule<Destination>)>) {
+        assert_eq!(self.tables.replace(rules), []);
+    }
+
+    pub(crate) fn https(&self) -> Front {
+        Front {
+            tls: Some(Arc::clone(&self.certificates)),
+            ..Front::default()
+        }
+    }
+
+    pub(crate) async fn listen(&self, front: Front) -> SocketAddr {
+        self.listen_within(front, Limits::default()).await
+    }
+
+    pub(crate) async fn listen_within(&self, front: Front, limits: Limits) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let door = Door {
+            entry: Entry::ByRoute(Arc::clone(&self.revisions), self.tables.of(front.visibility)),
+            front,
+            probes: Probes::Gateway,
+            inside: None,
+            next: NextHop::App { restore_host: false },
+            limits,
+            timeout_text: "request timeout",
+            cluster_domain: "cluster.local".to_owned(),
+            log: None,
+            health: Health::default(),
+            tasks: self.tasks.clone(),
+        };
+        self.tasks.spawn("listener", proxy::listen(listener, Arc::new(door)));
+        address
+    }
+}
+
+pub(crate) fn to_app() -> Destination {
+    Destination::new("ns", "rev", BackendPort::Number(80))
+}
+
+pub(crate) fn rule(host: &str, to: Destination) -> Rule<Destination> {
+    Rule {
+        owner: host.to_owned(),
+        hosts: vec![host.to_owned()],
+        paths: vec![PathRule {
+            prefix: String::new(),
+            conditions: Vec::new(),
+            split: Split::whole(to),
+        }],
+    }
+}
+
+/// Says what it got: version, method, target, then the headers, a line each.
+async fn app(tasks: &Tasks) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let inner = tasks.clone();
+    tasks.spawn("app", async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            inner.spawn("app's connection", async move {
+                let server = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+                let service = hyper::service::service_fn(answer);
+                drop(server.serve_connection(TokioIo::new(stream), service).await);
+            });
+        }
+    });
+    address
+}
+
+async fn answer(request: hyper::Request<Incoming>) -> Result<hyper::Response<Full<Bytes>>, hyper::Error> {
+    let (head, body) = request.into_parts();
+    let mut said = format!("{:?} {} {}\n", head.version, head.method, head.uri);
+    for (name, value) in &head.headers {
+        said += &format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes()));
+    }
+    let body = body.collect().await?.to_bytes();
+    said += &format!("\n{}", String::from_utf8_lossy(&body));
+    Ok(hyper::Response::new(Full::new(said.into())))
+}
+
+/// A certificate for these names, and who would believe it.
+pub(crate) fn certificate(names: &[&str]) -> (Certificate, CertificateDer<'static>) {
+    let subjects: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+    let made = rcgen::generate_simple_self_signed(subjects).unwrap();
+    let chain_pem = made.cert.pem().into_bytes();
+    let der = CertificateDer::from_pem_slice(&chain_pem).unwrap();
+    let certificate = Certificate {
+        source: names.concat(),
+        names: names.iter().map(|name| (*name).to_owned()).collect(),
+        chain_pem,
+        key_pem: made.signing_key.serialize_pem().into_bytes(),
+    };
+    (certificate, der)
+}
+
+/// A client that believes these, and offers these protocols.
+pub(crate) fn client(
+    believed: &[CertificateDer<'static>],
+    alpn: &[&str],
+    versions: &[&'static SupportedProtocolVersion],
+) -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    for certificate in believed {
+        roots.add(certificate.clone()).unwrap();
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions)
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+    Arc::new(config)
+}
+
+/// Shakes hands.
+pub(crate) async fn connect(
+    gateway: SocketAddr,
+    config: &Arc<ClientConfig>,
+    host: &str,
+) -> std::io::Result<TlsStream<TcpStream>> {
+    let stream = TcpStream::connect(gateway).await?;
+    let name = ServerName::try_from(host.to_owned()).unwrap();
+    TlsConnector::from(Arc::clone(config)).connect(name, stream).await
+}
+
+/// The certificate that a client was shown.
+pub(crate) fn shown(stream: &TlsStream<TcpStream>) -> CertificateDer<'static> {
+    stream.get_ref().1.peer_certificates().unwrap()[0].clone()
+}
+
+/// An answer, all of it.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) status: u16,
+    pub(crate) headers: hyper::HeaderMap,
+    pub(crate) body: String,
+}
+
+/// A request without a body.
+pub(crate) fn get(uri: &str) -> hyper::Request<Full<Bytes>> {
+    let request = hyper::Request::get(uri);
+    let host = uri
+        .parse::<hyper::Uri>()
+        .unwrap()
+        .host()
+        .map_or(HOST.to_owned(), str::to_owned);
+    request.header("host", host).body(Full::default()).unwrap()
+}
+
+/// A client of HTTP/1.1 on this stream.
+pub(crate) async fn one<S>(stream: S, tasks: &Tasks) -> hyper::client::conn::http1::SendRequest<Full<Bytes>>
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .unwrap();
+    tasks.spawn("client", async move { drop(connection.with_upgrades().await) });
+    sender
+}
+
+/// A client of HTTP/2 on this stream.
+pub(crate) async fn two<S>(stream: S, tasks: &Tasks) -> hyper::client::conn::http2::SendRequest<Full<Bytes>>
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    let io = TokioIo::new(stream);
+    let (sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io)
+        .await
+        .unwrap();
+    tasks.spawn("client", async move { drop(connection.await) });
+    sender
+}
+
+/// The whole answer.
+pub(crate) async fn said(answer: hyper::Result<hyper::Response<Incoming>>) -> Said {
+    let (head, body) = answer.unwrap().into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    Said {
+        status: head.status.as_u16(),
+        headers: head.headers,
+        body: String::from_utf8(body.to_vec()).unwrap(),
+    }
+}
+
+/// One request over plain HTTP/1.1.
+pub(crate) async fn ask(gateway: SocketAddr, request: hyper::Request<Full<Bytes>>) -> Said {
+    let tasks = Tasks::new();
+    let mut sender = one(TcpStream::connect(gateway).await.unwrap(), &tasks).await;
+    let said = said(sender.send_request(request).await).await;
+    tasks.stop().await;
+    said
+}

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `limits` of the file: every bound of the request path by its name, with its unit.
+//!
+//! Mechanism: what is not named is as `proxy::Limits` has it. Sizes are bytes or `64Ki`, `1Mi`, `1Gi`; times are as Go writes
+//! them: `500ms`, `60s`, `5m`.
+//! Depends on: serde, proxy.
+
+use logic::go::span::Span;
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer};
+use std::fmt;
+use std::time::Duration;
+
+/// The section.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(in crate::proxy) struct Limits {
+    request_head: Size,
+    response_head: Size,
+    header_count: usize,
+    informational: usize,
+    head_time: Time,
+    handshake_time: Time,
+    handshakes: usize,
+    idle_time: Time,
+    read_ahead: Size,
+    connections: usize,
+    streams: u32,
+    pending_resets: usize,
+    stream_window: Size,
+    connection_window: Size,
+    idle_to_pod: usize,
+    idle_to_pod_time: Time,
+    retry_after: Time,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let limits = proxy::Limits::default();
+        Self {
+            request_head: Size(limits.request_head),
+            response_head: Size(limits.response_head),
+            header_count: limits.header_count,
+            informational: limits.informational,
+            head_time: Time(limits.head_time),
+            handshake_time: Time(limits.handshake_time),
+            handshakes: limits.handshakes,
+            idle_time: Time(limits.idle_time),
+            read_ahead: Size(limits.read_ahead),
+            connections: limits.connections,
+            streams: limits.streams,
+            pending_resets: limits.pending_resets,
+            stream_window: Size(usize::try_from(limits.stream_window).unwrap_or(usize::MAX)),
+            connection_window: Size(usize::try_from(limits.connection_window).unwrap_or(usize::MAX)),
+            idle_to_pod: limits.idle_to_pod,
+            idle_to_pod_time: Time(limits.idle_to_pod_time),
+            retry_after: Time(Duration::from_secs(limits.retry_after.unwrap_or(0).into())),
+        }
+    }
+}
+
+/// What no listener could work with.
+#[derive(Debug, thiserror::Error)]
+#[error("limits.{0}: {1}")]
+pub(in crate::proxy) struct BadLimit(&'static str, &'static str);
+
+impl Limits {
+    /// As the request path takes them.
+    pub(in crate::proxy) fn checked(&self) -> Result<proxy::Limits, BadLimit> {
+        let needed = [
+            ("request_head", self.request_head.0),
+            ("response_head", self.response_head.0),
+            ("header_count", self.header_count),
+            ("handshakes", self.handshakes),
+            ("read_ahead", self.read_ahead.0),
+            ("connections", self.connections),
+        ];
+        if let Some((name, _)) = needed.iter().find(|(_, value)| *value == 0) {
+            return Err(BadLimit(name, "must be above 0"));
+        }
+        // Tokio counts places in fewer bits than a usize has.
+        let most = tokio::sync::Semaphore::MAX_PERMITS;
+        if self.connections > most || self.handshakes > most {
+            return Err(BadLimit("connections", "too many"));
+        }
+        Ok(proxy::Limits {
+            request_head: self.request_head.0,
+            response_head: self.response_head.0,
+            header_count: self.header_count,
+            informational: self.informational,
+            head_time: self.head_time.0,
+            handshake_time: self.handshake_time.0,
+            handshakes: self.handshakes,
+            idle_time: self.idle_time.0,
+            read_ahead: self.read_ahead.0,
+            connections: self.connections,
+            streams: self.streams,
+            pending_resets: self.pending_resets,
+            stream_window: window("stream_window", self.stream_window)?,
+            connection_window: window("connection_window", self.connection_window)?,
+            idle_to_pod: self.idle_to_pod,
+            idle_to_pod_time: self.idle_to_pod_time.0,
+            retry_after: match u32::try_from(self.retry_after.0.as_secs()) {
+                Ok(0) => None,
+                Ok(seconds) => Some(seconds),
+                Err(_) => return Err(BadLimit("retry_after", "too long")),
+            },
+        })
+    }
+}
+
+/// RFC 9113 6.9.1: a window has 31 bits.
+fn window(name: &'static str, size: Size) -> Result<u32, BadLimit> {
+    match u32::try_from(size.0) {
+        Ok(size @ 1..=0x7fff_ffff) => Ok(size),
+        _ => Err(BadLimit(name, "must be from 1 to 2147483647 bytes")),
+    }
+}
+
+/// Bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Size(usize);
+
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl Visitor<'_> for Any {
+            type Value = Size;
+
+            fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+                to.write_str("bytes, as 4096, 64Ki, 1Mi or 1Gi")
+            }
+
+            fn visit_u64<E: Error>(self, bytes: u64) -> Result<Size, E> {
+                usize::try_from(bytes).map(Size).map_err(E::custom)
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Size, E> {
+                size(text).ok_or_else(|| E::custom(format!("{text:?} is no size: 4096, 64Ki, 1Mi or 1Gi is one")))
+            }
+        }
+        from.deserialize_any(Any)
+    }
+}
+
+fn size(text: &str) -> Option<Size> {
+    let units = [("Ki", 10), ("Mi", 20), ("Gi", 30), ("", 0)];
+    let (number, shift) = units
+        .iter()
+        .find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, *shift)))?;
+    let number: usize = number.parse().ok()?;
+    number.checked_mul(1 << shift).map(Size)
+}
+
+/// A length of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Time(Duration);
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        match Span::parse(&text) {
+            Ok(span) if span >= Span::ZERO => Ok(Self(span.to_duration())),
+            Ok(_) => Err(D::Error::custom(format!("{text:?} is below zero"))),
+            Err(fault) => Err(D::Error::custom(fault)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Limits, String> {
+        serde_saphyr::from_str(text).map_err(|fault| fault.to_string())
+    }
+
+    #[test]
+    fn what_is_not_named_stays_as_it_is() {
+        let limits = read("{head_time: 5s, request_head: 64Ki, connections: 10, retry_after: 0s}").unwrap();
+        let expected = proxy::Limits {
+            head_time: Duration::from_secs(5),
+            request_head: 65_536,
+            connections: 10,
+            retry_after: None,
+            ..proxy::Limits::default()
+        };
+        assert_eq!(limits.checked().unwrap(), expected);
+        assert_eq!(read("{}").unwrap().checked().unwrap(), proxy::Limits::default());
+    }
+
+    #[test]
+    fn a_wrong_limit_is_named() {
+        for (text, said) in [
+            ("{head_time: 60}", "missing unit"),
+            ("{head_time: -1s}", "below zero"),
+            ("{request_head: 1MB}", "no size"),
+            ("{heads: 1}", "heads"),
+        ] {
+            let fault = read(text).unwrap_err();
+            assert!(fault.contains(said), "{text}: {fault}");
+        }
+        for (text, said) in [
+            ("{connections: 0}", "limits.connections: must be above 0"),
+            (
+                "{stream_window: 4Gi}",
+                "limits.stream_window: must be from 1 to 2147483647 bytes",
+            ),
+        ] {
+            assert_eq!(read(text).unwrap().checked().unwrap_err().to_string(), said);
+        }
+    }
+}
