@@ -33,6 +33,7 @@ mod server;
 mod sniff;
 mod target;
 mod tls;
+mod together;
 mod wire;
 
 pub use door::{Door, Entry, Front, Health, Probes, Revisions, Routes, Tables, Visibility};
@@ -41,7 +42,7 @@ pub use held::Held;
 pub use limits::Limits;
 pub use log::{RequestLog, Sink};
 pub use origin::{Inside, Leads, Lookup, Origin};
-pub use prober::{Endpoints, Judging, keep};
+pub use prober::{Endpoints, Judging, keep, keep_by_probes};
 pub use progress::Timeouts;
 pub use protocol::PodProtocol;
 pub use ready::{Handler, Probe, Readiness};

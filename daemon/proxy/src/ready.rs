@@ -1,15 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Whether an application is ready, by its own readiness probe (data-plane spec 4.9).
+//! Whether an application is ready, by its own readiness probes (data-plane spec 4.9).
 //!
-//! Mechanism: TCP connect or HTTP GET; without a period every 50 ms until it passes or ten seconds are over.
+//! Mechanism: TCP connect, HTTP GET, gRPC health check; without a period every 50 ms until it passes or ten seconds are over.
+//! A pod of several containers may have several probes: they run at once, and all must pass.
 //! Invariants: checks at the same time are one check.
-//! Depends on: get, reader, limits.
+//! Depends on: get, grpc, reader, limits, tls, together.
+
+mod grpc;
 
 use crate::get::get;
 use crate::limits::Limits;
 use crate::reader::Reader;
+use crate::tls;
+use crate::together::join;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
@@ -21,19 +29,28 @@ const TRY: Duration = Duration::from_millis(100);
 /// All of them.
 const TRIES: Duration = Duration::from_secs(10);
 
-/// What is asked.
+/// What is asked. An address is `host:port`; `:port` is a port of the pod that is asked (`Probe::of`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Handler {
-    /// A connection is taken: `host:port`.
+    /// A connection is taken.
     Tcp(String),
     /// A GET is answered with 200 to 399.
     Http {
-        /// `host:port`.
+        /// By TLS; whoever answers is believed, as kubelet does.
+        is_tls: bool,
+        /// Whom.
         address: String,
         /// With its slash.
         path: String,
-        /// Further headers.
+        /// Further headers; a `Host` stands for the address.
         headers: Vec<(String, String)>,
+    },
+    /// `grpc.health.v1.Health/Check` is answered with SERVING.
+    Grpc {
+        /// Whom.
+        address: String,
+        /// Which of its services; empty: all of it.
+        service: String,
     },
 }
 
@@ -50,56 +67,97 @@ pub struct Probe {
     pub success_threshold: u32,
 }
 
+impl Probe {
+    /// The probe of the pod with this address.
+    #[must_use]
+    pub fn of(mut self, pod: IpAddr) -> Self {
+        let (Handler::Tcp(address) | Handler::Http { address, .. } | Handler::Grpc { address, .. }) = &mut self.handler;
+        if let Some(Ok(port)) = address.strip_prefix(':').map(str::parse) {
+            *address = SocketAddr::new(pod, port).to_string();
+        }
+        self
+    }
+
+    /// The time of one try.
+    fn patience(&self) -> Duration {
+        match self.period.is_zero() {
+            true => TRY,
+            false => self.timeout,
+        }
+    }
+}
+
 /// The readiness of one application.
 #[derive(Debug)]
 pub struct Readiness {
-    probe: Option<Probe>,
-    passes: AtomicU32,
+    asked: Vec<Asked>,
     /// When the last check ended, and how.
     last: Mutex<Option<(Instant, bool)>>,
 }
 
+#[derive(Debug)]
+struct Asked {
+    probe: Probe,
+    passes: AtomicU32,
+}
+
 impl Readiness {
-    /// By this probe; without one it is always ready.
+    /// By these probes; without any it is always ready.
     #[must_use]
-    pub fn new(probe: Option<Probe>) -> Self {
-        Self {
+    pub fn new(probes: impl IntoIterator<Item = Probe>) -> Self {
+        let asked = probes.into_iter().map(|probe| Asked {
             probe,
             passes: AtomicU32::new(0),
+        });
+        Self {
+            asked: asked.collect(),
             last: Mutex::default(),
         }
     }
 
     /// Whether it is ready now.
-    pub(crate) async fn check(&self) -> bool {
-        let Some(probe) = &self.probe else {
+    pub async fn check(&self) -> bool {
+        if self.asked.is_empty() {
             return true;
-        };
-        let asked = Instant::now();
+        }
+        let begun = Instant::now();
         let mut last = self.last.lock().await;
         // Somebody else's check began after we asked, or was under way: its result is ours.
         if let Some((ended, passed)) = *last
-            && ended >= asked
+            && ended >= begun
         {
             return passed;
         }
-        let passed = match probe.period.is_zero() {
-            true => self.eager(probe).await,
-            false => probe.handler.passes(probe.timeout).await,
-        };
+        let passed = join(self.asked.iter().map(Asked::check))
+            .await
+            .into_iter()
+            .all(|passed| passed);
         *last = Some((Instant::now(), passed));
         passed
     }
 
-    async fn eager(&self, probe: &Probe) -> bool {
+    /// Whether one more try of each makes it ready.
+    pub(crate) async fn try_once(&self) -> bool {
+        join(self.asked.iter().map(Asked::once))
+            .await
+            .into_iter()
+            .all(|passed| passed)
+    }
+}
+
+impl Asked {
+    async fn check(&self) -> bool {
+        match self.probe.period.is_zero() {
+            true => self.eager().await,
+            false => self.probe.handler.passes(self.probe.timeout).await,
+        }
+    }
+
+    async fn eager(&self) -> bool {
         let end = Instant::now() + TRIES;
         loop {
-            if probe.handler.passes(TRY).await {
-                if self.passes.fetch_add(1, Relaxed) + 1 >= probe.success_threshold {
-                    return true;
-                }
-            } else {
-                self.passes.store(0, Relaxed);
+            if self.once().await {
+                return true;
             }
             if Instant::now() + PAUSE >= end {
                 return false;
@@ -107,31 +165,71 @@ impl Readiness {
             sleep(PAUSE).await;
         }
     }
+
+    async fn once(&self) -> bool {
+        if self.probe.handler.passes(self.probe.patience()).await {
+            return self.passes.fetch_add(1, Relaxed) + 1 >= self.probe.success_threshold;
+        }
+        self.passes.store(0, Relaxed);
+        false
+    }
 }
 
 impl Handler {
     async fn passes(&self, time: Duration) -> bool {
         match self {
             Self::Tcp(address) => matches!(timeout(time, TcpStream::connect(address)).await, Ok(Ok(_))),
-            Self::Http { address, path, headers } => {
-                let got = timeout(time, http_get(address, path, headers)).await;
-                matches!(got, Ok(Ok(200..400)))
+            Self::Http { .. } => matches!(timeout(time, self.http_get()).await, Ok(Ok(200..400))),
+            Self::Grpc { address, service } => {
+                matches!(timeout(time, grpc::is_serving(address, service)).await, Ok(Ok(true)))
+            }
+        }
+    }
+
+    async fn http_get(&self) -> io::Result<u16> {
+        let Self::Http {
+            is_tls,
+            address,
+            path,
+            headers,
+        } = self
+        else {
+            return Err(io::ErrorKind::Unsupported.into());
+        };
+        let text = request(address, path, headers);
+        match is_tls {
+            true => {
+                let (reader, writer) = tokio::io::split(tls::connect_unverified(address).await?);
+                status(&text, reader, writer).await
+            }
+            false => {
+                let (reader, writer) = TcpStream::connect(address).await?.into_split();
+                status(&text, reader, writer).await
             }
         }
     }
 }
 
-async fn http_get(address: &str, path: &str, headers: &[(String, String)]) -> std::io::Result<u16> {
-    let (reader, mut writer) = TcpStream::connect(address).await?.into_split();
+fn request(address: &str, path: &str, headers: &[(String, String)]) -> String {
+    let is_host = |(name, _): &&(String, String)| name.eq_ignore_ascii_case("host");
+    let host = headers.iter().find(is_host).map_or(address, |(_, host)| host);
     let further: String = headers
         .iter()
+        .filter(|header| !is_host(header))
         .map(|(name, value)| format!("{name}: {value}\r\n"))
         .collect();
     let path = path.trim_start_matches('/');
-    let request = format!(
-        "GET /{path} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: kube-probe//\r\nConnection: close\r\n\
+    format!(
+        "GET /{path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: kube-probe//\r\nConnection: close\r\n\
          Accept-Encoding: gzip\r\n{further}\r\n"
-    );
-    let got = get(&request, &mut Reader::new(reader), &mut writer, &Limits::default()).await?;
+    )
+}
+
+async fn status<R, W>(request: &str, reader: R, mut writer: W) -> io::Result<u16>
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let got = get(request, &mut Reader::new(reader), &mut writer, &Limits::default()).await?;
     Ok(got.status)
 }

@@ -9,6 +9,8 @@
 mod certificates;
 mod handshake;
 mod names;
+mod unverified;
 
 pub use certificates::{BadCertificate, Certificate, Certificates};
 pub(crate) use handshake::{Secured, secure};
+pub(crate) use unverified::connect as connect_unverified;

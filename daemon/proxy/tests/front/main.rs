@@ -4,5 +4,6 @@
 
 mod https;
 mod ingress;
+mod ready;
 mod rig;
 mod two;

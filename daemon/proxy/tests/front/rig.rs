@@ -147,7 +147,7 @@ pub(crate) fn rule(host: &str, to: Destination) -> Rule<Destination> {
 }
 
 /// Says what it got: version, method, target, then the headers, a line each.
-async fn app(tasks: &Tasks) -> SocketAddr {
+pub(crate) async fn app(tasks: &Tasks) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let inner = tasks.clone();

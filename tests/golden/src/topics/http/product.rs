@@ -211,6 +211,7 @@ fn readiness(probe: &Value, port: u16) -> Result<Option<Probe>> {
         let headers = get["httpHeaders"].as_array().into_iter().flatten();
         let line = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         Handler::Http {
+            is_tls: false,
             address: address(get),
             path: line(&get["path"]),
             headers: headers
