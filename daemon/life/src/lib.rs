@@ -11,8 +11,10 @@ pub mod metrics;
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
 use tokio::sync::watch;
 
 /// How far the end has come.
@@ -32,6 +34,8 @@ pub struct Tasks {
 #[derive(Debug)]
 struct Shared {
     stage: watch::Sender<Stage>,
+    /// How often `stage` may have changed.
+    changes: AtomicUsize,
     running: AtomicUsize,
     /// Told when `running` falls to none.
     idle: tokio::sync::Notify,
@@ -56,6 +60,30 @@ impl Drop for Counted {
     }
 }
 
+/// Ready when the end has come so far.
+///
+/// Waiting takes a lock at every look. This one looks only if there was a change, or if another task looks than before.
+pub struct Reached {
+    shared: Arc<Shared>,
+    wait: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// The changes at the last look, and who is told of the next.
+    seen: Option<(usize, Waker)>,
+}
+
+impl Future for Reached {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let changes = self.shared.changes.load(Ordering::Acquire);
+        let is_told = |(seen, waker): &(usize, Waker)| *seen == changes && waker.will_wake(context.waker());
+        if self.seen.as_ref().is_some_and(is_told) {
+            return Poll::Pending;
+        }
+        self.seen = Some((changes, context.waker().clone()));
+        self.wait.as_mut().poll(context)
+    }
+}
+
 impl Default for Tasks {
     fn default() -> Self {
         Self::new()
@@ -68,6 +96,7 @@ impl Tasks {
     pub fn new() -> Self {
         let shared = Shared {
             stage: watch::Sender::new(Stage::Running),
+            changes: AtomicUsize::new(0),
             running: AtomicUsize::new(0),
             idle: tokio::sync::Notify::new(),
             panics: Mutex::default(),
@@ -84,12 +113,13 @@ impl Tasks {
             shared: Arc::clone(&self.shared),
             name,
         };
-        let mut stage = self.shared.stage.subscribe();
+        let stopped = self.reached(Stage::Stopped);
         let run = async move {
             let _counted = counted;
             tokio::select! {
+                biased;
                 () = task => {}
-                _ = stage.wait_for(|stage| *stage == Stage::Stopped) => {}
+                () = stopped => {}
             }
         };
         #[expect(clippy::disallowed_methods, reason = "the one place where tasks begin")]
@@ -112,6 +142,22 @@ impl Tasks {
                 .wait_for(|stage| *stage != Stage::Running)
                 .await,
         );
+    }
+
+    /// As `draining`, for a task that waits for it beside something else again and again: after the first, a look costs
+    /// next to nothing.
+    #[must_use]
+    pub fn drain_watch(&self) -> Reached {
+        self.reached(Stage::Draining)
+    }
+
+    fn reached(&self, at_least: Stage) -> Reached {
+        let mut stage = self.shared.stage.subscribe();
+        Reached {
+            shared: Arc::clone(&self.shared),
+            wait: Box::pin(async move { drop(stage.wait_for(|stage| *stage >= at_least).await) }),
+            seen: None,
+        }
     }
 
     /// Asks every task to finish what it has.
@@ -155,6 +201,8 @@ impl Tasks {
     }
 
     fn advance(&self, to: Stage) {
+        // First: whoever is woken by the change must see that there was one.
+        self.shared.changes.fetch_add(1, Ordering::AcqRel);
         self.shared.stage.send_if_modified(|stage| {
             let is_further = *stage < to;
             *stage = (*stage).max(to);
@@ -180,6 +228,33 @@ mod tests {
         }
         tasks.stop().await;
         assert_eq!(tasks.running(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_watch_sees_the_change_however_often_it_looked_before() {
+        let tasks = Tasks::new();
+        let (inner, looked) = (tasks.clone(), Arc::new(AtomicUsize::new(0)));
+        let looks = Arc::clone(&looked);
+        tasks.spawn("watcher", async move {
+            let mut watch = inner.drain_watch();
+            loop {
+                looks.fetch_add(1, Ordering::SeqCst);
+                tokio::select! {
+                    biased;
+                    () = &mut watch => return,
+                    () = tokio::task::yield_now() => {}
+                }
+                if looks.load(Ordering::SeqCst) == 3 {
+                    // From here on only the watch itself can wake this task.
+                    return (&mut watch).await;
+                }
+            }
+        });
+        while looked.load(Ordering::SeqCst) < 3 {
+            tokio::task::yield_now().await;
+        }
+        tasks.drain();
+        tasks.gone().await;
     }
 
     #[tokio::test]

@@ -31,7 +31,7 @@ where
     let mut search = Search::default();
     let head = loop {
         if let Some(end) = search.end(&reader.buffer) {
-            break reader.buffer.split_to(end);
+            break reader.take(end);
         }
         if reader.buffer.len() > limits.request_head || !reader.fill().await? {
             return Err(io::ErrorKind::UnexpectedEof.into());

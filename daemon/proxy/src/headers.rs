@@ -6,7 +6,9 @@
 //! Depends on: message.
 
 use crate::message::{BodySize, Request, Version, lists, name, words};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+use std::io::Write as _;
 
 /// Who is next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -199,14 +201,14 @@ fn join_cookies(headers: &mut HeaderMap, version: Version) {
 
 /// Adds who asked.
 fn add_peer(headers: &mut HeaderMap, peer: std::net::IpAddr) {
-    let mut all: Vec<&[u8]> = headers
-        .get_all(name::FORWARDED_FOR)
-        .iter()
-        .map(HeaderValue::as_bytes)
-        .collect();
-    let peer = peer.to_string();
-    all.push(peer.as_bytes());
-    if let Ok(value) = HeaderValue::from_bytes(&all.join(&b", "[..])) {
+    let mut all = Vec::with_capacity(64);
+    for value in headers.get_all(name::FORWARDED_FOR) {
+        all.extend_from_slice(value.as_bytes());
+        all.extend_from_slice(b", ");
+    }
+    // Writing to memory cannot fail.
+    drop(write!(all, "{peer}"));
+    if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(all)) {
         headers.insert(name::FORWARDED_FOR, value);
     }
 }

@@ -8,6 +8,7 @@
 //! Invariants: no Kubernetes type; nothing grows beyond `limits`; every task has a name and an owner.
 //! Depends on: logic (limiter, routes, templates), life. docs/request-path.md says how it is meant to be used.
 
+mod alarm;
 mod door;
 mod exchange;
 mod gateway;

@@ -56,7 +56,7 @@ impl<'a> Line<'a> {
             identity: revision.map(|revision| revision.identity.clone()).unwrap_or_default(),
             method: request.method.to_string(),
             host: request.host.to_string(),
-            uri: request.target.raw.to_string(),
+            uri: request.target.raw().to_owned(),
             version: request.version,
             body: request.body,
             peer: request.peer.to_string(),

@@ -77,6 +77,11 @@ impl Request {
         upgrade(&self.headers)
     }
 
+    /// Whether sending it twice does no harm (RFC 9110 9.2.1): then its body is empty too.
+    pub(crate) fn may_repeat(&self) -> bool {
+        self.method.is_safe() && matches!(self.body, BodySize::None | BodySize::Known(0))
+    }
+
     pub(crate) fn is_connect(&self) -> bool {
         self.method == Method::CONNECT
     }

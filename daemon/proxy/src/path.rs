@@ -6,8 +6,9 @@
 //! Mechanism: five named steps, below in their order. A step that cannot go on says how the request ends (`End`).
 //! Invariants: a slot is held exactly as long as the pod may work for the request; a request is sent again only if none of
 //! it can have been acted on; the timers of data-plane spec 4.6 run over all of it, waiting included.
-//! Depends on: door, exchange, gateway, headers, log, message, origin, probes, progress, revision.
+//! Depends on: alarm, door, exchange, gateway, headers, log, message, origin, probes, progress, revision.
 
+use crate::alarm::Alarm;
 use crate::door::{Door, Entry, Revisions};
 use crate::exchange::{Broken, Client, Lane};
 use crate::gateway;
@@ -42,7 +43,13 @@ enum End {
 }
 
 /// Handles one request of a client, from its head to its end; `leads`: where the address leads that it asked for.
-pub(crate) async fn serve<C: Client>(door: &Door, leads: Option<&Leads>, request: &mut Request, client: &mut C) {
+pub(crate) async fn serve<C: Client>(
+    door: &Door,
+    leads: Option<&Leads>,
+    request: &mut Request,
+    client: &mut C,
+    alarm: &mut Alarm,
+) {
     let progress = Progress::new();
     let is_probe = probes::is_probe(request);
     if let Some(answer) = probes::answer(door, request).await {
@@ -65,7 +72,7 @@ pub(crate) async fn serve<C: Client>(door: &Door, leads: Option<&Leads>, request
     let end = tokio::select! {
         biased;
         end = run(door, &revision, request, client, &progress) => end,
-        () = progress.overdue(&revision.timeouts) => {
+        () = progress.overdue(&revision.timeouts, alarm) => {
             revision.counters.overdue.fetch_add(1, Relaxed);
             match progress.has_answer() {
                 true => Err(End::Cut),

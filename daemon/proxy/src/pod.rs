@@ -2,7 +2,7 @@
 //! A pod: its address and the connections to it.
 //!
 //! Mechanism: idle HTTP/1.1 connections are a stack, the warmest on top; before one is used its socket is looked at, so that
-//! a request is not written into an end. HTTP/2 has one connection, made by who comes first.
+//! a request is not written into an end; one that may be repeated goes by what the runtime has heard of the socket. HTTP/2 has one connection, made by who comes first.
 //! Dialling: Knative's schedule (data-plane spec 3.3): only time-outs are tried again, each attempt more patient.
 //! Invariants: at most `Limits::idle_to_pod` idle connections; only the one HTTP/2 connection is made behind a lock, so that
 //! two who need it make one.
@@ -68,11 +68,12 @@ impl Pod {
         }
     }
 
-    /// An idle connection that is still good.
-    pub(crate) fn idle(&self, limits: &Limits) -> Option<Stream> {
+    /// An idle connection that is still good, at this time.
+    pub(crate) fn idle(&self, limits: &Limits, now: Instant, look: Look) -> Option<Stream> {
         loop {
             let (stream, since) = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
-            if since.elapsed() < limits.idle_to_pod_time && is_quiet(&stream) {
+            let is_young = now.saturating_duration_since(since) < limits.idle_to_pod_time;
+            if is_young && stream.is_quiet(look) {
                 return Some(stream);
             }
         }
@@ -81,6 +82,7 @@ impl Pod {
     /// Keeps a connection for the next request.
     pub(crate) fn keep(&self, mut stream: Stream, limits: &Limits) {
         stream.is_reused = true;
+        stream.reader.rest();
         let now = Instant::now();
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let old = idle
@@ -181,9 +183,35 @@ pub(crate) enum TwoFault {
     Protocol(#[from] h2::Error),
 }
 
-/// Neither the end nor unasked bytes wait in the socket.
-fn is_quiet(stream: &Stream) -> bool {
-    let mut byte = [MaybeUninit::uninit()];
-    let socket = socket2::SockRef::from(stream.writer.as_ref());
-    matches!(socket.peek(&mut byte), Err(fault) if fault.kind() == io::ErrorKind::WouldBlock)
+/// How closely an idle connection is looked at before it is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// At what the runtime knows: costs nothing, and may miss an end of this very moment. For requests that may be repeated.
+    Known,
+    /// At the socket itself.
+    Socket,
+}
+
+impl Look {
+    /// At a connection for a request that may be repeated or not.
+    pub(crate) fn before(may_repeat: bool) -> Self {
+        match may_repeat {
+            true => Self::Known,
+            false => Self::Socket,
+        }
+    }
+}
+
+impl Stream {
+    /// Neither the end nor unasked bytes wait in the socket.
+    fn is_quiet(&self, look: Look) -> bool {
+        let is_idle = |fault: io::Error| fault.kind() == io::ErrorKind::WouldBlock;
+        match look {
+            Look::Known => self.reader.io.try_read(&mut [0]).is_err_and(is_idle),
+            Look::Socket => {
+                let socket = socket2::SockRef::from(self.writer.as_ref());
+                socket.peek(&mut [MaybeUninit::uninit()]).is_err_and(is_idle)
+            }
+        }
+    }
 }

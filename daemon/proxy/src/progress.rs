@@ -4,11 +4,14 @@
 //! Problem: three timers look at one request while its bytes are on their way.
 //! Mechanism: whoever writes to the client says so here; the timers read. One request, one task: no contention.
 //! Invariants: a timer that is off never fires; nothing here allocates.
-//! Depends on: nothing.
+//! Depends on: alarm.
 
+use crate::alarm::Alarm;
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering::Relaxed};
+use std::task::{Poll, ready};
 use std::time::Duration;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 /// What a request may take; zero: any time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -78,38 +81,35 @@ impl Progress {
     }
 
     /// Returns when the request has taken too long.
-    pub(crate) async fn overdue(&self, timeouts: &Timeouts) {
-        tokio::select! {
-            () = after(self.begun, timeouts.request) => {}
-            () = self.late_to_start(timeouts.response_start) => {}
-            () = self.idle(timeouts.idle) => {}
-        }
-    }
-
-    async fn late_to_start(&self, most: Duration) {
-        after(self.begun, most).await;
-        if self.last_write.load(Relaxed) != 0 {
-            std::future::pending::<()>().await;
-        }
-    }
-
-    async fn idle(&self, most: Duration) {
-        let mut since = self.begun;
-        loop {
-            after(since, most).await;
-            let last = self.begun + Duration::from_millis(self.last_write.load(Relaxed));
-            if last + most <= Instant::now() {
-                return;
+    pub(crate) async fn overdue(&self, timeouts: &Timeouts, alarm: &mut Alarm) {
+        poll_fn(|context| {
+            loop {
+                let Some(end) = self.end(timeouts) else {
+                    return Poll::Pending;
+                };
+                ready!(alarm.poll_ring(end, context));
+                // Bytes that went out in the meantime put it off.
+                if self.end(timeouts).is_some_and(|end| end <= Instant::now()) {
+                    return Poll::Ready(());
+                }
             }
-            since = last;
-        }
+        })
+        .await;
     }
-}
 
-async fn after(begin: Instant, time: Duration) {
-    match begin.checked_add(time) {
-        Some(end) if !time.is_zero() => sleep_until(end).await,
-        _ => std::future::pending().await,
+    /// When the first timer fires, if nothing more goes out.
+    fn end(&self, timeouts: &Timeouts) -> Option<Instant> {
+        let last_write = self.last_write.load(Relaxed);
+        let after = |begin: Instant, time: Duration| (!time.is_zero()).then(|| begin.checked_add(time))?;
+        let start = match last_write {
+            0 => after(self.begun, timeouts.response_start),
+            _ => None,
+        };
+        let idle = after(self.begun + Duration::from_millis(last_write), timeouts.idle);
+        [after(self.begun, timeouts.request), start, idle]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }
 
@@ -128,7 +128,7 @@ mod tests {
         progress.touch();
         tokio::time::sleep(Duration::from_millis(500)).await;
         progress.touch();
-        progress.overdue(&timeouts).await;
+        progress.overdue(&timeouts, &mut Alarm::new()).await;
         assert_eq!(progress.begun.elapsed().as_millis(), 2500);
     }
 
@@ -136,7 +136,8 @@ mod tests {
     async fn a_timer_of_zero_is_off() {
         let progress = Progress::new();
         let off = Timeouts::default();
-        let overdue = progress.overdue(&off);
+        let mut alarm = Alarm::new();
+        let overdue = progress.overdue(&off, &mut alarm);
         assert!(
             tokio::time::timeout(Duration::from_secs(1_000_000), overdue)
                 .await

@@ -1,21 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Bytes that were read and not yet used.
 //!
+//! Mechanism: a read goes to the stack first, so that a connection that waits holds no buffer; one that filled it is
+//! followed by reads into a large buffer, until they bring little.
 //! Invariants: reading may be given up at any time without losing a byte.
 //! Depends on: nothing.
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
+use std::future::poll_fn;
 use std::io;
-use tokio::io::{AsyncRead, AsyncReadExt as _};
+use std::mem::{MaybeUninit, take};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncReadExt as _, ReadBuf};
 
-/// One read.
-const READ: usize = 16 << 10;
+/// A first read.
+const SMALL: usize = 8 << 10;
+/// A read after one that was full.
+const LARGE: usize = 64 << 10;
 
 /// A reading half with what it has read ahead.
 #[derive(Debug)]
 pub(crate) struct Reader<R> {
     pub(crate) io: R,
     pub(crate) buffer: BytesMut,
+    is_large: bool,
 }
 
 impl<R: AsyncRead + Unpin> Reader<R> {
@@ -23,13 +32,44 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         Self {
             io,
             buffer: BytesMut::new(),
+            is_large: false,
         }
     }
 
     /// Reads more; false at the end.
     pub(crate) async fn fill(&mut self) -> io::Result<bool> {
-        self.buffer.reserve(READ);
-        Ok(self.io.read_buf(&mut self.buffer).await? > 0)
+        poll_fn(|context| self.poll_fill(context)).await
+    }
+
+    fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let length = if self.is_large {
+            self.buffer.reserve(LARGE);
+            ready!(pin!(self.io.read_buf(&mut self.buffer)).poll(context))?
+        } else {
+            let mut stack = [MaybeUninit::uninit(); SMALL];
+            let mut read = ReadBuf::uninit(&mut stack);
+            ready!(Pin::new(&mut self.io).poll_read(context, &mut read))?;
+            self.buffer.extend_from_slice(read.filled());
+            read.filled().len()
+        };
+        self.is_large = length >= SMALL;
+        Poll::Ready(Ok(length > 0))
+    }
+
+    /// Cuts off so many bytes; no more than there are.
+    pub(crate) fn take(&mut self, length: usize) -> Bytes {
+        match length >= self.buffer.len() {
+            true => take(&mut self.buffer).freeze(),
+            false => self.buffer.split_to(length).freeze(),
+        }
+    }
+
+    /// Nothing is expected for a while: gives back what is not needed.
+    pub(crate) fn rest(&mut self) {
+        self.is_large = false;
+        if self.buffer.is_empty() {
+            self.buffer = BytesMut::new();
+        }
     }
 
     /// Reads ahead, at most so many bytes, and returns when the other side has ended.

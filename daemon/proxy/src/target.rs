@@ -7,13 +7,15 @@
 //! Invariants: a target never contains a space or a control byte.
 //! Depends on: nothing.
 
+use memchr::memchr;
+
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target {
     /// Path and query as they go to the pod; for CONNECT the authority.
     pub(crate) text: Box<str>,
-    /// As the client sent it.
-    pub(crate) raw: Box<str>,
+    /// As the client sent it, where that is something else.
+    raw: Option<Box<str>>,
     /// The authority of an absolute target, which stands over `Host` (RFC 9112 3.2.2).
     pub(crate) authority: Option<Box<str>>,
 }
@@ -24,19 +26,27 @@ impl Target {
         if bytes.is_empty() || bytes.iter().any(|byte| *byte <= b' ' || *byte == 0x7f) {
             return None;
         }
+        if is_simple(bytes) {
+            let text = std::str::from_utf8(bytes).ok()?.into();
+            return Some(Self {
+                text,
+                raw: None,
+                authority: None,
+            });
+        }
         // Bytes above 0x7f are kept one by one: in a path they are escaped, in a query they pass.
         let raw: String = bytes.iter().map(|byte| char::from(*byte)).collect();
         if is_connect && !raw.starts_with('/') {
             return is_authority(&raw).then(|| Self {
-                text: raw.clone().into(),
                 authority: Some(raw.clone().into()),
-                raw: raw.into(),
+                text: raw.into(),
+                raw: None,
             });
         }
         if raw == "*" {
             return Some(Self {
-                text: "*".into(),
-                raw: raw.into(),
+                text: raw.into(),
+                raw: None,
                 authority: None,
             });
         }
@@ -60,14 +70,25 @@ impl Target {
         Some(Self {
             text,
             authority: authority.map(Into::into),
-            raw: raw.into(),
+            raw: Some(raw.into()),
         })
+    }
+
+    /// As the client sent it.
+    pub(crate) fn raw(&self) -> &str {
+        self.raw.as_ref().unwrap_or(&self.text)
     }
 
     /// The path without the query.
     pub(crate) fn path(&self) -> &str {
         self.text.split_once('?').map_or(&*self.text, |(path, _)| path)
     }
+}
+
+/// Whether it starts with a path and goes on to the pod as it is, without a closer look.
+fn is_simple(bytes: &[u8]) -> bool {
+    let path_end = memchr(b'?', bytes).unwrap_or(bytes.len());
+    bytes.first() == Some(&b'/') && bytes.is_ascii() && bytes.iter().take(path_end).all(|byte| is_plain(*byte))
 }
 
 fn is_scheme(text: &str) -> bool {

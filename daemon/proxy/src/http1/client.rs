@@ -2,12 +2,13 @@
 //! What the path asks of a client of HTTP/1.
 //!
 //! Invariants: after a response that is not whole, or a request body that was not read, the connection is not used again.
-//! Depends on: exchange, relay, side, to_two, wire.
+//! Depends on: exchange, pod, relay, side, to_two, wire.
 
 use super::side::One;
 use super::{relay, to_two};
 use crate::exchange::{Broken, Client, Lane};
-use crate::message::{Answer, BodySize, Request};
+use crate::message::{Answer, Request};
+use crate::pod::Look;
 use crate::progress::Progress;
 use crate::protocol::PodProtocol;
 use crate::wire::parse::Framing;
@@ -47,8 +48,10 @@ where
         if lane.protocol == PodProtocol::H2c && !request.is_connect() && request.upgrade().is_none() {
             return to_two::run(self, request, lane).await;
         }
-        let may_repeat = request.method.is_safe() && matches!(request.body, BodySize::None | BodySize::Known(0));
-        let mut idle = lane.pod.idle(lane.limits);
+        let may_repeat = request.may_repeat();
+        let mut idle = lane
+            .pod
+            .idle(lane.limits, lane.progress.begun, Look::before(may_repeat));
         loop {
             let mut stream = match idle.take() {
                 Some(stream) => stream,

@@ -16,11 +16,12 @@ use crate::pod::Stream;
 use crate::progress::Progress;
 use crate::reader::Reader;
 use crate::sniff;
-use crate::wire::body::{Body, Part, put};
+use crate::wire::body::{Body, Part, put, put_before};
 use crate::wire::parse::{self, Framing, Search};
 use crate::wire::write;
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use http::{StatusCode, header};
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
@@ -31,6 +32,8 @@ use tokio::time::timeout;
 const CONTINUE: Duration = Duration::from_secs(1);
 /// So much is gathered before it is written.
 const GATHERED: usize = 64 << 10;
+/// A part as large as that is not copied to be gathered.
+const LARGE: usize = 4 << 10;
 
 /// How the download ended.
 enum Downloaded {
@@ -133,15 +136,13 @@ impl Upload<'_> {
                 Err(_) => return Broken::BadBody,
             };
             let is_last = matches!(part, Some(Part::End | Part::Trailers(_)));
-            if let Some(part) = &part {
-                put(part, self.framing, &mut out);
-            }
-            if (part.is_none() || is_last || out.len() >= GATHERED) && !out.is_empty() {
-                // The pod may have answered and closed already: the download knows.
-                if to.write_all(&out).await.is_err() {
-                    return watch(from, self.limits).await;
-                }
-                out.clear();
+            let written = match &part {
+                Some(part) => pass(part, self.framing, &mut out, to).await,
+                None => flush(&mut out, to).await,
+            };
+            // The pod may have answered and closed already: the download knows.
+            if written.is_err() || is_last && flush(&mut out, to).await.is_err() {
+                return watch(from, self.limits).await;
             }
             if is_last {
                 signals.sent.store(true, Relaxed);
@@ -207,7 +208,7 @@ impl Download<'_> {
         let mut search = Search::default();
         let head = loop {
             if let Some(end) = search.end(&from.buffer) {
-                break from.buffer.split_to(end);
+                break from.take(end);
             }
             if from.buffer.len() > limits.response_head {
                 return Err(Broken::Pod("the application sent too large a head".to_owned()));
@@ -325,7 +326,7 @@ impl Download<'_> {
         // The client was never told to send its body: it may do so or not.
         self.facts.close |= *self.waits;
         let mut body = Body::new(framing);
-        let mut out = BytesMut::with_capacity(2048);
+        let mut out = BytesMut::with_capacity(1024);
         let first = match needs_sniff(&response, framing) {
             true => Some(next(&mut body, from, self.lane.limits).await?),
             false => None,
@@ -393,15 +394,16 @@ where
             None => body.take(&mut from.buffer, lane.limits).map_err(|_| Broken::Cut)?,
         };
         if let Some(part) = &part {
-            put(part, framing, &mut out);
+            pass(part, framing, &mut out, to).await.map_err(|_| Broken::Gone)?;
         }
         if let Some(Part::Data(data)) = &part {
             progress.wrote(data.len() as u64);
         }
         let is_last = matches!(part, Some(Part::End | Part::Trailers(_)));
-        if part.is_none() || is_last || out.len() >= GATHERED {
-            send(to, &out).await?;
-            out.clear();
+        // What length a body has was told: where its last byte went, all is written but the end of chunks.
+        let is_whole = framing != Framing::Chunked && body.is_done();
+        if part.is_none() || is_last || is_whole {
+            flush(&mut out, to).await.map_err(|_| Broken::Gone)?;
         }
         if is_last {
             return Ok(());
@@ -413,6 +415,33 @@ where
             }
         }
     }
+}
+
+/// A part of a body, behind what is gathered: small ones are gathered too, others are written where they lie.
+async fn pass<W: AsyncWrite + Unpin>(part: &Part, framing: Framing, out: &mut BytesMut, to: &mut W) -> io::Result<()> {
+    match part {
+        Part::Data(data) if data.len() >= LARGE => {
+            let after = put_before(data, framing, out);
+            let mut all = Buf::chain(&out[..], &data[..]).chain(after);
+            to.write_all_buf(&mut all).await?;
+            out.clear();
+        }
+        part => {
+            put(part, framing, out);
+            if out.len() >= GATHERED {
+                flush(out, to).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn flush<W: AsyncWrite + Unpin>(out: &mut BytesMut, to: &mut W) -> io::Result<()> {
+    if !out.is_empty() {
+        to.write_all(out).await?;
+        out.clear();
+    }
+    Ok(())
 }
 
 async fn send<W: AsyncWrite + Unpin>(to: &mut W, bytes: &[u8]) -> Result<(), Broken> {

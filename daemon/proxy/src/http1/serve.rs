@@ -5,6 +5,7 @@
 //! Depends on: client, side, origin, path, wire, door.
 
 use super::side::One;
+use crate::alarm::Alarm;
 use crate::door::Door;
 use crate::exchange::Client as _;
 use crate::message::{Answer, Request};
@@ -17,10 +18,11 @@ use crate::wire::parse::{self, Fault, Search};
 use crate::wire::write;
 use bytes::Buf as _;
 use http::{Method, StatusCode};
+use life::Reached;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// How long what a client still sends after a refusal is read, so that the refusal is not lost in a reset (Go: 500 ms).
 const LINGER: Duration = Duration::from_millis(500);
@@ -34,6 +36,12 @@ enum NoHead {
     Refused(Fault),
 }
 
+/// What a connection waits for beside its client.
+struct Waits {
+    alarm: Alarm,
+    draining: Reached,
+}
+
 /// Serves a connection to its end.
 pub(crate) async fn connection<R, W>(door: &Door, mut reader: Reader<R>, mut writer: W, mut arrival: Arrival)
 where
@@ -41,8 +49,12 @@ where
     W: AsyncWrite + Unpin + Send,
 {
     let mut is_first = true;
+    let mut waits = Waits {
+        alarm: Alarm::new(),
+        draining: door.tasks.drain_watch(),
+    };
     loop {
-        let mut request = match head(door, &mut reader, arrival.peer, is_first).await {
+        let mut request = match head(door, &mut reader, arrival.peer, is_first, &mut waits).await {
             Ok(request) => request,
             Err(NoHead::Ended) => return,
             Err(NoHead::Refused(fault)) => {
@@ -53,7 +65,8 @@ where
             }
         };
         is_first = false;
-        if !exchange(door, &mut arrival, &mut request, &mut reader, &mut writer).await {
+        let alarm = &mut waits.alarm;
+        if !exchange(door, &mut arrival, &mut request, &mut reader, &mut writer, alarm).await {
             linger(&mut reader, &mut writer).await;
             return;
         }
@@ -67,6 +80,7 @@ async fn exchange<R, W>(
     request: &mut Request,
     reader: &mut Reader<R>,
     writer: &mut W,
+    alarm: &mut Alarm,
 ) -> bool
 where
     R: AsyncRead + Unpin + Send,
@@ -89,7 +103,7 @@ where
         // It asks about this server, not about an application (RFC 9110 9.3.7).
         drop(client.answer(&Answer::empty(StatusCode::OK), &Progress::new()).await);
     } else {
-        path::serve(door, arrival.leads(), request, &mut client).await;
+        path::serve(door, arrival.leads(), request, &mut client, alarm).await;
     }
     if client.is_over {
         return false;
@@ -111,28 +125,40 @@ async fn head<R: AsyncRead + Unpin>(
     reader: &mut Reader<R>,
     peer: SocketAddr,
     is_first: bool,
+    waits: &mut Waits,
 ) -> Result<Request, NoHead> {
     let limits = &door.limits;
     let skipped = parse::leading(&reader.buffer);
     reader.buffer.advance(skipped);
     if reader.buffer.is_empty() {
+        reader.rest();
         let patience = if is_first { limits.head_time } else { limits.idle_time };
+        let end = Instant::now() + patience;
         let begun = tokio::select! {
-            read = timeout(patience, reader.fill()) => matches!(read, Ok(Ok(true))),
-            () = door.tasks.draining(), if !is_first => false,
+            biased;
+            read = reader.fill() => matches!(read, Ok(true)),
+            () = waits.alarm.ring(end) => false,
+            () = &mut waits.draining, if !is_first => false,
         };
         if !begun {
             return Err(NoHead::Ended);
         }
     }
-    match timeout(limits.head_time, whole_head(reader, limits.request_head)).await {
-        Ok(Ok(length)) => {
-            let head = reader.buffer.split_to(length);
-            parse::request(&head, peer, limits).map_err(NoHead::Refused)
+    let mut search = Search::default();
+    let length = match search.end(&reader.buffer) {
+        // Nearly always it came in one piece.
+        Some(end) if end <= limits.request_head && parse::leading(&reader.buffer) == 0 => end,
+        _ => {
+            let end = Instant::now() + limits.head_time;
+            tokio::select! {
+                biased;
+                length = whole_head(reader, limits.request_head) => length?,
+                () = waits.alarm.ring(end) => return Err(NoHead::Ended),
+            }
         }
-        Ok(Err(no)) => Err(no),
-        Err(_) => Err(NoHead::Ended),
-    }
+    };
+    let head = reader.take(length);
+    parse::request(&head, peer, limits).map_err(NoHead::Refused)
 }
 
 async fn whole_head<R: AsyncRead + Unpin>(reader: &mut Reader<R>, most: usize) -> Result<usize, NoHead> {

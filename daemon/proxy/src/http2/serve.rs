@@ -6,6 +6,7 @@
 
 use super::io::Whole;
 use super::side::Two;
+use crate::alarm::Alarm;
 use crate::door::Door;
 use crate::exchange::Client as _;
 use crate::message::{Answer, BodySize, Request, Version, lists};
@@ -85,7 +86,7 @@ async fn stream(
         reason: Reason::INTERNAL_ERROR,
     };
     match read(head, is_ended, arrival.peer) {
-        Some(mut request) => path::serve(door, arrival.leads(), &mut request, &mut client).await,
+        Some(mut request) => path::serve(door, arrival.leads(), &mut request, &mut client, &mut Alarm::new()).await,
         None => {
             let answer = Answer::error(StatusCode::BAD_REQUEST, "malformed request");
             drop(client.answer(&answer, &Progress::new()).await);

@@ -13,7 +13,7 @@ mod tunnel;
 use super::side::Two;
 use crate::exchange::{Broken, Lane};
 use crate::message::{BodySize, Request};
-use crate::pod::Stream;
+use crate::pod::{Look, Stream};
 use crate::wire::body::{Part, put};
 use crate::wire::parse::Framing;
 use crate::wire::write;
@@ -31,8 +31,10 @@ const WEBSOCKET_KEY: HeaderName = HeaderName::from_static("sec-websocket-key");
 
 /// Carries one exchange, again on a fresh connection if the first had ended before it could be used.
 pub(super) async fn run(client: &mut Two, request: &Request, lane: &Lane<'_>) -> Result<(), Broken> {
-    let may_repeat = request.method.is_safe() && matches!(request.body, BodySize::None | BodySize::Known(0));
-    let mut idle = lane.pod.idle(lane.limits);
+    let may_repeat = request.may_repeat();
+    let mut idle = lane
+        .pod
+        .idle(lane.limits, lane.progress.begun, Look::before(may_repeat));
     loop {
         let mut stream = match idle.take() {
             Some(stream) => stream,

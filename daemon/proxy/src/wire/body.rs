@@ -9,6 +9,7 @@ use super::parse::{self, Framing, Search};
 use crate::limits::Limits;
 use bytes::{Buf as _, Bytes, BytesMut};
 use http::HeaderMap;
+use memchr::memchr;
 use std::io::Write as _;
 
 /// Longest line of a chunk's size, extensions included.
@@ -113,7 +114,7 @@ impl Body {
                         return Ok(None);
                     };
                     self.state = State::Done;
-                    let trailers = parse::trailers(&block, limits).map_err(|_| Malformed)?;
+                    let trailers = parse::trailers(&block.freeze(), limits).map_err(|_| Malformed)?;
                     return Ok(Some(match trailers.is_empty() {
                         true => Part::End,
                         false => Part::Trailers(trailers),
@@ -131,7 +132,7 @@ fn data(buffer: &mut BytesMut, most: u64) -> Option<Bytes> {
 
 /// The size of the next chunk, cut out with its line.
 fn size(buffer: &mut BytesMut) -> Result<Option<u64>, Malformed> {
-    let Some(end) = buffer.iter().position(|byte| *byte == b'\n') else {
+    let Some(end) = memchr(b'\n', buffer) else {
         return if buffer.len() > SIZE_LINE {
             Err(Malformed)
         } else {
@@ -167,26 +168,34 @@ fn trailer_block(search: &mut Search, buffer: &mut BytesMut) -> Result<Option<By
 
 /// Writes a part as the framing wants it.
 pub(crate) fn put(part: &Part, framing: Framing, out: &mut BytesMut) {
-    match (part, framing) {
-        (Part::Data(data), Framing::Chunked) => {
-            let mut line = [0_u8; 20];
-            let mut rest = &mut line[..];
-            // Twenty bytes hold any length in hexadecimal digits.
-            drop(write!(rest, "{:x}\r\n", data.len()));
-            let unused = rest.len();
-            out.extend_from_slice(line.get(..line.len() - unused).unwrap_or_default());
+    match part {
+        Part::Data(data) => {
+            let after = put_before(data, framing, out);
             out.extend_from_slice(data);
-            out.extend_from_slice(b"\r\n");
+            out.extend_from_slice(after);
         }
-        (Part::Data(data), _) => out.extend_from_slice(data),
-        (Part::Trailers(trailers), Framing::Chunked) => {
+        Part::Trailers(trailers) if framing == Framing::Chunked => {
             out.extend_from_slice(b"0\r\n");
             super::write::fields(trailers, out);
             out.extend_from_slice(b"\r\n");
         }
-        (Part::End, Framing::Chunked) => out.extend_from_slice(b"0\r\n\r\n"),
-        (Part::Trailers(_) | Part::End, _) => {}
+        Part::End if framing == Framing::Chunked => out.extend_from_slice(b"0\r\n\r\n"),
+        Part::Trailers(_) | Part::End => {}
     }
+}
+
+/// Writes what stands before these bytes, and returns what stands after them.
+pub(crate) fn put_before(data: &[u8], framing: Framing, out: &mut BytesMut) -> &'static [u8] {
+    if framing != Framing::Chunked {
+        return b"";
+    }
+    let mut line = [0_u8; 20];
+    let mut rest = &mut line[..];
+    // Twenty bytes hold any length in hexadecimal digits.
+    drop(write!(rest, "{:x}\r\n", data.len()));
+    let unused = rest.len();
+    out.extend_from_slice(line.get(..line.len() - unused).unwrap_or_default());
+    b"\r\n"
 }
 
 #[cfg(test)]

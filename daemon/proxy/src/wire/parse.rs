@@ -10,7 +10,9 @@
 use crate::limits::Limits;
 use crate::message::{BodySize, Request, Response, Version, lists};
 use crate::target::{Target, is_host};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use memchr::memchr;
 use std::net::SocketAddr;
 
 /// Why a head is refused; each has Go's answer (data-plane spec 4; RFC 9112).
@@ -59,7 +61,7 @@ impl Search {
         let rest = bytes.get(from..)?;
         self.seen = bytes.len();
         let mut position = 0;
-        while let Some(at) = rest.get(position..)?.iter().position(|byte| *byte == b'\n') {
+        while let Some(at) = memchr(b'\n', rest.get(position..)?) {
             let next = position + at + 1;
             match rest.get(next..)? {
                 [b'\n', ..] => return Some(from + next + 1),
@@ -77,18 +79,26 @@ pub(crate) fn leading(bytes: &[u8]) -> usize {
 }
 
 fn lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
-    head.split(|byte| *byte == b'\n')
-        .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+    let mut rest = Some(head);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let (line, after) = match memchr(b'\n', text).and_then(|end| text.split_at_checked(end)) {
+            Some((line, after)) => (line, after.get(1..)),
+            None => (text, None),
+        };
+        rest = after;
+        Some(line.strip_suffix(b"\r").unwrap_or(line))
+    })
 }
 
 /// Reads a request's head.
 ///
 /// # Errors
 /// What is wrong with it.
-pub(crate) fn request(head: &[u8], peer: SocketAddr, limits: &Limits) -> Result<Request, Fault> {
+pub(crate) fn request(head: &Bytes, peer: SocketAddr, limits: &Limits) -> Result<Request, Fault> {
     let mut lines = lines(head);
     let (method, target, version) = request_line(lines.next().unwrap_or_default())?;
-    let mut headers = fields(lines, limits)?;
+    let mut headers = fields(lines, head, limits)?;
     let host = host(&mut headers, &target, version, &method)?;
     // Length and coding at once: the coding stands, and the connection ends, since whoever sent this may mean to smuggle a
     // request (RFC 9112 6.1).
@@ -132,7 +142,8 @@ fn request_line(line: &[u8]) -> Result<(Method, Target, Version), Fault> {
     Ok((method, target, version))
 }
 
-fn fields<'a>(lines: impl Iterator<Item = &'a [u8]>, limits: &Limits) -> Result<HeaderMap, Fault> {
+/// Values are parts of `whole`, of which `lines` are made: nothing is copied.
+fn fields<'a>(lines: impl Iterator<Item = &'a [u8]>, whole: &Bytes, limits: &Limits) -> Result<HeaderMap, Fault> {
     let mut headers = HeaderMap::new();
     let mut lines = lines.peekable();
     let mut count = 0_usize;
@@ -142,11 +153,10 @@ fn fields<'a>(lines: impl Iterator<Item = &'a [u8]>, limits: &Limits) -> Result<
         }
         let colon = line.iter().position(|byte| *byte == b':').ok_or(Fault::Malformed)?;
         let (name, value) = line.split_at_checked(colon).ok_or(Fault::Malformed)?;
-        let mut value = trimmed(value.get(1..).unwrap_or_default()).to_vec();
+        let mut value = whole.slice_ref(trimmed(value.get(1..).unwrap_or_default()));
         // obs-fold (RFC 9112 5.2): replaced by one space.
         while let Some(folded) = lines.next_if(|line| matches!(line, [b' ' | b'\t', ..])) {
-            value.push(b' ');
-            value.extend_from_slice(trimmed(folded));
+            value = [&value, &b" "[..], trimmed(folded)].concat().into();
         }
         if name.is_empty() || name.first() == Some(&b' ') {
             return Err(Fault::Malformed);
@@ -155,7 +165,7 @@ fn fields<'a>(lines: impl Iterator<Item = &'a [u8]>, limits: &Limits) -> Result<
             true => Fault::HeaderName,
             false => Fault::Malformed,
         })?;
-        let value = HeaderValue::from_maybe_shared(bytes::Bytes::from(value)).map_err(|_| Fault::Malformed)?;
+        let value = HeaderValue::from_maybe_shared(value).map_err(|_| Fault::Malformed)?;
         count += 1;
         if count > limits.header_count || headers.try_append(name, value).is_err() {
             return Err(Fault::TooLarge);
@@ -251,11 +261,11 @@ fn expectation(headers: &HeaderMap, version: Version, body: BodySize) -> Result<
 ///
 /// # Errors
 /// What is wrong with it, in words for the client of a 502.
-pub(crate) fn response(head: &[u8], limits: &Limits, is_head: bool) -> Result<(Response, Framing), String> {
+pub(crate) fn response(head: &Bytes, limits: &Limits, is_head: bool) -> Result<(Response, Framing), String> {
     let mut lines = lines(head);
     let line = lines.next().unwrap_or_default();
     let (version, status) = status_line(line).ok_or("the application sent no HTTP status line")?;
-    let mut headers = fields(lines, limits).map_err(|_| "the application sent a malformed header")?;
+    let mut headers = fields(lines, head, limits).map_err(|_| "the application sent a malformed header")?;
     let chunked = match version {
         Version::One0 => {
             headers.remove(header::TRANSFER_ENCODING);
@@ -304,8 +314,8 @@ fn status_line(line: &[u8]) -> Option<(Version, StatusCode)> {
 }
 
 /// Trailers, as the last part of a chunked body.
-pub(crate) fn trailers(block: &[u8], limits: &Limits) -> Result<HeaderMap, Fault> {
-    let mut headers = fields(lines(block), limits)?;
+pub(crate) fn trailers(block: &Bytes, limits: &Limits) -> Result<HeaderMap, Fault> {
+    let mut headers = fields(lines(block), block, limits)?;
     // Framing and routing are not for trailers (RFC 9110 6.5.1).
     for name in [
         header::TRANSFER_ENCODING,

@@ -18,10 +18,14 @@ pub(crate) fn fields(headers: &HeaderMap, out: &mut BytesMut) {
 }
 
 fn field(name: &str, value: &[u8], out: &mut BytesMut) {
+    let begin = out.len();
+    out.extend_from_slice(name.as_bytes());
     let mut starts = true;
-    for byte in name.bytes() {
-        out.put_u8(if starts { byte.to_ascii_uppercase() } else { byte });
-        starts = byte == b'-';
+    for byte in out.get_mut(begin..).unwrap_or_default() {
+        if starts {
+            byte.make_ascii_uppercase();
+        }
+        starts = *byte == b'-';
     }
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
@@ -31,24 +35,40 @@ fn field(name: &str, value: &[u8], out: &mut BytesMut) {
 fn framing_field(body: BodySize, out: &mut BytesMut) {
     match body {
         BodySize::None => {}
-        // Writing to a buffer cannot fail.
-        BodySize::Known(length) => drop(write!(out.writer(), "Content-Length: {length}\r\n")),
+        BodySize::Known(length) => {
+            out.extend_from_slice(b"Content-Length: ");
+            decimal(length, out);
+            out.extend_from_slice(b"\r\n");
+        }
         BodySize::Open => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
     }
+}
+
+fn decimal(mut number: u64, out: &mut BytesMut) {
+    let mut digits = [0_u8; 20];
+    let mut begin = digits.len();
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + u8::try_from(number % 10).unwrap_or_default();
+        number /= 10;
+        begin -= 1;
+        if number == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(digits.get(begin..).unwrap_or_default());
 }
 
 /// The head that the pod gets.
 pub(crate) fn request(request: &Request, host: &str, out: &mut BytesMut) {
     out.extend_from_slice(request.method.as_str().as_bytes());
     out.put_u8(b' ');
-    // Characters of a target are bytes (`Target::parse`).
-    out.extend(
-        request
-            .target
-            .text
-            .chars()
-            .map(|char| u8::try_from(u32::from(char)).unwrap_or(b'?')),
-    );
+    let target = &*request.target.text;
+    if target.is_ascii() {
+        out.extend_from_slice(target.as_bytes());
+    } else {
+        // Characters of a target are bytes (`Target::parse`).
+        out.extend(target.chars().map(|char| u8::try_from(u32::from(char)).unwrap_or(b'?')));
+    }
     out.extend_from_slice(b" HTTP/1.1\r\nHost: ");
     out.extend_from_slice(host.as_bytes());
     out.extend_from_slice(b"\r\n");
@@ -93,11 +113,20 @@ pub(crate) fn informational(status: StatusCode, headers: &HeaderMap, out: &mut B
 }
 
 fn status_line(version: &str, status: StatusCode, out: &mut BytesMut) {
-    let code = status.as_u16();
-    drop(match status.canonical_reason() {
-        Some(reason) => write!(out.writer(), "{version} {code} {reason}\r\n"),
-        None => write!(out.writer(), "{version} {code} status code {code}\r\n"),
-    });
+    out.extend_from_slice(version.as_bytes());
+    out.put_u8(b' ');
+    out.extend_from_slice(status.as_str().as_bytes());
+    match status.canonical_reason() {
+        Some(reason) => {
+            out.put_u8(b' ');
+            out.extend_from_slice(reason.as_bytes());
+        }
+        None => {
+            out.extend_from_slice(b" status code ");
+            out.extend_from_slice(status.as_str().as_bytes());
+        }
+    }
+    out.extend_from_slice(b"\r\n");
 }
 
 /// What of a client decides how it is answered.
@@ -107,4 +136,18 @@ pub(crate) struct Client {
     pub(crate) is_head: bool,
     /// The connection ends after this answer.
     pub(crate) close: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_as_they_are_read() {
+        for number in [0, 7, 10, 99, 100, 1 << 20, u64::MAX] {
+            let mut out = BytesMut::new();
+            decimal(number, &mut out);
+            assert_eq!(out, number.to_string().as_bytes());
+        }
+    }
 }

@@ -71,7 +71,7 @@ impl Back<'_> {
         let mut search = Search::default();
         loop {
             if let Some(end) = search.end(&from.buffer) {
-                let head = from.buffer.split_to(end);
+                let head = from.take(end);
                 return parse::response(&head, limits, self.is_head).map_err(Broken::Pod);
             }
             if from.buffer.len() > limits.response_head {
