@@ -16,6 +16,7 @@ mod input;
 mod local;
 mod openapi;
 mod path;
+mod protobuf;
 mod query;
 mod site;
 mod table;

@@ -7,12 +7,14 @@
 //! Invariants: nothing below `state` reads a clock, chance or a file; what is not served says so by name.
 //! Depends on: api (kinds, definitions, admission). docs/embedded-api.md has the table of kinds and limits.
 
+pub mod defaults;
 pub mod http;
 mod key;
 pub mod lists;
 pub mod logs;
 pub mod meta;
 pub mod moment;
+pub mod native;
 pub mod ownership;
 mod part;
 pub mod patch;

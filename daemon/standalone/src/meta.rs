@@ -103,34 +103,46 @@ pub fn remove_finalizer(object: &mut Value, finalizer: &str) {
     set(object, "finalizers", list);
 }
 
-/// Whether two objects differ in more than version and the book of managers' times.
+/// Whether two objects differ in no more than version and the book of managers' times.
 #[must_use]
 pub fn is_same(left: &Value, right: &Value) -> bool {
-    let bare = |object: &Value| {
-        let mut object = object.clone();
-        set(&mut object, "resourceVersion", Value::Null);
-        if let Some(entries) = metadata(&mut object)
-            .get_mut("managedFields")
-            .and_then(Value::as_array_mut)
-        {
-            entries.iter_mut().for_each(|entry| {
-                fields(entry).remove("time");
-            });
-        }
-        object
-    };
-    bare(left) == bare(right)
+    equal_but(left, right, &["metadata"])
+        && equal_but(
+            &left["metadata"],
+            &right["metadata"],
+            &["resourceVersion", "managedFields"],
+        )
+        && has_same_book(left, right)
 }
 
 /// Whether two objects differ outside of metadata and status.
 #[must_use]
 pub fn has_same_spec(left: &Value, right: &Value) -> bool {
-    let bare = |object: &Value| {
-        let mut object = object.clone();
-        let fields = fields(&mut object);
-        fields.remove("metadata");
-        fields.remove("status");
-        object
+    equal_but(left, right, &["metadata", "status"])
+}
+
+/// Whether two values are equal in all fields but some; what is no object is compared as it is.
+fn equal_but(left: &Value, right: &Value, but: &[&str]) -> bool {
+    let (Some(one), Some(other)) = (left.as_object(), right.as_object()) else {
+        return left == right;
     };
-    bare(left) == bare(right)
+    let counts = |name: &&String| !but.contains(&name.as_str());
+    one.keys().filter(counts).count() == other.keys().filter(counts).count()
+        && one
+            .iter()
+            .all(|(name, value)| !counts(&name) || other.get(name) == Some(value))
+}
+
+fn has_same_book(left: &Value, right: &Value) -> bool {
+    let (one, other) = (book(left), book(right));
+    one.len() == other.len()
+        && one
+            .iter()
+            .zip(other)
+            .all(|(one, other)| equal_but(one, other, &["time"]))
+}
+
+fn book(object: &Value) -> &[Value] {
+    let entries = object["metadata"]["managedFields"].as_array();
+    entries.map(Vec::as_slice).unwrap_or_default()
 }

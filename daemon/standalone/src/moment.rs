@@ -4,6 +4,8 @@
 //! Invariants: everything below is a function of the store, the call and this.
 //! Depends on: nothing.
 
+use std::time::SystemTime;
+
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 /// The letters of generated names.
@@ -21,6 +23,17 @@ pub struct Moment {
 }
 
 impl Moment {
+    /// Now, and chance: for the edges of this crate and for who writes to the state from outside.
+    #[must_use]
+    pub fn current() -> Self {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let micros = since.map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX));
+        Self {
+            now: Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX),
+            random: fastrand::Rng::new(),
+        }
+    }
+
     /// The time in seconds, as `creationTimestamp` has it.
     #[must_use]
     pub fn written(&self) -> String {

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use crate::moment::Moment;
 use crate::refusal::Refusal;
-use crate::store::{Store, Transaction};
+use crate::store::{Range, Store, Transaction};
 
 use disk::Disk;
 pub use disk::OpenError;
@@ -84,6 +84,11 @@ impl State {
             self.newest.send_replace(store.version());
         }
         Ok(decided)
+    }
+
+    /// Gives new Services addresses of a range from now on.
+    pub fn set_range(&self, range: Range) {
+        self.lock().set_range(range);
     }
 
     /// Tells whenever there is a newer version.

@@ -7,6 +7,7 @@
 //! transaction that is dropped has changed nothing.
 //! Depends on: key, meta, moment, refusal, resource.
 
+mod address;
 mod log;
 mod transaction;
 
@@ -20,6 +21,7 @@ use crate::meta;
 use crate::moment::Moment;
 use crate::resource::Resource;
 
+pub use address::{NoAddress, NoRange, Range};
 pub use log::{Event, EventKind, Expired};
 pub use transaction::Transaction;
 
@@ -29,6 +31,8 @@ pub struct Store {
     objects: BTreeMap<Key, Arc<Value>>,
     uids: BTreeMap<String, Key>,
     dependents: BTreeMap<String, BTreeSet<Key>>,
+    addresses: BTreeMap<String, Key>,
+    range: Range,
     version: u64,
     log: log::Log,
 }
@@ -47,6 +51,8 @@ impl Store {
             objects: BTreeMap::new(),
             uids: BTreeMap::new(),
             dependents: BTreeMap::new(),
+            addresses: BTreeMap::new(),
+            range: Range::default(),
             version,
             log: log::Log::new(remembered, version),
         };
@@ -79,6 +85,23 @@ impl Store {
             let same = key.resource.plural == resource.plural && key.resource.group == resource.group;
             same && namespace.is_none_or(|namespace| key.namespace == namespace)
         })
+    }
+
+    /// The Service that has an address.
+    #[must_use]
+    pub fn service_at(&self, address: &str) -> Option<&Key> {
+        self.addresses.get(address)
+    }
+
+    /// The objects that an object with the UID owns, alone or with others.
+    pub fn dependents<'a>(&'a self, uid: &str) -> impl Iterator<Item = (&'a Key, &'a Arc<Value>)> {
+        let keys = self.dependents.get(uid).into_iter().flatten();
+        keys.filter_map(|key| self.objects.get_key_value(key))
+    }
+
+    /// Gives new Services addresses of a range from now on.
+    pub fn set_range(&mut self, range: Range) {
+        self.range = range;
     }
 
     /// How many objects there are.
@@ -120,11 +143,17 @@ impl Store {
             let uid = owner["uid"].as_str().unwrap_or_default().to_owned();
             self.dependents.entry(uid).or_default().insert(key.clone());
         }
+        if let Some(address) = address::of(object) {
+            self.addresses.insert(address.to_owned(), key.clone());
+        }
         self.objects.insert(key.clone(), Arc::clone(object));
     }
 
     fn forget(&mut self, key: &Key, object: &Value) {
         self.uids.remove(meta::uid(object));
+        if let Some(address) = address::of(object) {
+            self.addresses.remove(address);
+        }
         for owner in meta::owners(object) {
             let uid = owner["uid"].as_str().unwrap_or_default();
             if let Some(keys) = self.dependents.get_mut(uid) {

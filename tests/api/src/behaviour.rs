@@ -11,6 +11,7 @@ mod apply;
 mod kubectl;
 mod lifecycle;
 mod lists;
+mod natives;
 mod objects;
 mod place;
 mod server;
@@ -36,6 +37,7 @@ pub(crate) fn trials(real: Option<(PathBuf, PathBuf)>) -> anyhow::Result<Vec<Tri
         lists::SCENARIOS,
         lifecycle::SCENARIOS,
         apply::SCENARIOS,
+        natives::SCENARIOS,
     ];
     let embedded_only = [objects::EMBEDDED_ONLY, lists::EMBEDDED_ONLY];
     let with_kubectl = if program.is_some() { kubectl::SCENARIOS } else { &[] };

@@ -13,10 +13,11 @@ use tokio::sync::Semaphore;
 
 use super::body::{self, Body};
 use super::path::{self, Target};
-use super::site::{Limits, Site, moment};
+use super::site::{Limits, Site};
 use super::{call, discovery, input, openapi};
 use crate::key::Key;
 use crate::meta;
+use crate::moment::Moment;
 use crate::refusal::Refusal;
 use crate::resource;
 use crate::state::State;
@@ -99,7 +100,7 @@ impl Api {
             return Ok(());
         };
         for name in NAMESPACES {
-            self.site.state.write(&mut moment(), false, |transaction| {
+            self.site.state.write(&mut Moment::current(), false, |transaction| {
                 if transaction.get(&Key::new(resource, "", name)).is_none() {
                     let mut namespace = Value::Null;
                     meta::set(&mut namespace, "name", name.into());

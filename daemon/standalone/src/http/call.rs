@@ -9,10 +9,11 @@ use serde_json::{Value, json};
 use super::body::{self, Body};
 use super::input::Input;
 use super::path::Objects;
-use super::site::{Site, moment};
+use super::site::Site;
 use super::watch;
 use crate::key::Key;
 use crate::meta;
+use crate::moment::Moment;
 use crate::part::Part;
 use crate::patch::{self, Patch};
 use crate::refusal::Refusal;
@@ -106,7 +107,7 @@ impl Call<'_> {
     }
 
     fn one(&self, code: u16, object: &Value, warnings: &[String]) -> Response<Body> {
-        let now = moment().now.as_second();
+        let now = Moment::current().now.as_second();
         let shown = self.input.form.of_one(self.target.resource, object, now);
         let mut response = body::json(code, &shown);
         body::warn(&mut response, warnings);
@@ -131,7 +132,7 @@ impl Call<'_> {
             .map(AsRef::as_ref)
             .filter(|object| selector.matches(object))
             .collect();
-        let now = moment().now.as_second();
+        let now = Moment::current().now.as_second();
         let list = self.input.form.of_list(self.target.resource, &chosen, version, now);
         Ok(body::json(200, &list))
     }
@@ -148,7 +149,7 @@ impl Call<'_> {
 
     fn write<T>(&self, decide: impl FnOnce(&mut Transaction) -> Result<T, Refusal>) -> Result<T, Refusal> {
         let is_rehearsal = self.input.is_rehearsal()?;
-        self.site.state.write(&mut moment(), is_rehearsal, decide)
+        self.site.state.write(&mut Moment::current(), is_rehearsal, decide)
     }
 
     fn create(&self) -> Answer {
@@ -321,7 +322,7 @@ impl Call<'_> {
             self.write(|transaction| verbs::delete_collection(transaction, resource, namespace, &selector, &options))?;
         let version = self.site.state.read(Store::version);
         let objects: Vec<&Value> = deleted.iter().map(AsRef::as_ref).collect();
-        let now = moment().now.as_second();
+        let now = Moment::current().now.as_second();
         Ok(body::json(
             200,
             &self.input.form.of_list(resource, &objects, version, now),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A request, read whole.
 //!
-//! Depends on: query, form.
+//! Depends on: query, form, protobuf.
 
 use bytes::Bytes;
 use http::Method;
@@ -11,6 +11,7 @@ use http_body_util::{BodyExt, Limited};
 use serde_json::Value;
 
 use super::form::Form;
+use super::protobuf;
 use super::query::Query;
 use crate::refusal::Refusal;
 use crate::verbs::Unknown;
@@ -88,10 +89,13 @@ impl Input {
 
     /// The body as an object.
     pub(super) fn object(&self) -> Result<Value, Refusal> {
-        if !matches!(self.content_type.as_str(), "" | "application/json") {
-            return Err(Refusal::unsupported(&self.content_type));
+        match self.content_type.as_str() {
+            "" | "application/json" => self.json(),
+            protobuf::MEDIA => protobuf::decode(&self.body)
+                .map_err(|error| Refusal::bad_request(format!("the request's body is no object in protobuf: {error}"))),
+            "application/yaml" => self.yaml(),
+            other => Err(Refusal::unsupported(other)),
         }
-        self.json()
     }
 
     /// The body as YAML, which JSON is too.

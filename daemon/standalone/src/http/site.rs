@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What every call works on: the state, the settings, the bounds, the time.
+//! What every call works on: the state, the settings, the bounds.
 //!
-//! Invariants: the clock and chance are read here and nowhere else.
 //! Depends on: state, verbs.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use api::context::Settings;
-use k8s_openapi::jiff::Timestamp;
 use tokio::sync::Semaphore;
 
-use crate::moment::Moment;
 use crate::state::State;
 use crate::verbs::{Caller, Unknown};
 
@@ -57,15 +53,5 @@ impl Site {
             has_booked: false,
             unknown,
         }
-    }
-}
-
-/// Now.
-pub(super) fn moment() -> Moment {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let micros = since.map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX));
-    Moment {
-        now: Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX),
-        random: fastrand::Rng::new(),
     }
 }

@@ -20,7 +20,8 @@ use tokio::time::Instant;
 use super::body::{self, Body, Lines, Next};
 use super::form::Form;
 use super::input::Input;
-use super::site::{Site, moment};
+use super::site::Site;
+use crate::moment::Moment;
 use crate::refusal::Refusal;
 use crate::resource::Resource;
 use crate::selector::Selector;
@@ -183,7 +184,7 @@ impl Watch {
     }
 
     fn event(&self, kind: &str, object: &Value) -> Value {
-        json!({"type": kind, "object": self.form.of_one(self.resource, object, moment().now.as_second())})
+        json!({"type": kind, "object": self.form.of_one(self.resource, object, Moment::current().now.as_second())})
     }
 
     fn bookmark_event(&self, ends_list: bool) -> Value {

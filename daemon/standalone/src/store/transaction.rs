@@ -5,11 +5,13 @@
 //! Depends on: store (read only), log.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::Store;
+use super::address::{self, NoAddress};
 use super::log::{Event, EventKind};
 use crate::key::Key;
 use crate::meta;
@@ -128,6 +130,40 @@ impl<'a> Transaction<'a> {
             .filter_map(|key| self.get(key).map(|object| (key.clone(), object)))
             .filter(|(_, object)| meta::owners(object).iter().any(|owner| owner["uid"] == uid))
             .collect()
+    }
+
+    /// An address for a Service that has none: the wanted one, or any that is free if that is empty.
+    ///
+    /// # Errors
+    /// If it cannot have that, or none is left.
+    pub fn take_address(&mut self, wanted: &str) -> Result<String, NoAddress> {
+        let range = self.store.range;
+        if !wanted.is_empty() {
+            let address: Ipv4Addr = wanted.parse().map_err(|_| NoAddress::OutOfRange)?;
+            if !range.contains(address) {
+                return Err(NoAddress::OutOfRange);
+            }
+            return if self.is_taken(wanted) {
+                Err(NoAddress::Taken)
+            } else {
+                Ok(wanted.to_owned())
+            };
+        }
+        let drawn: Vec<u32> = (0..address::DRAWS)
+            .map(|_| self.moment.random.u32(0..range.places()))
+            .collect();
+        let mut places = drawn.into_iter().chain(0..range.places());
+        places
+            .find_map(|place| {
+                let address = range.at(place)?.to_string();
+                (!self.is_taken(&address)).then_some(address)
+            })
+            .ok_or(NoAddress::NoneLeft)
+    }
+
+    fn is_taken(&self, wanted: &str) -> bool {
+        let has = |key: &Key| self.get(key).is_some_and(|object| address::of(&object) == Some(wanted));
+        self.store.addresses.get(wanted).is_some_and(has) || self.changed.keys().any(has)
     }
 
     /// What to commit.

@@ -2,12 +2,13 @@
 //! Create: names, birth, admission.
 //!
 //! Invariants: who creates chooses neither UID, version, generation nor status (where the status has its own path).
-//! Depends on: admit, collect, identifier, store.
+//! Depends on: admit, collect, defaults, identifier, store.
 
 use serde_json::Value;
 
 use super::call::{Caller, Written};
 use super::{admit, collect, identifier, shape};
+use crate::defaults;
 use crate::key::Key;
 use crate::meta;
 use crate::ownership;
@@ -40,6 +41,10 @@ pub fn create(
     identifier::check(resource, &name)?;
     be_born(transaction, resource, namespace, &name, &mut object);
     let mut warnings = shape::fit(resource, &mut object, caller)?;
+    warnings.extend(defaults::fill(transaction, resource, None, &mut object)?);
+    if let Some(status) = defaults::first_status(resource, &object) {
+        meta::fields(&mut object).insert("status".to_owned(), status);
+    }
     if !caller.has_booked {
         let time = transaction.moment.written();
         ownership::track(resource, Part::Whole, &Value::Null, &mut object, caller.manager, &time);
@@ -156,11 +161,5 @@ fn be_born(transaction: &mut Transaction, resource: &Resource, namespace: &str, 
     meta::set(object, "creationTimestamp", now.into());
     if resource.counting == Counting::Spec {
         meta::set(object, "generation", 1.into());
-    }
-    if resource.kind == "Namespace" {
-        let fields = meta::fields(object);
-        fields.insert("status".to_owned(), serde_json::json!({"phase": "Active"}));
-        let labels = meta::fields(meta::metadata(object).entry("labels").or_insert(Value::Null));
-        labels.insert("kubernetes.io/metadata.name".to_owned(), name.into());
     }
 }

@@ -3,12 +3,13 @@
 //!
 //! Invariants: an update of a version that is not the latest changes nothing; what equals the stored object gets no new
 //! version; the spec raises the generation, nothing else does; the last finalizer of a deleted object takes it along.
-//! Depends on: admit, collect, store.
+//! Depends on: admit, collect, defaults, store.
 
 use serde_json::Value;
 
 use super::call::{Caller, Written};
 use super::{admit, collect, shape};
+use crate::defaults;
 use crate::key::Key;
 use crate::meta;
 use crate::ownership;
@@ -42,6 +43,9 @@ pub fn update(
     check_version(key, &old, meta::version(&object))?;
     let mut next = merged(key, part, &old, object);
     let mut warnings = shape::fit(key.resource, &mut next, caller)?;
+    if part == Part::Whole {
+        warnings.extend(defaults::fill(transaction, key.resource, Some(&old), &mut next)?);
+    }
     if !caller.has_booked {
         let time = transaction.moment.written();
         ownership::track(key.resource, part, &old, &mut next, caller.manager, &time);

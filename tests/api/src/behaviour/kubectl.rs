@@ -6,7 +6,8 @@
 use anyhow::{Result, ensure};
 use serde_json::json;
 
-use super::place::{DEPLOYMENTS, MAPS, Place, Scenario, same};
+use super::natives::SERVICES;
+use super::place::{DEPLOYMENTS, Kind, MAPS, Place, Scenario, same};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -20,6 +21,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "kubectl_scales_and_waits",
         check: kubectl_scales_and_waits,
+    },
+    Scenario {
+        name: "kubectl_creates_from_words",
+        check: kubectl_creates_from_words,
     },
 ];
 
@@ -112,4 +117,45 @@ fn kubectl_scales_and_waits(place: &Place) -> Result<()> {
         "deployment.apps \"d\" deleted",
     )?;
     place.gone(DEPLOYMENTS, "d")
+}
+
+/// These send protobuf.
+fn kubectl_creates_from_words(place: &Place) -> Result<()> {
+    let from = ["create", "configmap", "words", "--from-literal=a=1"];
+    says(place, &from, "", "configmap/words created")?;
+    same("data", &place.get(MAPS, "words")?.body["data"], json!({"a": "1"}))?;
+    let from = ["create", "secret", "generic", "words", "--from-literal=a=1"];
+    says(place, &from, "", "secret/words created")?;
+    let secret = place.get(Kind("api/v1", "secrets"), "words")?.body;
+    same("secret", &secret["data"], json!({"a": "MQ=="}))?;
+    let from = [
+        "create",
+        "deployment",
+        "words",
+        "--image=i",
+        "--replicas=0",
+        "--port=80",
+    ];
+    says(place, &from, "", "deployment.apps/words created")?;
+    let deployment = place.get(DEPLOYMENTS, "words")?.body;
+    same("replicas", &deployment["spec"]["replicas"], 0)?;
+    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+    same(
+        "ports",
+        &container["ports"],
+        json!([{"containerPort": 80, "protocol": "TCP"}]),
+    )?;
+    let from = ["create", "service", "clusterip", "words", "--tcp=80:8080"];
+    says(place, &from, "", "service/words created")?;
+    let port = &place.get(SERVICES, "words")?.body["spec"]["ports"][0];
+    same("target", &port["targetPort"], 8080)?;
+    says(
+        place,
+        &["create", "serviceaccount", "words"],
+        "",
+        "serviceaccount/words created",
+    )?;
+    let run = ["run", "words", "--image=i", "--env=A=b", "--labels=l=m"];
+    says(place, &run, "", "pod/words created")?;
+    says(place, &["delete", "pod", "words", "--now"], "", "pod \"words\" deleted")
 }
