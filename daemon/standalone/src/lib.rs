@@ -8,6 +8,7 @@
 //! Depends on: api (kinds, definitions, admission). docs/embedded-api.md has the table of kinds and limits.
 
 pub mod defaults;
+pub mod dns;
 pub mod http;
 mod key;
 pub mod lists;

@@ -87,6 +87,14 @@ impl Store {
         })
     }
 
+    /// The objects of the resource and namespace of a key, from its name on.
+    pub fn list_from<'a>(&'a self, from: &Key) -> impl Iterator<Item = (&'a Key, &'a Arc<Value>)> + use<'a> {
+        let (resource, namespace) = (from.resource, from.namespace.clone());
+        self.objects.range(from.clone()..).take_while(move |(key, _)| {
+            key.resource.plural == resource.plural && key.resource.group == resource.group && key.namespace == namespace
+        })
+    }
+
     /// The Service that has an address.
     #[must_use]
     pub fn service_at(&self, address: &str) -> Option<&Key> {
