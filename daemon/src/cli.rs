@@ -52,6 +52,7 @@ pub(crate) enum Command {
     /// Remove everything that is pinned and attached, and list it
     Cleanup(Cleanup),
     /// Carry requests to pods, by a file of routes
+    #[command(long_about = PROXY_LONG)]
     Proxy(Proxy),
     /// Serve a few paths over HTTP/1.1 and HTTP/2, to try the rest on
     Sample(Sample),
@@ -199,8 +200,38 @@ Example:
   sluice sample --port 8080 &
   sluice top --pid $!";
 
+const PROXY_LONG: &str = "\
+Carry requests to pods, by a file of routes: the request path alone, without a cluster. HTTP/1.1, HTTP/2, WebSocket, gRPC, with and \
+without TLS. The file, and the certificates it names, are read again within a second of a change; one with a mistake changes nothing.";
+
+const PROXY_FILE: &str = "\
+The file:
+  listen:
+    - 0.0.0.0:8080
+    - {address: 0.0.0.0:8443, tls: true}
+    - {address: 0.0.0.0:8081, visibility: cluster-local}
+  certificates:
+    - {hosts: [shop.example.com, '*.example.com'], cert: tls.crt, key: tls.key}
+  revisions:
+    blue:  {pods: [127.0.0.1:9000, 127.0.0.1:9001], container_concurrency: 10, timeout_seconds: 60}
+    green: {pods: [127.0.0.1:9002], protocol: h2c}
+  routes:
+    - {hosts: [shop.example.com], path: /v2, to: {blue: 90, green: 10}}
+    - {hosts: [shop.example.com], to: {blue: 100}, http_option: Redirected}
+    - {hosts: [shop.default.svc.cluster.local], to: {blue: 100}, visibility: cluster-local}
+  limits: {head_time: 10s, request_head: 64Ki, connections: 10000}
+  log: '{{.Request.Method}} {{.Request.RequestURI}} {{.Response.Code}}'
+
+Example:
+  sluice sample --port 9000 &
+  sluice proxy --config proxy.yaml &
+  curl --cacert ca.pem --connect-to ::127.0.0.1:8443 https://shop.example.com/hello
+
+Every field: docs/request-path.md; HTTPS: docs/tls.md";
+
 /// `sluice proxy`
 #[derive(Debug, Args)]
+#[command(after_long_help = PROXY_FILE, after_help = "`sluice proxy --help` has an example of the file")]
 pub(crate) struct Proxy {
     /// The file of listeners, revisions and routes; read again when it changes
     #[arg(long, value_name = "FILE")]

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The binary as people call it, where it needs no privilege: what goes in, what comes out, the exit code.
 //!
-//! Depends on: the binary `sluice`, docs/examples.
+//! Depends on: the binary `sluice`, docs/examples, curl.
 
 #![expect(clippy::unwrap_used, reason = "this is how a test fails")]
 
+mod proxy;
 mod simulate;
 mod validate;
 

@@ -44,13 +44,13 @@ impl fmt::Debug for Certificate {
 #[derive(Debug, thiserror::Error)]
 pub enum BadCertificate {
     /// The chain is no PEM.
-    #[error("certificate of {0}: {1}")]
+    #[error("certificate of {0}: {fault}", fault = told(.1))]
     Chain(String, #[source] pem::Error),
     /// There is none in it.
     #[error("certificate of {0}: no CERTIFICATE section in the PEM text")]
     NoChain(String),
     /// The key is no PEM.
-    #[error("private key of {0}: {1}")]
+    #[error("private key of {0}: {fault}", fault = told(.1))]
     Key(String, #[source] pem::Error),
     /// There is none in it.
     #[error("private key of {0}: no PRIVATE KEY section in the PEM text")]
@@ -82,6 +82,25 @@ pub enum BadCertificate {
         /// Who has it.
         holder: String,
     },
+}
+
+/// What is wrong with a PEM text; the library's own words show bytes as numbers.
+fn told(fault: &pem::Error) -> String {
+    match fault {
+        pem::Error::MissingSectionEnd { end_marker } => {
+            format!(
+                "a section of the PEM text has no end (`END {}`)",
+                String::from_utf8_lossy(end_marker)
+            )
+        }
+        pem::Error::IllegalSectionStart { line } => {
+            format!(
+                "a section of the PEM text begins with a malformed line: {:?}",
+                String::from_utf8_lossy(line)
+            )
+        }
+        other => other.to_string(),
+    }
 }
 
 /// A certificate that can be served.

@@ -96,7 +96,10 @@ fn what_is_wrong_is_told_with_its_source() {
         with(&|bad| bad.names.push("a.*".to_owned())),
         "certificate of tls.crt: \"a.*\" is neither a host nor `*.` and a host nor `*`"
     );
-    assert!(with(&|bad| bad.chain_pem.truncate(100)).starts_with("certificate of tls.crt: missing section end marker"));
+    assert!(
+        with(&|bad| bad.chain_pem.truncate(100))
+            .starts_with("certificate of tls.crt: a section of the PEM text has no end (`END CERTIFICATE`)")
+    );
     let rubbish = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     assert!(with(&|bad| bad.chain_pem = rubbish.to_vec()).starts_with("certificate of tls.crt cannot be served"));
     let other = pair("other", &["b.example.com", "A.example.com"]);

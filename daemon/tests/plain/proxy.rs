@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `sluice proxy`, asked by curl.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A folder that goes when the test ends.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("sluice-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        Self(folder)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        // As a careful operator does: never half a file.
+        let half = self.path(&format!("{name}.half"));
+        std::fs::write(&half, text).unwrap();
+        std::fs::rename(half, self.path(name)).unwrap();
+    }
+
+    /// A new pair in `tls.crt` and `tls.key`, believed by who has `ca.pem`.
+    fn new_pair(&self, ca: &str) {
+        let made = rcgen::generate_simple_self_signed(["app.example.com".to_owned()]).unwrap();
+        self.write(ca, &made.cert.pem());
+        self.write("tls.key", &made.signing_key.serialize_pem());
+        self.write("tls.crt", &made.cert.pem());
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}
+
+/// A process that ends with the test.
+struct Running {
+    child: Child,
+    lines: BufReader<ChildStdout>,
+}
+
+impl Running {
+    fn start(arguments: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_sluice"))
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap());
+        Self { child, lines }
+    }
+
+    /// The address in the next line.
+    fn address(&mut self) -> SocketAddr {
+        let mut line = String::new();
+        self.lines.read_line(&mut line).unwrap();
+        let word = line.split_whitespace().find_map(|word| {
+            let word = word.trim_start_matches("http://").trim_end_matches(['/', ',', ':']);
+            word.parse().ok()
+        });
+        word.unwrap_or_else(|| panic!("{line}"))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// What curl says, by `-w`, of an URL of app.example.com.
+fn curl(to: SocketAddr, ca: &Path, tell: &str, arguments: &[&str]) -> String {
+    let connect = format!("app.example.com:{}:127.0.0.1", to.port());
+    let output = Command::new("curl")
+        .args([
+            "-s",
+            "-o",
+            "/dev/null",
+            "--max-time",
+            "10",
+            "--resolve",
+            &connect,
+            "-w",
+            tell,
+            "--cacert",
+        ])
+        .arg(ca)
+        .args(arguments)
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{what}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn https_is_served_from_files_that_may_change() {
+    let folder = Folder::new("https");
+    folder.new_pair("first.pem");
+    let mut app = Running::start(&["sample", "--port", "0"]);
+    let config = format!(
+        "
+listen:
+  - 127.0.0.1:0
+  - {{address: 127.0.0.1:0, tls: true}}
+  - {{address: 127.0.0.1:0, visibility: cluster-local}}
+certificates:
+  - {{hosts: [app.example.com], cert: tls.crt, key: tls.key}}
+revisions:
+  app: {{pods: ['{}']}}
+routes:
+  - {{hosts: [app.example.com], to: {{app: 1}}, http_option: Redirected}}
+  - {{hosts: [app.default.svc.cluster.local], to: {{app: 1}}, visibility: cluster-local}}
+limits: {{head_time: 5s, request_head: 64Ki}}
+",
+        app.address()
+    );
+    folder.write("proxy.yaml", &config);
+    let file = folder.path("proxy.yaml");
+    let mut proxy = Running::start(&["proxy", "--config", file.to_str().unwrap()]);
+    let (http, https, local) = (proxy.address(), proxy.address(), proxy.address());
+    let (first, second) = (folder.path("first.pem"), folder.path("second.pem"));
+
+    let url = format!("https://app.example.com:{}/hello", https.port());
+    assert_eq!(curl(https, &first, "%{http_code} %{http_version}", &[&url]), "200 2");
+    assert_eq!(
+        curl(https, &first, "%{http_code} %{http_version}", &["--http1.1", &url]),
+        "200 1.1"
+    );
+    assert_eq!(curl(https, &first, "%{http_code}", &["-d", "said", &url]), "200");
+    let plain = format!("http://app.example.com:{}/hello?a", http.port());
+    assert_eq!(
+        curl(http, &first, "%{http_code} %{redirect_url}", &[&plain]),
+        "301 https://app.example.com/hello?a"
+    );
+    let named = "Host: app.default.svc.cluster.local";
+    let to = |address: SocketAddr| format!("http://{address}/hello");
+    assert_eq!(curl(http, &first, "%{http_code}", &["-H", named, &to(http)]), "404");
+    assert_eq!(curl(local, &first, "%{http_code}", &["-H", named, &to(local)]), "200");
+
+    // Half of a new pair changes nothing; the whole of it does, without a restart.
+    folder.write("tls.key", "-----BEGIN PRIVATE KEY-----\n");
+    std::thread::sleep(Duration::from_millis(1500));
+    assert_eq!(curl(https, &first, "%{http_code}", &[&url]), "200");
+    folder.new_pair("second.pem");
+    until("the new certificate is served", || {
+        curl(https, &second, "%{http_code}", &[&url]) == "200"
+    });
+    assert_eq!(curl(https, &first, "%{http_code}", &[&url]), "000");
+}
+
+#[test]
+fn a_file_that_cannot_work_is_refused_with_the_place() {
+    let folder = Folder::new("bad");
+    folder.new_pair("ca.pem");
+    let refused = |change: &dyn Fn(&str) -> String| {
+        let config = "
+listen: [{address: 127.0.0.1:0, tls: true}]
+certificates: [{hosts: [app.example.com], cert: tls.crt, key: tls.key}]
+revisions: {}
+routes: []
+";
+        folder.write("proxy.yaml", &change(config));
+        let file = folder.path("proxy.yaml");
+        let output = crate::sluice(&["proxy", "--config", file.to_str().unwrap()], "");
+        assert_eq!(output.status.code(), Some(2), "{}", crate::stderr(&output));
+        crate::stderr(&output)
+    };
+    let said = refused(&|config| config.replace("tls.key", "nothing.key"));
+    assert!(
+        said.contains("certificates[0].key") && said.contains("nothing.key"),
+        "{said}"
+    );
+    let said = refused(&|config| config.replace("tls.key", "ca.pem"));
+    assert!(said.contains("tls.crt: no PRIVATE KEY section"), "{said}");
+    let said = refused(&|config| config.replace("hosts: [app.example.com]", "hosts: []"));
+    assert!(said.contains("is for no host"), "{said}");
+    let said = refused(&|config| format!("{config}limits: {{head_time: 5}}"));
+    assert!(said.contains("missing unit"), "{said}");
+    let said = refused(&|config| format!("{config}limits: {{connections: 0}}"));
+    assert!(said.contains("limits.connections: must be above 0"), "{said}");
+}
