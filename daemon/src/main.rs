@@ -12,6 +12,7 @@ mod check;
 mod cleanup;
 mod cli;
 mod failure;
+mod node;
 mod output;
 mod progress;
 mod proxy;

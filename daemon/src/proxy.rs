@@ -3,12 +3,15 @@
 //!
 //! Problem: tests, benches and people want the path without a cluster.
 //! Mechanism: `config` reads the file; `wiring` makes revisions and routes of it, and puts a changed file in their place
-//! while requests go on. The file is looked at every second.
+//! while requests go on. The file is looked at every second. `steer` hands pods and targets to
+//! the node's kernel part, `status` tells how all stands.
 //! Invariants: a file with a mistake changes nothing, and says where the mistake is; SIGINT and SIGTERM drain.
-//! Depends on: proxy, life, cli.
+//! Depends on: proxy, life, cli, node.
 
 mod certificates;
 mod config;
+mod status;
+mod steer;
 mod wiring;
 
 use crate::cli;
@@ -77,8 +80,7 @@ async fn serve(path: &Path, config: Config) -> Result<(), Failure> {
     if let Some(fault) = faults.first() {
         return Err(at_fault(path, fault));
     }
-    let opened = wiring.open(&config, &limits, &tasks).await;
-    opened.map_err(doing("listening", "choose another `listen`"))?;
+    wiring.open(&config, &limits, &tasks).await?;
     for (address, listen) in wiring.addresses() {
         println!("listening on {address}{}", remark(listen));
     }
@@ -97,6 +99,7 @@ async fn serve(path: &Path, config: Config) -> Result<(), Failure> {
             renewed(&faults);
         }
     }
+    wiring.leave();
     tasks.drain();
     if timeout(GRACE, tasks.gone()).await.is_err() {
         tasks.stop().await;

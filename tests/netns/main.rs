@@ -9,12 +9,13 @@ mod http1;
 mod http2;
 mod life;
 mod redirect;
+mod steered;
 mod tools;
 
 use std::process::ExitCode;
 
 use tests::role::{self, Job};
-use tests::{counter, redirect as crossing, suite, truth};
+use tests::{counter, redirect as crossing, steered as steering, suite, truth};
 
 const JOBS: &[(&str, Job)] = &[
     ("serve", truth::serve),
@@ -22,6 +23,8 @@ const JOBS: &[(&str, Job)] = &[
     ("dial", crossing::dial),
     ("hear", crossing::hear),
     ("steer", crossing::steer),
+    ("steered-app", steering::app),
+    ("steered-client", steering::client),
 ];
 
 fn main() -> ExitCode {
@@ -33,6 +36,7 @@ fn main() -> ExitCode {
     cases.extend(faults::cases());
     cases.extend(life::cases());
     cases.extend(redirect::cases());
+    cases.extend(steered::cases());
     cases.extend(tools::cases());
     suite::main(cases)
 }

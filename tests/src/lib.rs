@@ -16,5 +16,6 @@ pub mod redirect;
 pub mod rig;
 pub mod role;
 pub mod scene;
+pub mod steered;
 pub mod suite;
 pub mod truth;

@@ -5,14 +5,17 @@
 //! wait pay for it.
 //! Depends on: nothing.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use tokio::time::Instant;
 
 /// The held requests of a revision.
-#[derive(Debug)]
 pub struct Held {
     area: Mutex<Area>,
+    bell: OnceLock<Box<Bell>>,
 }
+
+/// Rung when somebody has to wait and nobody did.
+type Bell = dyn Fn() + Send + Sync;
 
 #[derive(Debug, Clone, Copy)]
 struct Area {
@@ -30,7 +33,10 @@ impl Default for Held {
             sum: 0,
             last: Instant::now(),
         };
-        Self { area: Mutex::new(area) }
+        Self {
+            area: Mutex::new(area),
+            bell: OnceLock::new(),
+        }
     }
 }
 
@@ -39,6 +45,11 @@ impl Default for Held {
 pub(crate) struct Holding<'a>(&'a Held);
 
 impl Held {
+    /// Has this called whenever a request has to wait and no other does; the first to ask is the one who is told.
+    pub fn ring(&self, bell: impl Fn() + Send + Sync + 'static) {
+        drop(self.bell.set(Box::new(bell)));
+    }
+
     /// How many there are now.
     #[must_use]
     pub fn now(&self) -> u64 {
@@ -58,10 +69,14 @@ impl Held {
     }
 
     pub(crate) fn begin(&self) -> Holding<'_> {
-        self.change(|area| {
+        let is_first = self.change(|area| {
             area.now += 1;
             area.begun += 1;
+            area.now == 1
         });
+        if is_first && let Some(bell) = self.bell.get() {
+            bell();
+        }
         Holding(self)
     }
 

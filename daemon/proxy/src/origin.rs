@@ -6,13 +6,20 @@
 //! Mechanism: an accepted connection is looked up once; an `Origin` is shared by all connections that were redirected from one
 //! address, and tells them by a watch where requests go now and when to end: HTTP/1 with the next answer
 //! (`Connection: close`), HTTP/2 by GOAWAY.
+//! Each connection takes a moment of
+//! its own within `SPREAD`: who connects anew is sent where there is least to do, which must be known by then.
 //! Invariants: an idle HTTP/1 connection is never closed under its client's hands; one look at an atomic a request.
 //! Depends on: revision.
 
 use crate::revision::Revision;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+/// Within this time after they are sent off, clients end their connections.
+const SPREAD: Duration = Duration::from_secs(1);
 
 /// Where requests of redirected clients go.
 #[derive(Clone)]
@@ -48,7 +55,8 @@ impl Origin {
         self.now.send_modify(|now| now.leads = leads);
     }
 
-    /// Clients that are connected now end their connections with their next answer, and so connect anew.
+    /// Clients that are connected now end their connections with an answer within a second, or their next one after it, and
+    /// so connect anew.
     pub fn send_off(&self) {
         self.now.send_modify(|now| now.farewells += 1);
     }
@@ -84,6 +92,8 @@ struct Seen {
     now: Now,
     /// What `farewells` was when it came.
     farewells: u64,
+    /// When it goes.
+    leaves: Option<Instant>,
 }
 
 impl Arrival {
@@ -99,6 +109,7 @@ impl Arrival {
                 watched,
                 now,
                 farewells,
+                leaves: None,
             }
         });
         Self { peer, origin }
@@ -113,27 +124,37 @@ impl Arrival {
 
     /// Whether this connection is to end with the next answer.
     pub(crate) fn is_sent_off(&mut self) -> bool {
-        self.origin.as_mut().is_some_and(|seen| {
-            seen.refresh();
-            seen.now.farewells != seen.farewells
-        })
+        self.origin
+            .as_mut()
+            .is_some_and(|seen| seen.leaves().is_some_and(|leaves| leaves <= Instant::now()))
     }
 
     /// Returns when it is; never for a client that was not redirected.
     pub(crate) async fn sent_off(&mut self) {
-        while !self.is_sent_off() {
-            let is_watched = match &mut self.origin {
-                Some(seen) => seen.watched.changed().await.is_ok(),
-                None => false,
-            };
-            if !is_watched {
-                std::future::pending::<()>().await;
+        let Some(seen) = &mut self.origin else {
+            return std::future::pending().await;
+        };
+        loop {
+            if let Some(leaves) = seen.leaves() {
+                return sleep_until(leaves).await;
+            }
+            if seen.watched.changed().await.is_err() {
+                return std::future::pending().await;
             }
         }
     }
 }
 
 impl Seen {
+    /// When it goes, if it is to.
+    fn leaves(&mut self) -> Option<Instant> {
+        self.refresh();
+        if self.leaves.is_none() && self.now.farewells != self.farewells {
+            self.leaves = Some(Instant::now() + SPREAD.mul_f64(fastrand::f64()));
+        }
+        self.leaves
+    }
+
     fn refresh(&mut self) {
         if self.watched.has_changed().unwrap_or(false) {
             self.now = self.watched.borrow_and_update().clone();
@@ -154,8 +175,8 @@ mod tests {
         Arrival::new(address, Some(address), Some(&inside))
     }
 
-    #[test]
-    fn open_connections_follow_and_only_they_are_sent_off() {
+    #[tokio::test(start_paused = true)]
+    async fn open_connections_follow_and_only_they_are_sent_off() {
         let origin = Origin::new(Leads::Host("a".into()));
         let mut first = arrival(&origin);
         assert!(matches!(first.leads(), Some(Leads::Host(host)) if &**host == "a"));
@@ -164,6 +185,9 @@ mod tests {
         assert!(!first.is_sent_off());
         origin.send_off();
         let mut second = arrival(&origin);
+        assert!(first.leads().is_some() && !second.is_sent_off());
+        let _ = first.is_sent_off();
+        tokio::time::advance(SPREAD).await;
         assert!(first.is_sent_off() && !second.is_sent_off());
         assert_eq!(origin.connections(), 2);
     }

@@ -2,11 +2,13 @@
 //! The file of `sluice proxy`.
 //!
 //! Invariants: an unknown field is refused, and so is a route to a revision that is not there; the fault names its line.
-//! Depends on: listen, limits, serde.
+//! Depends on: kernel, listen, limits, serde.
 
+mod kernel;
 mod limits;
 mod listen;
 
+pub(super) use kernel::{Kernel, Mode, Pod, Target};
 pub(super) use limits::BadLimit;
 pub(super) use listen::{Listen, Visibility};
 
@@ -35,6 +37,15 @@ pub(super) struct Config {
     /// Bounds of each listener; not changed while running.
     #[serde(default)]
     pub(super) limits: Limits,
+    /// Counts pods and steers clients in the kernel; not changed while running.
+    #[serde(default)]
+    pub(super) kernel: Option<Kernel>,
+    /// Addresses that clients are steered from; they need `kernel`.
+    #[serde(default)]
+    pub(super) targets: Vec<Target>,
+    /// Where `GET /` tells how all stands, as JSON; not changed while running.
+    #[serde(default)]
+    pub(super) status: Option<SocketAddr>,
 }
 
 /// A certificate and the hosts it is for.
@@ -63,9 +74,12 @@ pub(super) enum HttpOption {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Revision {
-    /// `address:port`; none: its requests wait.
+    /// `address:port`, or `{address, netns}`; none: its requests wait.
     #[serde(default)]
-    pub(super) pods: Vec<SocketAddr>,
+    pub(super) pods: Vec<Pod>,
+    /// An event is counted when so many requests are in flight on its pods.
+    #[serde(default)]
+    pub(super) burst: u64,
     /// Requests a pod may run at once; 0: any number.
     #[serde(default)]
     pub(super) container_concurrency: u32,
@@ -139,6 +153,16 @@ pub(super) enum Fault {
     NoHttps { index: usize },
     #[error(transparent)]
     Limit(#[from] BadLimit),
+    #[error(
+        "kernel: clients are steered to a listener with `visibility: cluster-local` and without TLS: there is none"
+    )]
+    NoGateway,
+    #[error("targets: they need `kernel`")]
+    NoKernel,
+    #[error("targets[{index}]: one of `to` and `host` is needed")]
+    NoAim { index: usize },
+    #[error("targets[{index}].to: there is no revision {name:?}")]
+    NoTarget { index: usize, name: String },
 }
 
 impl Config {
@@ -170,7 +194,27 @@ impl Config {
                 return Err(Fault::NoRevision { index, name });
             }
         }
+        config.check_targets()?;
         Ok(config)
+    }
+
+    fn check_targets(&self) -> Result<(), Fault> {
+        if self.kernel.is_none() && !self.targets.is_empty() {
+            return Err(Fault::NoKernel);
+        }
+        if self.kernel.is_some() && !self.listen.iter().any(Listen::is_inside) {
+            return Err(Fault::NoGateway);
+        }
+        for (index, target) in self.targets.iter().enumerate() {
+            if target.to.is_some() == target.host.is_some() {
+                return Err(Fault::NoAim { index });
+            }
+            if let Some(name) = target.to.as_ref().filter(|name| !self.revisions.contains_key(*name)) {
+                let name = name.clone();
+                return Err(Fault::NoTarget { index, name });
+            }
+        }
+        Ok(())
     }
 }
 
@@ -194,6 +238,20 @@ routes:
     headers: {X-Beta: 'yes'}
     to: {blue: 90, shop/green: 10}
 ";
+
+    #[test]
+    fn a_pod_may_say_where_it_is_counted() {
+        let text = WHOLE.replace(
+            "[127.0.0.1:9000]",
+            "['127.0.0.1:9000', {address: '10.0.0.1:80', netns: /run/netns/a}]",
+        );
+        let config = Config::parse(&text).unwrap();
+        let [plain, counted] = &config.revisions["blue"].pods[..] else {
+            panic!("two pods");
+        };
+        assert_eq!((plain.netns(), counted.address().port()), (None, 80));
+        assert_eq!(counted.netns(), Some(&PathBuf::from("/run/netns/a")));
+    }
 
     #[test]
     fn a_whole_file_is_read() {
@@ -237,5 +295,19 @@ routes:
             let fault = with(listen).unwrap_err().to_string();
             assert!(fault.contains(said), "{fault}");
         }
+    }
+
+    #[test]
+    fn a_target_needs_somewhere_to_go() {
+        let inside = WHOLE.replace(
+            "[127.0.0.1:8080]",
+            "[{address: '127.0.0.1:8080', visibility: cluster-local}]",
+        );
+        let nowhere = format!("{inside}kernel: {{cgroup: pods}}\ntargets: [{{address: 10.96.0.1:80}}]\n");
+        let fault = Config::parse(&nowhere).unwrap_err().to_string();
+        assert_eq!(fault, "targets[0]: one of `to` and `host` is needed");
+        let outside = format!("{WHOLE}kernel: {{cgroup: pods}}\n");
+        let fault = Config::parse(&outside).unwrap_err().to_string();
+        assert!(fault.starts_with("kernel: "), "{fault}");
     }
 }

@@ -3,10 +3,13 @@
 //!
 //! Invariants: a revision that stays keeps its queue and its counts; only its pods may change. One whose other settings
 //! change is a new one; requests of the old one end there.
-//! Depends on: certificates, config, proxy.
+//! Depends on: certificates, config, status, steer, proxy.
 
 use super::certificates::{Fault, Files};
 use super::config::{Config, HttpOption, Listen, Protocol, Revision as Wanted, Route, full_name};
+use super::status;
+use super::steer::Steer;
+use crate::failure::{Failure, doing};
 use life::Tasks;
 use logic::limiter;
 use logic::settings::template::Template;
@@ -29,6 +32,7 @@ pub(super) struct Wiring {
     tables: Tables,
     certificates: Files,
     known: Vec<(String, Settings, Arc<Revision>)>,
+    steer: Option<Steer>,
 }
 
 /// What makes a revision another one.
@@ -44,6 +48,7 @@ impl Wiring {
     pub(super) fn new(config: &Config, folder: &Path) -> io::Result<(Self, Vec<Fault>)> {
         let mut wiring = Self {
             addresses: Vec::new(),
+            steer: None,
             revisions: Arc::default(),
             tables: Tables::default(),
             certificates: Files::new(folder)?,
@@ -54,11 +59,27 @@ impl Wiring {
     }
 
     /// Opens the listeners.
-    pub(super) async fn open(&mut self, config: &Config, limits: &Limits, tasks: &Tasks) -> io::Result<()> {
+    pub(super) async fn open(&mut self, config: &Config, limits: &Limits, tasks: &Tasks) -> Result<(), Failure> {
+        let listening = || doing("listening", "choose another `listen` or `status`");
+        let mut listeners = Vec::new();
         for listen in &config.listen {
+            let listener = TcpListener::bind(listen.address).await.map_err(listening())?;
+            let address = listener.local_addr().map_err(listening())?;
+            self.addresses.push((address, listen.clone()));
+            listeners.push((listener, listen));
+        }
+        // Now that there is a gateway, clients may be sent to it.
+        let inside = self.addresses.iter().filter(|(_, listen)| listen.is_inside());
+        let gateways: Vec<SocketAddr> = inside.map(|(address, _)| *address).collect();
+        let steer = Steer::open(config, &gateways, tasks)?;
+        if let Some(address) = config.status {
+            let listener = TcpListener::bind(address).await.map_err(listening())?;
+            status::serve(listener, steer.shared(), tasks);
+        }
+        self.steer = Some(steer);
+        self.tell_pods(config);
+        for (listener, listen) in listeners {
             let door = self.door(listen, config, limits, tasks);
-            let listener = TcpListener::bind(listen.address).await?;
-            self.addresses.push((listener.local_addr()?, listen.clone()));
             tasks.spawn("listener", proxy::listen(listener, Arc::new(door)));
         }
         Ok(())
@@ -79,9 +100,20 @@ impl Wiring {
             timeout_text: "request timeout",
             cluster_domain: "cluster.local".to_owned(),
             log: log(config),
-            inside: None,
+            inside: self
+                .steer
+                .as_ref()
+                .filter(|_| listen.is_inside())
+                .and_then(Steer::inside),
             health: Health::default(),
             tasks: tasks.clone(),
+        }
+    }
+
+    /// Before the end: nobody else is sent here.
+    pub(super) fn leave(&self) {
+        if let Some(steer) = &self.steer {
+            steer.leave();
         }
     }
 
@@ -107,8 +139,6 @@ impl Wiring {
                 Some((_, _, revision)) => Arc::clone(revision),
                 None => revision(name, settings),
             };
-            let pods: Vec<_> = wanted.pods.iter().map(|pod| (*pod, true)).collect();
-            revision.set_pods(&pods);
             self.revisions.insert(Arc::clone(&revision));
             self.known.push((name.clone(), settings, revision));
         }
@@ -118,11 +148,26 @@ impl Wiring {
         for refusal in self.tables.replace(rules.collect()) {
             eprintln!("{refusal}");
         }
+        self.tell_pods(config);
         for (name, ..) in old.iter().filter(|(name, ..)| !config.revisions.contains_key(name)) {
             let (namespace, name) = full_name(name);
             self.revisions.remove(namespace, name);
         }
         faults
+    }
+
+    /// The kernel first: a connection that stands before its pod is tracked is never counted, and requests that wait go as
+    /// soon as there are pods.
+    fn tell_pods(&mut self, config: &Config) {
+        if let Some(steer) = &mut self.steer {
+            let known = self.known.iter();
+            steer.apply(config, known.map(|(name, _, revision)| (name.as_str(), revision)));
+        }
+        for (name, _, revision) in &self.known {
+            let pods = config.revisions.get(name).map_or(&[][..], |wanted| &wanted.pods);
+            let pods: Vec<_> = pods.iter().map(|pod| (pod.address(), true)).collect();
+            revision.set_pods(&pods);
+        }
     }
 }
 

@@ -205,6 +205,8 @@ fn root(strict: bool) -> Result<Outcome> {
 
 fn netns(manner: &Manner) -> Result<Outcome> {
     object::build(Variant::Plain)?;
+    // The cases of `steered` start it.
+    process::run(process::cargo().args(["build", "--quiet", "--package", "sluice"]))?;
     let other = Other::build()?;
     let mut run = testing(manner.strict, &["--package", "tests", "--test", "netns"]);
     run.environment = other.environment()?.to_vec();

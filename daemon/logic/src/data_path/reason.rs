@@ -56,6 +56,9 @@ pub enum Reason {
     /// A burst would not find room (target-burst-capacity).
     #[error("the pods lack room for a burst: excess burst capacity is {0}")]
     BurstCapacity(i32),
+    /// Clients that came before the newest pods keep the others busy.
+    #[error("the newest pods are idle beside busy ones: requests are spread one by one until they are not")]
+    Unbalanced,
     /// The autoscaler has not spoken.
     #[error("the autoscaler has not decided yet")]
     NotScaled,
@@ -82,6 +85,7 @@ impl Reason {
             Self::Http2 => "Http2",
             Self::NoPods => "NoPods",
             Self::BurstCapacity(_) => "BurstCapacity",
+            Self::Unbalanced => "Unbalanced",
             Self::NotScaled => "NotScaled",
         }
     }

@@ -19,6 +19,13 @@ pub(in crate::proxy) struct Listen {
     pub(in crate::proxy) https_port: u16,
 }
 
+impl Listen {
+    /// Whether clients inside the cluster may be steered here.
+    pub(in crate::proxy) fn is_inside(&self) -> bool {
+        self.visibility == Visibility::ClusterLocal && !self.tls
+    }
+}
+
 /// Who may come in, or may find a route.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Which pods are counted, and what they have in flight.
+//!
+//! Problem: the autoscaler needs one pair of counters a revision that never go back, while pods come and go; what is held
+//! here and what runs on pods must not be counted twice (design 4.2).
+//! Mechanism: kernel counts of the pods plus the integral of held requests; a pod that goes leaves its sums behind. Where the
+//! kernel counts no pod of a revision, the path's own running requests are integrated round by round instead.
+//! Invariants: a request is held or on a pod, never both; readings of a revision that stays only grow.
+//! Depends on: book, kernel, proxy.
+
+use super::book::{Adopted, Book, Pod, PodError};
+use kernel::{Backend, Kernel, Netns, PodId, PodKey, RevisionId, words};
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// What a revision has in flight on this node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reading {
+    /// When: ns of CLOCK_MONOTONIC.
+    pub(crate) at: u64,
+    /// Request-nanoseconds in flight, on pods and held, wrapping.
+    pub(crate) integral: u64,
+    /// Requests begun on pods.
+    pub(crate) started: u64,
+    /// In flight on pods now.
+    pub(crate) in_flight: u64,
+    /// Held here now.
+    pub(crate) held: u64,
+    /// Whether the kernel counted; else this node's own requests only.
+    pub(crate) is_counted: bool,
+    /// In flight by pod, by uid.
+    pub(crate) pods: BTreeMap<String, u64>,
+}
+
+pub(super) struct Counting {
+    kernel: Option<Arc<Kernel>>,
+    book: Book,
+    revisions: HashMap<String, Revision>,
+}
+
+struct Revision {
+    path: Arc<proxy::Revision>,
+    pods: Vec<Tracked>,
+    threshold: u64,
+    /// Sums of pods that have gone.
+    gone: Sums,
+    /// The path's running requests, integrated.
+    running: Running,
+}
+
+struct Tracked {
+    pod: Pod,
+    id: Option<PodId>,
+    keys: Vec<PodKey>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Sums {
+    integral: u64,
+    started: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Running {
+    integral: u64,
+    last: u64,
+}
+
+impl Counting {
+    /// With what is pinned.
+    pub(super) fn adopt(kernel: Option<Arc<Kernel>>, room: &kernel::Settings) -> Self {
+        let adopted = kernel.as_ref().map_or_else(Vec::new, |kernel| {
+            let row = |(key, pod, _): (PodKey, PodId, u32)| Adopted {
+                key,
+                pod,
+                revision: RevisionId(kernel.pods().get(pod).revision),
+            };
+            kernel.tracked().into_iter().map(row).collect()
+        });
+        Self {
+            kernel,
+            book: Book::new(room.pods, room.revisions, adopted),
+            revisions: HashMap::new(),
+        }
+    }
+
+    /// Tracks the pods of a revision, and forgets the others it had. Returns those that may have connections.
+    pub(super) fn set_pods(
+        &mut self,
+        name: &str,
+        path: &Arc<proxy::Revision>,
+        pods: &[Pod],
+    ) -> (Vec<Backend>, Vec<(String, PodError)>) {
+        let mut known = self.revisions.remove(name).unwrap_or_else(|| Revision::new(path));
+        known.path = Arc::clone(path);
+        let mut faults = Vec::new();
+        let (mut before, mut tracked) = (std::mem::take(&mut known.pods), Vec::new());
+        for pod in pods {
+            let same =
+                |old: &Tracked| (&old.pod.uid, old.pod.address, &old.pod.netns) == (&pod.uid, pod.address, &pod.netns);
+            if let Some(place) = before.iter().position(same) {
+                let old = before.swap_remove(place);
+                tracked.push(Tracked {
+                    pod: pod.clone(),
+                    ..old
+                });
+                continue;
+            }
+            match self.track(name, pod) {
+                Ok(new) => tracked.push(new),
+                Err(fault) => faults.push((pod.uid.clone(), fault)),
+            }
+        }
+        for old in before {
+            known.gone.add(self.sums(&old));
+            self.untrack(&old, tracked.iter().any(|new| new.pod.uid == old.pod.uid));
+        }
+        for new in &tracked {
+            self.mark(new);
+        }
+        let backends = tracked.iter().filter_map(Tracked::backend).collect();
+        known.pods = tracked;
+        self.revisions.insert(name.to_owned(), known);
+        let threshold = self.revisions.get(name).map_or(0, |known| known.threshold);
+        self.set_threshold(name, threshold);
+        (backends, faults)
+    }
+
+    /// Forgets a revision and its pods.
+    pub(super) fn remove(&mut self, name: &str) {
+        let Some(known) = self.revisions.remove(name) else {
+            return;
+        };
+        for old in &known.pods {
+            self.untrack(old, false);
+        }
+        if let (Some(id), Some(kernel)) = (self.book.release_revision(name), &self.kernel) {
+            kernel.revisions().set_threshold(id, 0);
+        }
+    }
+
+    /// Forgets what was pinned and nobody declared.
+    pub(super) fn settle(&mut self) {
+        let left = self.book.unclaimed();
+        if let Some(kernel) = &self.kernel {
+            for adopted in left {
+                // What cannot be untracked stays tracked, and is found again by the next daemon.
+                drop(kernel.untrack(&adopted.key));
+            }
+        }
+    }
+
+    pub(super) fn set_threshold(&mut self, name: &str, in_flight: u64) {
+        if let Some(known) = self.revisions.get_mut(name) {
+            known.threshold = in_flight;
+        }
+        if let (Some(kernel), Some(id)) = (&self.kernel, self.book.revision(name)) {
+            kernel.revisions().set_threshold(id, in_flight);
+        }
+    }
+
+    pub(super) fn name_of(&self, revision: RevisionId) -> Option<&str> {
+        self.book.name_of(revision)
+    }
+
+    pub(super) fn reading(&self, name: &str) -> Option<Reading> {
+        let known = self.revisions.get(name)?;
+        let at = kernel::monotonic();
+        let mut reading = Reading {
+            at,
+            integral: known.gone.integral.wrapping_add(known.path.held.integral()),
+            started: known.gone.started,
+            in_flight: 0,
+            held: known.path.held.now(),
+            is_counted: false,
+            pods: BTreeMap::new(),
+        };
+        for tracked in &known.pods {
+            let Some(counts) = self.counts(tracked) else { continue };
+            reading.is_counted = true;
+            reading.integral = reading.integral.wrapping_add(counts.integral(at));
+            reading.started = reading.started.wrapping_add(counts.core.started);
+            reading.in_flight += counts.in_flight();
+            reading.pods.insert(tracked.pod.uid.clone(), counts.in_flight());
+        }
+        if !reading.is_counted && (self.kernel.is_none() || !known.pods.is_empty()) {
+            reading.in_flight = u64::from(known.path.counts().running);
+            reading.integral = reading.integral.wrapping_add(known.running.integral);
+            reading.started = known.path.counters.requests.load(std::sync::atomic::Ordering::Relaxed);
+        }
+        Some(reading)
+    }
+
+    /// One round of the main loop: the path learns of what pods have in flight. Returns that by revision, for pods that
+    /// are counted.
+    pub(super) fn round(&mut self) -> Vec<(String, Vec<u64>)> {
+        let now = kernel::monotonic();
+        let mut all = Vec::new();
+        for (name, known) in &mut self.revisions {
+            known.running.integrate(now, known.path.counts().running);
+            let Some(kernel) = &self.kernel else { continue };
+            let counted: Vec<(SocketAddr, u64)> = known
+                .pods
+                .iter()
+                .filter(|tracked| tracked.pod.takes_requests && !tracked.keys.is_empty())
+                .filter_map(|tracked| {
+                    let in_flight = kernel.pods().get(tracked.id?).in_flight;
+                    Some((tracked.pod.address, u64::try_from(in_flight).unwrap_or(0)))
+                })
+                .collect();
+            if counted.len() > 1 {
+                let few = |in_flight: u64| u32::try_from(in_flight).unwrap_or(u32::MAX);
+                let told: Vec<_> = counted.iter().map(|(address, load)| (*address, few(*load))).collect();
+                known.path.set_in_flight(&told);
+            }
+            all.push((name.clone(), counted.into_iter().map(|(_, load)| load).collect()));
+        }
+        all
+    }
+
+    fn track(&mut self, revision: &str, pod: &Pod) -> Result<Tracked, PodError> {
+        let mut tracked = Tracked {
+            pod: pod.clone(),
+            id: None,
+            keys: Vec::new(),
+        };
+        let Some(kernel) = &self.kernel else { return Ok(tracked) };
+        if let Some(netns) = &pod.netns {
+            let cookie = match kernel.is_by_netns() {
+                true => Netns::at(netns)?.cookie()?,
+                false => 0,
+            };
+            tracked.keys.push(key(cookie, pod.address));
+        }
+        let known = self.book.pod(&pod.uid);
+        let (id, revision) = match known.zip(self.book.revision(revision)) {
+            // The same pod elsewhere: its number stays.
+            Some(both) => both,
+            None => {
+                let claimed = self.book.claim(&pod.uid, revision, tracked.keys.first());
+                claimed.ok_or(PodError::Full)?
+            }
+        };
+        tracked.id = Some(id);
+        // Before it is counted: what begins must be taken from where it was added.
+        if kernel.pods().get(id).revision != revision.0 {
+            kernel.pods().set_revision(id, revision);
+        }
+        for key in &tracked.keys {
+            if let Err(fault) = kernel.track(*key, id, 0) {
+                self.book.release(&pod.uid);
+                return Err(fault.into());
+            }
+        }
+        Ok(tracked)
+    }
+
+    fn untrack(&mut self, old: &Tracked, keeps_number: bool) {
+        if let Some(kernel) = &self.kernel {
+            for key in &old.keys {
+                // As in `settle`.
+                drop(kernel.untrack(key));
+            }
+        }
+        if !keeps_number {
+            self.book.release(&old.pod.uid);
+        }
+    }
+
+    /// No new connection, wherever the pod is listed still.
+    fn mark(&self, tracked: &Tracked) {
+        if let (Some(kernel), Some(id)) = (&self.kernel, tracked.id) {
+            kernel.pods().set_draining(id, !tracked.pod.takes_requests);
+        }
+    }
+
+    fn counts(&self, tracked: &Tracked) -> Option<kernel::Counts> {
+        let (kernel, id) = (self.kernel.as_ref()?, tracked.id?);
+        let is_counted = !tracked.keys.is_empty();
+        is_counted.then(|| kernel.counts(id).ok()).flatten()
+    }
+
+    fn sums(&self, tracked: &Tracked) -> Sums {
+        self.counts(tracked).map_or(Sums::default(), |counts| Sums {
+            integral: counts.integral(kernel::monotonic()),
+            started: counts.core.started,
+        })
+    }
+}
+
+impl Revision {
+    fn new(path: &Arc<proxy::Revision>) -> Self {
+        Self {
+            path: Arc::clone(path),
+            pods: Vec::new(),
+            threshold: 0,
+            gone: Sums::default(),
+            running: Running {
+                integral: 0,
+                last: kernel::monotonic(),
+            },
+        }
+    }
+}
+
+impl Tracked {
+    fn backend(&self) -> Option<Backend> {
+        let pod = self.id.filter(|_| self.pod.takes_requests)?;
+        Some(Backend {
+            to: self.pod.address,
+            pod,
+            is_remote: self.pod.is_remote,
+            room: 0,
+        })
+    }
+}
+
+impl Sums {
+    fn add(&mut self, other: Self) {
+        self.integral = self.integral.wrapping_add(other.integral);
+        self.started = self.started.wrapping_add(other.started);
+    }
+}
+
+impl Running {
+    fn integrate(&mut self, now: u64, running: u32) {
+        let time = now.saturating_sub(self.last);
+        self.integral = self.integral.wrapping_add(time.wrapping_mul(running.into()));
+        self.last = now;
+    }
+}
+
+fn key(cookie: u64, address: SocketAddr) -> PodKey {
+    let addr = match cookie {
+        0 => words(address.ip()),
+        _ => [0; 4],
+    };
+    PodKey {
+        netns: cookie,
+        addr,
+        port: address.port(),
+        ..PodKey::default()
+    }
+}

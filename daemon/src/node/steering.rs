@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Where clients inside the cluster go: targets, their mode, and asking clients to come anew.
+//!
+//! Mechanism: a target is direct while its own facts and its revision's say so, the revision has pods, and the pods share the
+//! load; else buffered. A change of pods writes the list and then the word; a flip writes the word alone. A flip to direct
+//! sends the clients of the gateway off, so that they move. A revision that gets pods while it is direct is buffered until
+//! they share the load: requests are then spread one by one, as connections are not (docs/decisions/0014).
+//! Invariants: a word is written only when it changes; without pods nothing is direct.
+//! Depends on: balance, kernel, proxy, logic::data_path.
+
+use super::balance::is_balanced;
+use kernel::{Backend, Kernel, Mode, TargetError};
+use logic::data_path::{DataPath, Reason};
+use proxy::{Leads, Origin};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// What an address is for.
+#[derive(Clone)]
+pub(crate) struct Aim {
+    /// Where the gateway sends requests of its clients.
+    pub(crate) leads: Leads,
+    /// The revision that has all of its traffic.
+    pub(crate) revision: Option<String>,
+    /// What is known of the route.
+    pub(crate) path: DataPath,
+}
+
+/// How a target stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Standing {
+    /// The address.
+    pub(crate) address: SocketAddr,
+    /// The way of new connections.
+    pub(crate) path: DataPath,
+    /// Clients of it that are connected to the gateway.
+    pub(crate) connections: usize,
+}
+
+/// Addresses by which the gateway knows redirected clients.
+#[derive(Default)]
+pub(super) struct Origins(RwLock<HashMap<SocketAddr, Arc<Origin>>>);
+
+impl Origins {
+    pub(super) fn get(&self, target: SocketAddr) -> Option<Arc<Origin>> {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        known.get(&target).map(Arc::clone)
+    }
+
+    fn change(&self, target: SocketAddr, origin: Option<Arc<Origin>>) {
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        match origin {
+            Some(origin) => drop(known.insert(target, origin)),
+            None => drop(known.remove(&target)),
+        }
+    }
+}
+
+pub(super) struct Steering {
+    kernel: Option<Arc<Kernel>>,
+    origins: Arc<Origins>,
+    revisions: HashMap<String, Revision>,
+    targets: HashMap<SocketAddr, Target>,
+}
+
+struct Revision {
+    pods: Vec<Backend>,
+    path: DataPath,
+    /// Pods came while it was direct, and do not share the load yet.
+    is_unbalanced: bool,
+}
+
+struct Target {
+    origin: Arc<Origin>,
+    aim: Aim,
+    /// What the kernel has been told.
+    mode: Mode,
+}
+
+impl Default for Revision {
+    fn default() -> Self {
+        Self {
+            pods: Vec::new(),
+            path: DataPath::from_reasons(vec![Reason::NotScaled]),
+            is_unbalanced: false,
+        }
+    }
+}
+
+impl Steering {
+    pub(super) fn new(kernel: Option<Arc<Kernel>>, origins: Arc<Origins>) -> Self {
+        Self {
+            kernel,
+            origins,
+            revisions: HashMap::new(),
+            targets: HashMap::new(),
+        }
+    }
+
+    /// New pods of a revision: the list, then the word, for each of its targets.
+    pub(super) fn set_pods(&mut self, name: &str, pods: Vec<Backend>) {
+        let is_direct = self.is_direct(name);
+        let known = self.revisions.entry(name.to_owned()).or_default();
+        if known.pods == pods {
+            return;
+        }
+        let is_new = |pod: &Backend| known.pods.iter().all(|old| old.to != pod.to);
+        // The next round sees whether they share the load.
+        known.is_unbalanced |= is_direct && pods.iter().any(is_new);
+        known.pods = pods;
+        for address in self.targets_of(name) {
+            // The list before stays valid as far as its pods are there; draining pods are passed over.
+            drop(self.write(address));
+        }
+    }
+
+    pub(super) fn remove_revision(&mut self, name: &str) {
+        self.revisions.remove(name);
+        for address in self.targets_of(name) {
+            drop(self.write(address));
+        }
+    }
+
+    /// What is known of a revision has changed.
+    pub(super) fn flip(&mut self, name: &str, path: DataPath) {
+        self.revisions.entry(name.to_owned()).or_default().path = path;
+        self.rethink(name);
+    }
+
+    /// What a revision's pods have in flight, counted a moment ago.
+    pub(super) fn balance(&mut self, name: &str, loads: &[u64]) {
+        let Some(known) = self.revisions.get_mut(name) else {
+            return;
+        };
+        if known.is_unbalanced && is_balanced(loads) {
+            known.is_unbalanced = false;
+            self.rethink(name);
+        }
+    }
+
+    pub(super) fn set_target(&mut self, address: SocketAddr, aim: Aim) -> Result<(), TargetError> {
+        match self.targets.get_mut(&address) {
+            Some(target) => {
+                let is_same = target.aim.revision == aim.revision;
+                target.origin.lead(aim.leads.clone());
+                target.aim = aim;
+                if is_same {
+                    self.set_mode(address);
+                    return Ok(());
+                }
+            }
+            None => {
+                let origin = Origin::new(aim.leads.clone());
+                self.origins.change(address, Some(Arc::clone(&origin)));
+                let mode = Mode::Off;
+                self.targets.insert(address, Target { origin, aim, mode });
+            }
+        }
+        self.write(address)
+    }
+
+    pub(super) fn remove_target(&mut self, address: SocketAddr) {
+        let Some(target) = self.targets.remove(&address) else {
+            return;
+        };
+        if let Some(kernel) = &self.kernel {
+            // It was never there.
+            drop(kernel.remove_target(address));
+        }
+        self.origins.change(address, None);
+        target.origin.send_off();
+    }
+
+    /// Targets of a daemon before that nobody has declared.
+    pub(super) fn settle(&mut self) {
+        let Some(kernel) = &self.kernel else { return };
+        for (address, _, _) in kernel.targets() {
+            if !self.targets.contains_key(&address) {
+                // As above.
+                drop(kernel.remove_target(address));
+            }
+        }
+    }
+
+    /// Nobody is sent to a gateway that is about to end.
+    pub(super) fn leave(&mut self) {
+        for (address, target) in &mut self.targets {
+            if let (Some(kernel), Mode::Buffered) = (&self.kernel, target.mode) {
+                drop(kernel.set_mode(*address, Mode::Off));
+                target.mode = Mode::Off;
+            }
+        }
+    }
+
+    pub(super) fn standing(&self) -> Vec<Standing> {
+        let row = |(address, target): (&SocketAddr, &Target)| Standing {
+            address: *address,
+            path: self.path(&target.aim),
+            connections: target.origin.connections(),
+        };
+        let mut all: Vec<Standing> = self.targets.iter().map(row).collect();
+        all.sort_unstable_by_key(|standing| standing.address);
+        all
+    }
+
+    fn is_direct(&self, name: &str) -> bool {
+        let is_one = |target: &Target| target.mode == Mode::Direct && target.aim.revision.as_deref() == Some(name);
+        self.targets.values().any(is_one)
+    }
+
+    fn targets_of(&self, name: &str) -> Vec<SocketAddr> {
+        let is_one = |(_, target): &(&SocketAddr, &Target)| target.aim.revision.as_deref() == Some(name);
+        self.targets
+            .iter()
+            .filter(is_one)
+            .map(|(address, _)| *address)
+            .collect()
+    }
+
+    fn rethink(&mut self, name: &str) {
+        for address in self.targets_of(name) {
+            self.set_mode(address);
+        }
+    }
+
+    /// All that speaks against a direct way.
+    fn path(&self, aim: &Aim) -> DataPath {
+        let mut path = aim.path.clone();
+        if self.kernel.is_none() {
+            path = path.with(Reason::Kernel);
+        }
+        let Some(name) = &aim.revision else { return path };
+        let Some(revision) = self.revisions.get(name) else {
+            return path.with(Reason::UnknownRevision);
+        };
+        if let DataPath::Buffered(reasons) = &revision.path {
+            path = reasons.iter().fold(path, |path, reason| path.with(*reason));
+        }
+        if revision.pods.is_empty() {
+            path = path.with(Reason::NoPods);
+        }
+        match revision.is_unbalanced {
+            true => path.with(Reason::Unbalanced),
+            false => path,
+        }
+    }
+
+    fn mode(&self, aim: &Aim) -> Mode {
+        match self.path(aim).is_direct() && aim.revision.is_some() {
+            true => Mode::Direct,
+            false => Mode::Buffered,
+        }
+    }
+
+    /// The word alone, if it changes.
+    fn set_mode(&mut self, address: SocketAddr) {
+        let Some(wanted) = self.targets.get(&address).map(|target| self.mode(&target.aim)) else {
+            return;
+        };
+        let (Some(kernel), Some(target)) = (&self.kernel, self.targets.get_mut(&address)) else {
+            return;
+        };
+        if target.mode != wanted && kernel.set_mode(address, wanted).is_ok() {
+            target.flipped(wanted);
+        }
+    }
+
+    /// The list, then the word.
+    fn write(&mut self, address: SocketAddr) -> Result<(), TargetError> {
+        let Some(target) = self.targets.get(&address) else {
+            return Ok(());
+        };
+        let wanted = self.mode(&target.aim);
+        let revision = target.aim.revision.as_ref().and_then(|name| self.revisions.get(name));
+        let pods = revision.map_or(&[][..], |revision| &revision.pods);
+        if let Some(kernel) = &self.kernel {
+            kernel.set_backends(address, wanted, pods)?;
+            if let Some(target) = self.targets.get_mut(&address) {
+                target.flipped(wanted);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Target {
+    /// The kernel has been told.
+    fn flipped(&mut self, mode: Mode) {
+        if mode == Mode::Direct && self.mode != Mode::Direct {
+            self.origin.send_off();
+        }
+        self.mode = mode;
+    }
+}

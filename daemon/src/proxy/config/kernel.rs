@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the file says about the kernel part: where it is, targets, pods that are counted.
+//!
+//! Depends on: serde.
+
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// The kernel part.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::proxy) struct Kernel {
+    /// Below this cgroup servers are counted and clients steered.
+    pub(in crate::proxy) cgroup: PathBuf,
+    #[serde(default)]
+    pub(in crate::proxy) cgroup_root: Option<PathBuf>,
+    #[serde(default)]
+    pub(in crate::proxy) pin_dir: Option<PathBuf>,
+    #[serde(default)]
+    pub(in crate::proxy) proc_root: Option<PathBuf>,
+    /// Another BPF object than the one built in.
+    #[serde(default)]
+    pub(in crate::proxy) object: Option<PathBuf>,
+    /// Where clients reach the cluster-local listener, one address a family; none: as it stands there.
+    #[serde(default)]
+    pub(in crate::proxy) gateway: Vec<SocketAddr>,
+}
+
+/// An address inside.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::proxy) struct Target {
+    pub(in crate::proxy) address: SocketAddr,
+    /// The revision it is of.
+    #[serde(default)]
+    pub(in crate::proxy) to: Option<String>,
+    /// Or the host whose routes it follows.
+    #[serde(default)]
+    pub(in crate::proxy) host: Option<String>,
+    #[serde(default)]
+    pub(in crate::proxy) mode: Mode,
+}
+
+/// Whether clients go straight to pods.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::proxy) enum Mode {
+    /// Where nothing is lost by it.
+    #[default]
+    Auto,
+    /// As the annotation `sluice.dev/direct: enabled`.
+    Direct,
+    /// As `disabled`.
+    Buffered,
+}
+
+/// A pod: an address, or an address and where to count it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub(in crate::proxy) enum Pod {
+    /// Not counted by the kernel.
+    Address(SocketAddr),
+    /// Counted.
+    Counted(CountedPod),
+}
+
+/// A pod of this machine.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::proxy) struct CountedPod {
+    address: SocketAddr,
+    /// The file of its network namespace.
+    #[serde(default)]
+    netns: Option<PathBuf>,
+}
+
+impl Pod {
+    pub(in crate::proxy) fn address(&self) -> SocketAddr {
+        match self {
+            Self::Address(address) => *address,
+            Self::Counted(pod) => pod.address,
+        }
+    }
+
+    pub(in crate::proxy) fn netns(&self) -> Option<&PathBuf> {
+        match self {
+            Self::Address(_) => None,
+            Self::Counted(pod) => pod.netns.as_ref(),
+        }
+    }
+}
