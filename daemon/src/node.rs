@@ -269,8 +269,9 @@ impl Node {
                 }
                 let Some(node) = node.upgrade() else { return };
                 let mut state = node.state();
-                for (revision, loads) in state.counting.round() {
-                    state.steering.balance(&revision, &loads);
+                let State { counting, steering } = &mut *state;
+                for (revision, loads) in counting.round(|name| steering.hands_over(name)) {
+                    steering.balance(&revision, &loads);
                 }
                 made();
             }

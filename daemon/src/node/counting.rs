@@ -192,9 +192,12 @@ impl Counting {
         Some(reading)
     }
 
-    /// One round of the main loop: the path learns of what pods have in flight. Returns that by revision, for pods that
+    /// One round of the main loop: unless clients are moving, the path learns of what pods have in flight. Returns that by revision, for pods that
     /// are counted.
-    pub(super) fn round(&mut self) -> Vec<(String, Vec<u64>)> {
+    ///
+    /// While they move, the path goes by its own requests alone: it would fill up whatever pods the moved ones left empty,
+    /// all pods would look alike to the kernel's choice, and stay unequal when the last client has moved.
+    pub(super) fn round(&mut self, is_moving: impl Fn(&str) -> bool) -> Vec<(String, Vec<u64>)> {
         let now = kernel::monotonic();
         let mut all = Vec::new();
         for (name, known) in &mut self.revisions {
@@ -209,7 +212,7 @@ impl Counting {
                     Some((tracked.pod.address, u64::try_from(in_flight).unwrap_or(0)))
                 })
                 .collect();
-            if counted.len() > 1 {
+            if counted.len() > 1 && !is_moving(name) {
                 let few = |in_flight: u64| u32::try_from(in_flight).unwrap_or(u32::MAX);
                 let told: Vec<_> = counted.iter().map(|(address, load)| (*address, few(*load))).collect();
                 known.path.set_in_flight(&told);

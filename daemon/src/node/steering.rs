@@ -15,6 +15,10 @@ use proxy::{Leads, Origin};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+/// How long clients take to move after a flip, about: twice what the path gives them to leave.
+const HAND_OVER: Duration = Duration::from_secs(2);
 
 /// What an address is for.
 #[derive(Clone)]
@@ -69,6 +73,8 @@ struct Revision {
     path: DataPath,
     /// Pods came while it was direct, and do not share the load yet.
     is_unbalanced: bool,
+    /// When it became direct last.
+    flipped: Option<Instant>,
 }
 
 struct Target {
@@ -84,6 +90,7 @@ impl Default for Revision {
             pods: Vec::new(),
             path: DataPath::from_reasons(vec![Reason::NotScaled]),
             is_unbalanced: false,
+            flipped: None,
         }
     }
 }
@@ -137,6 +144,12 @@ impl Steering {
             known.is_unbalanced = false;
             self.rethink(name);
         }
+    }
+
+    /// Whether clients are moving from the gateway to the pods.
+    pub(super) fn hands_over(&self, name: &str) -> bool {
+        let flipped = self.revisions.get(name).and_then(|known| known.flipped);
+        flipped.is_some_and(|flipped| flipped.elapsed() < HAND_OVER)
     }
 
     pub(super) fn set_target(&mut self, address: SocketAddr, aim: Aim) -> Result<(), TargetError> {
@@ -258,11 +271,11 @@ impl Steering {
         let Some(wanted) = self.targets.get(&address).map(|target| self.mode(&target.aim)) else {
             return;
         };
-        let (Some(kernel), Some(target)) = (&self.kernel, self.targets.get_mut(&address)) else {
+        let (Some(kernel), Some(target)) = (&self.kernel, self.targets.get(&address)) else {
             return;
         };
         if target.mode != wanted && kernel.set_mode(address, wanted).is_ok() {
-            target.flipped(wanted);
+            self.flipped(address, wanted);
         }
     }
 
@@ -276,20 +289,79 @@ impl Steering {
         let pods = revision.map_or(&[][..], |revision| &revision.pods);
         if let Some(kernel) = &self.kernel {
             kernel.set_backends(address, wanted, pods)?;
-            if let Some(target) = self.targets.get_mut(&address) {
-                target.flipped(wanted);
-            }
+            self.flipped(address, wanted);
         }
         Ok(())
     }
+
+    /// The kernel has been told.
+    fn flipped(&mut self, address: SocketAddr, mode: Mode) {
+        let Some(target) = self.targets.get_mut(&address) else {
+            return;
+        };
+        if mode == Mode::Direct && target.mode != Mode::Direct {
+            target.origin.send_off();
+            let revision = target.aim.revision.as_ref();
+            if let Some(known) = revision.and_then(|name| self.revisions.get_mut(name)) {
+                known.flipped = Some(Instant::now());
+            }
+        }
+        target.mode = mode;
+    }
 }
 
-impl Target {
-    /// The kernel has been told.
-    fn flipped(&mut self, mode: Mode) {
-        if mode == Mode::Direct && self.mode != Mode::Direct {
-            self.origin.send_off();
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kernel::PodId;
+
+    fn aim(revision: &str) -> Aim {
+        Aim {
+            leads: Leads::Host("a".into()),
+            revision: Some(revision.to_owned()),
+            path: DataPath::Direct,
         }
-        self.mode = mode;
+    }
+
+    fn pod(port: u16) -> Backend {
+        Backend {
+            to: SocketAddr::from(([10, 0, 0, 1], port)),
+            pod: PodId(port.into()),
+            is_remote: false,
+            room: 0,
+        }
+    }
+
+    fn reasons(steering: &Steering) -> Vec<&'static str> {
+        match steering.standing().pop().map(|standing| standing.path) {
+            Some(DataPath::Buffered(reasons)) => reasons.iter().map(Reason::word).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_target_tells_what_its_node_its_revision_and_its_pods_lack() {
+        let mut steering = Steering::new(None, Arc::default());
+        let address = SocketAddr::from(([10, 96, 0, 1], 80));
+        steering.set_target(address, aim("blue")).unwrap();
+        assert_eq!(reasons(&steering), ["Kernel", "UnknownRevision"]);
+        steering.set_pods("blue", Vec::new());
+        assert_eq!(reasons(&steering), ["Kernel", "NoPods", "NotScaled"]);
+        steering.set_pods("blue", vec![pod(1)]);
+        steering.flip("blue", DataPath::Direct);
+        assert_eq!(reasons(&steering), ["Kernel"]);
+        assert!(steering.origins.get(address).is_some());
+        steering.remove_target(address);
+        assert!(steering.origins.get(address).is_none() && steering.standing().is_empty());
+    }
+
+    #[test]
+    fn a_target_without_one_revision_is_never_direct() {
+        let steering = Steering::new(None, Arc::default());
+        let split = Aim {
+            revision: None,
+            ..aim("")
+        };
+        assert_eq!(steering.mode(&split), Mode::Buffered);
     }
 }
