@@ -5,6 +5,7 @@
 
 mod defaults;
 pub mod desired;
+pub mod reconcile;
 pub mod status;
 pub mod target;
 mod validation;

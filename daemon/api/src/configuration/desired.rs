@@ -24,6 +24,19 @@ pub fn revision_name(configuration: &Configuration) -> String {
     }
 }
 
+/// Whether the name that the user gave to the next Revision is that of another one: of somebody else's, or of an older
+/// generation with another spec (control-plane spec 2.7 and 4.3).
+#[must_use]
+pub fn is_name_taken(configuration: &Configuration, existing: &Revision) -> bool {
+    let owners = existing.metadata.owner_references.as_deref().unwrap_or_default();
+    let is_ours = owners
+        .iter()
+        .any(|owner| owner.controller == Some(true) && Some(&owner.uid) == configuration.metadata.uid.as_ref());
+    let generation = configuration.generation().to_string();
+    let is_present = existing.label(serving::CONFIGURATION_GENERATION) == Some(&generation);
+    !is_ours || !(is_present || existing.spec == configuration.spec.template.spec)
+}
+
 /// The Revision of the present generation, created at `now`.
 #[must_use]
 pub fn revision(configuration: &Configuration, now: &Time) -> Revision {

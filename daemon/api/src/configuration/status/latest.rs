@@ -8,6 +8,8 @@
 //! that was ready is gone; it does not depend on the order of the list.
 //! Depends on: its parent, names, revision.
 
+use std::borrow::Borrow;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::condition::ConditionStatus;
@@ -28,16 +30,20 @@ pub fn observe_created(configuration: &mut Configuration, created: &Revision, no
 
 /// The latest Revision that is ready; `revisions`: those that carry the Configuration's label.
 #[must_use]
-pub fn latest_ready<'a>(configuration: &Configuration, revisions: &'a [Revision]) -> Option<&'a Revision> {
+pub fn latest_ready<'a, R: Borrow<Revision>>(
+    configuration: &Configuration,
+    revisions: &'a [R],
+) -> Option<&'a Revision> {
     let named = configuration.spec.template.metadata.name.as_deref();
     let named = named.filter(|name| !name.is_empty());
-    let find = |name: &str| revisions.iter().find(|revision| revision.name() == name);
+    let find = |name: &str| revisions.iter().map(R::borrow).find(|revision| revision.name() == name);
     let present = find(&configuration.status.latest_ready_revision_name).map(generation);
     let created = named
         .and_then(|_| find(&configuration.status.latest_created_revision_name))
         .map(generation);
     revisions
         .iter()
+        .map(R::borrow)
         .filter(|revision| revision.is_ready())
         .filter(|revision| {
             let generation = generation(revision);
