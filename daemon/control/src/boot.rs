@@ -15,13 +15,19 @@ use crate::caches::{Cached, Caches, Each};
 use crate::clock::Clock;
 use crate::context::Context;
 use crate::events::Events;
-use crate::informer;
 use crate::kept::Kept;
+use crate::revision::images::{AsNamed, Images};
+use crate::route::Gateway;
 use crate::settings::{Follower, Settings};
+use crate::{configuration, domain_mapping, gc, informer, labeler, revision, route, service};
 
 /// How the controllers shall run.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Options {
+    /// Our own gateway.
+    pub gateway: Gateway,
+    /// Who knows images by digest.
+    pub images: Arc<dyn Images>,
     /// The namespace of the config-* maps.
     pub system_namespace: String,
     /// The DNS domain of the cluster.
@@ -30,7 +36,11 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
+        // Nobody ever says where a gateway is that does not exist.
+        let (_, addresses) = watch::channel(Vec::new());
         Self {
+            gateway: Gateway { class: None, addresses },
+            images: Arc::new(AsNamed),
             system_namespace: api::names::product::SYSTEM_NAMESPACE.to_owned(),
             cluster_domain: api::names::product::CLUSTER_DOMAIN.to_owned(),
         }
@@ -68,8 +78,19 @@ pub async fn observe(client: Client, options: &Options, clock: Clock, tasks: lif
 }
 
 /// Starts every controller.
-pub fn control(context: &Context) {
-    let _ = context;
+pub fn control(context: &Context, options: &Options) {
+    serving(context, options);
+}
+
+/// Starts the controllers of what users write: from Services down to Deployments, PodAutoscalers and Ingresses.
+pub fn serving(context: &Context, options: &Options) {
+    service::start(context);
+    configuration::start(context);
+    revision::start(context, Arc::clone(&options.images));
+    route::start(context, options.gateway.clone());
+    labeler::start(context);
+    gc::start(context);
+    domain_mapping::start(context);
 }
 
 /// Starts one watch a kind.

@@ -4,14 +4,15 @@
 //! Problem: a controller that asked the server at every look would drown it; one that looks at what it heard may look at
 //! what was before its own last write.
 //! Mechanism: one watch a kind fills the cache ([`Heard`]); what a write answered goes into it at once. Objects are found
-//! by key, by who made them and by one label.
+//! by key, by who made them, by one label and by the Routes that point at them.
 //! Invariants: an object never goes back to an older version; what was deleted does not come back through a write that
 //! was answered late; listeners hear each change once; no lock is held while they hear it.
-//! Depends on: key, kept.
+//! Depends on: key, kept, api (names).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use api::names::serving;
 use tokio::sync::watch;
 
 use crate::kept::{Kept, controller};
@@ -59,8 +60,9 @@ struct Inner<K> {
     /// The label by which objects are found.
     label: Option<&'static str>,
     objects: HashMap<Key, Arc<K>>,
-    made_by: HashMap<String, BTreeSet<Key>>,
-    labelled: HashMap<(String, String), BTreeSet<Key>>,
+    made_by: Index,
+    labelled: Index,
+    pointed_at: Index,
     /// Versions at which objects went.
     buried: HashMap<Key, u64>,
     buried_in_order: BTreeMap<u64, Key>,
@@ -141,14 +143,21 @@ impl<K: Kept> Cache<K> {
     #[must_use]
     pub fn made_by(&self, uid: &str) -> Vec<Arc<K>> {
         let inner = self.read();
-        inner.named_by(inner.made_by.get(uid))
+        inner.named_by(inner.made_by.get("", uid))
     }
 
     /// What has this value of the label that the cache was made with, in a namespace, in order.
     #[must_use]
     pub fn labelled(&self, namespace: &str, value: &str) -> Vec<Arc<K>> {
         let inner = self.read();
-        inner.named_by(inner.labelled.get(&(namespace.to_owned(), value.to_owned())))
+        inner.named_by(inner.labelled.get(namespace, value))
+    }
+
+    /// What says that a Route of this name points at it, in its namespace, in order.
+    #[must_use]
+    pub fn pointed_at_by(&self, namespace: &str, route: &str) -> Vec<Arc<K>> {
+        let inner = self.read();
+        inner.named_by(inner.pointed_at.get(namespace, route))
     }
 
     /// How many there are.
@@ -253,8 +262,9 @@ impl<K: Kept> Inner<K> {
         Self {
             label,
             objects: HashMap::new(),
-            made_by: HashMap::new(),
-            labelled: HashMap::new(),
+            made_by: Index::default(),
+            labelled: Index::default(),
+            pointed_at: Index::default(),
             buried: HashMap::new(),
             buried_in_order: BTreeMap::new(),
             listed: HashSet::new(),
@@ -307,39 +317,71 @@ impl<K: Kept> Inner<K> {
     }
 
     fn list(&mut self, key: &Key, object: &K) {
-        if let Some(uid) = controller(object.meta()) {
-            self.made_by.entry(uid.to_owned()).or_default().insert(key.clone());
-        }
-        if let Some(place) = self.place_of(object) {
-            self.labelled.entry(place).or_default().insert(key.clone());
-        }
+        let label = self.label;
+        self.made_by.add(key, makers(object));
+        self.labelled.add(key, labels(object, label));
+        self.pointed_at.add(key, routes(object));
     }
 
     fn unlist(&mut self, key: &Key, object: &K) {
-        if let Some(uid) = controller(object.meta())
-            && let Some(keys) = self.made_by.get_mut(uid)
-        {
-            keys.remove(key);
-            if keys.is_empty() {
-                self.made_by.remove(uid);
-            }
+        let label = self.label;
+        self.made_by.remove(key, makers(object));
+        self.labelled.remove(key, labels(object, label));
+        self.pointed_at.remove(key, routes(object));
+    }
+}
+
+/// Objects by namespace and something that they say.
+#[derive(Default)]
+struct Index(HashMap<(String, String), BTreeSet<Key>>);
+
+impl Index {
+    fn add(&mut self, key: &Key, places: Vec<(String, String)>) {
+        for place in places {
+            self.0.entry(place).or_default().insert(key.clone());
         }
-        if let Some(place) = self.place_of(object)
-            && let Some(keys) = self.labelled.get_mut(&place)
-        {
-            keys.remove(key);
-            if keys.is_empty() {
-                self.labelled.remove(&place);
+    }
+
+    fn remove(&mut self, key: &Key, places: Vec<(String, String)>) {
+        for place in places {
+            if let Some(keys) = self.0.get_mut(&place) {
+                keys.remove(key);
+                if keys.is_empty() {
+                    self.0.remove(&place);
+                }
             }
         }
     }
 
-    /// Namespace and value of the label.
-    fn place_of(&self, object: &K) -> Option<(String, String)> {
-        let meta = object.meta();
-        let value = meta.labels.as_ref()?.get(self.label?)?.clone();
-        Some((meta.namespace.clone().unwrap_or_default(), value))
+    fn get(&self, namespace: &str, value: &str) -> Option<&BTreeSet<Key>> {
+        self.0.get(&(namespace.to_owned(), value.to_owned()))
     }
+}
+
+/// A UID says it all, so there is no namespace with it.
+fn makers<K: Kept>(object: &K) -> Vec<(String, String)> {
+    let uid = controller(object.meta());
+    uid.map(|uid| (String::new(), uid.to_owned())).into_iter().collect()
+}
+
+fn labels<K: Kept>(object: &K, label: Option<&'static str>) -> Vec<(String, String)> {
+    let labels = object.meta().labels.as_ref();
+    let value = label.and_then(|label| labels?.get(label));
+    value
+        .map(|value| (namespace(object), value.clone()))
+        .into_iter()
+        .collect()
+}
+
+fn routes<K: Kept>(object: &K) -> Vec<(String, String)> {
+    let annotations = object.meta().annotations.as_ref();
+    let text = annotations.and_then(|annotations| annotations.get(serving::ROUTES));
+    let names = text.into_iter().flat_map(|text| text.split(','));
+    names.map(|name| (namespace(object), name.to_owned())).collect()
+}
+
+fn namespace<K: Kept>(object: &K) -> String {
+    object.meta().namespace.clone().unwrap_or_default()
 }
 
 /// The version of an object; Kubernetes lets clients compare them as numbers.

@@ -10,14 +10,13 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::core::Resource as _;
 use serde_json::json;
 
 use crate::cache::Change;
 use crate::caches::Cached;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::kept::{Kept, Stored};
+use crate::kept::{Kept, maker};
 use crate::key::Key;
 use crate::queue::Queue;
 use crate::settings::Settings;
@@ -100,16 +99,6 @@ pub fn watch_settings<K: Cached, T: PartialEq + Send + 'static>(
             }
         }
     });
-}
-
-/// The key of the object of kind `O` that made this one.
-#[must_use]
-pub fn maker<O: Kept, K: Kept>(made: &K) -> Option<Key> {
-    let meta = made.meta();
-    let owners = meta.owner_references.as_deref().unwrap_or_default();
-    let owner = owners.iter().find(|owner| owner.controller == Some(true))?;
-    let is_of_kind = owner.kind == O::kind() && owner.api_version == Stored::<O>::api_version(&());
-    is_of_kind.then(|| Key::new(meta.namespace.clone().unwrap_or_default(), &owner.name))
 }
 
 /// Starts the workers of a controller with a look at everything; what it watches must have been said before.

@@ -17,7 +17,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use crate::clock::Clock;
-use crate::kept::{Kept, Stored};
+use crate::kept::{Kept, Stored, api_version};
 
 /// So many events wait at most.
 const MOST_WAITING: usize = 4096;
@@ -91,13 +91,9 @@ impl Events {
 
     fn send<K: Kept>(&self, object: &K, kind: &'static str, reason: &str, message: &str) {
         let meta = object.meta();
-        let api_version = match K::group() {
-            "" => K::version().to_owned(),
-            group => format!("{group}/{}", K::version()),
-        };
         let told = Told {
             about: ObjectReference {
-                api_version: Some(api_version),
+                api_version: Some(api_version::<K>()),
                 kind: Some(K::kind().to_owned()),
                 namespace: meta.namespace.clone(),
                 name: meta.name.clone(),

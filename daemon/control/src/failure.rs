@@ -14,6 +14,14 @@ pub enum Failure {
     /// The object cannot be as it is wanted; the text is Knative's.
     #[error("{0}")]
     Decided(String),
+    /// What was tried, and why it did not succeed.
+    #[error("failed to {what}: {source}")]
+    While {
+        /// What was tried.
+        what: String,
+        /// Why it did not succeed.
+        source: Box<Self>,
+    },
     /// It took too long.
     #[error("context deadline exceeded")]
     Deadline,
@@ -26,6 +34,15 @@ impl From<kube::Error> for Failure {
 }
 
 impl Failure {
+    /// The same, with what was tried.
+    #[must_use]
+    pub fn while_trying_to(self, what: impl Into<String>) -> Self {
+        Self::While {
+            what: what.into(),
+            source: Box::new(self),
+        }
+    }
+
     /// The object was changed by somebody else meanwhile.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
@@ -52,6 +69,7 @@ impl Failure {
                 kube::Error::Api(status) => Some(&status.reason),
                 _ => None,
             },
+            Self::While { source, .. } => source.reason(),
             Self::Decided(_) | Self::Deadline => None,
         }
     }

@@ -3,7 +3,7 @@
 //!
 //! Problem: kube's client and watcher want its trait on the type, and neither trait nor types are of this crate.
 //! Mechanism: [`Kept`] says the same of a type of `api` or of k8s-openapi; [`Stored`] carries it through kube.
-//! Depends on: kube, api, k8s-openapi.
+//! Depends on: key, kube, api, k8s-openapi.
 
 use std::borrow::Cow;
 use std::fmt::Debug;
@@ -13,6 +13,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::DynamicResourceScope;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+
+use crate::key::Key;
 
 /// A kind that the API server keeps.
 pub trait Kept: Clone + Debug + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static {
@@ -149,4 +151,23 @@ pub fn controller(metadata: &ObjectMeta) -> Option<&str> {
 #[must_use]
 pub fn controls(owner: &ObjectMeta, made: &ObjectMeta) -> bool {
     owner.uid.is_some() && controller(made) == owner.uid.as_deref()
+}
+
+/// Group and version of a kind, as `apiVersion` has them.
+#[must_use]
+pub fn api_version<K: Kept>() -> String {
+    match K::group() {
+        "" => K::version().to_owned(),
+        group => format!("{group}/{}", K::version()),
+    }
+}
+
+/// The key of the object of kind `O` that made this one.
+#[must_use]
+pub fn maker<O: Kept, K: Kept>(made: &K) -> Option<Key> {
+    let meta = made.meta();
+    let owners = meta.owner_references.as_deref().unwrap_or_default();
+    let owner = owners.iter().find(|owner| owner.controller == Some(true))?;
+    let is_of_kind = owner.kind == O::kind() && owner.api_version == api_version::<O>();
+    is_of_kind.then(|| Key::new(meta.namespace.clone().unwrap_or_default(), &owner.name))
 }

@@ -39,6 +39,8 @@ pub(crate) enum Suite {
     Netns,
     /// A real kube-apiserver and our kinds
     Api,
+    /// The controllers, on the embedded API and on a real kube-apiserver
+    Control,
     /// Each fuzz target for a short time
     FuzzShort,
     /// The benches work; their figures are not judged; needs root
@@ -61,7 +63,7 @@ pub(crate) struct Manner {
 
 impl Suite {
     /// In the order they run: cheap verdicts first.
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Fmt,
         Self::Layers,
         Self::Deny,
@@ -72,6 +74,7 @@ impl Suite {
         Self::Root,
         Self::Netns,
         Self::Api,
+        Self::Control,
         Self::FuzzShort,
         Self::Bench,
         Self::Kernels,
@@ -89,7 +92,8 @@ impl Suite {
             Self::Golden => golden::tally().map(Outcome::Ran),
             Self::Root => root(manner.strict),
             Self::Netns => netns(manner),
-            Self::Api => api(manner),
+            Self::Api => on_cluster(manner, "api-suite"),
+            Self::Control => on_cluster(manner, "control-suite"),
             Self::FuzzShort => fuzz_short(),
             Self::Bench => benches(),
             Self::Kernels => other_kernels(manner),
@@ -109,7 +113,7 @@ impl Suite {
             Self::Kernels => setup::Purpose::Kernels,
             Self::Golden => return golden::obstacle(),
             Self::Fmt | Self::Layers | Self::Deny | Self::Clippy | Self::Plain => return None,
-            Self::Api => return Cluster::prepare().err().map(|error| format!("{error:#}")),
+            Self::Api | Self::Control => return Cluster::prepare().err().map(|error| format!("{error:#}")),
         };
         setup::need(purpose).err().map(|error| format!("{error:#}"))
     }
@@ -167,7 +171,16 @@ fn clippy() -> Result<Outcome> {
 }
 
 /// The crates that test without privilege and without a kernel program.
-const PURE: &[&str] = &["abi", "wire", "logic", "api", "golden", "logic-bench", "xtask"];
+const PURE: &[&str] = &[
+    "abi",
+    "wire",
+    "logic",
+    "api",
+    "control",
+    "golden",
+    "logic-bench",
+    "xtask",
+];
 
 /// The pure crates whole; of the others what needs no privilege.
 fn plain(strict: bool) -> Result<Outcome> {
@@ -218,11 +231,11 @@ fn netns(manner: &Manner) -> Result<Outcome> {
 }
 
 /// The cluster ends with the suite, however the suite ends.
-fn api(manner: &Manner) -> Result<Outcome> {
+fn on_cluster(manner: &Manner, package: &str) -> Result<Outcome> {
     let cluster = Cluster::up(Tier::Api)?;
     let mut cargo = process::cargo();
     cargo
-        .args(["run", "--quiet", "--package", "api-suite", "--"])
+        .args(["run", "--quiet", "--package", package, "--"])
         .args(manner.case.as_deref())
         .env("SLUICE_CLUSTER", cluster.folder())
         .env("SLUICE_KUBECTL", Cluster::kubectl()?);
