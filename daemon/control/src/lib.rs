@@ -14,6 +14,7 @@ pub mod context;
 pub mod controller;
 pub mod data_path;
 pub mod domain_mapping;
+pub mod data_plane;
 pub mod events;
 pub mod failure;
 pub mod gateway;
