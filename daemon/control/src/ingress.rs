@@ -78,8 +78,7 @@ impl Controller for Ingresses {
     const NAME: &'static str = "ingress-controller";
 
     async fn reconcile(&self, ingress: Arc<Ingress>) -> Result<Again, Failure> {
-        let settings = self.context.settings();
-        if !is_ours(&ingress, &settings) {
+        if !is_ours(&ingress) {
             return Ok(None);
         }
         let now = self.context.now();

@@ -212,7 +212,7 @@ impl Settling<'_> {
 
     fn ingress(&mut self, key: &Key) {
         let found = self.work.caches.ingresses.get(key);
-        let ingress = found.filter(|ingress| is_ours(ingress, self.settings));
+        let ingress = found.filter(|ingress| is_ours(ingress));
         let (created, hosts) = ingress.as_deref().map_or_else(Default::default, |ingress| {
             (routes::created(ingress), routes::hosts(ingress))
         });
@@ -468,12 +468,10 @@ impl Settling<'_> {
     }
 }
 
-/// Whether our gateways serve an Ingress: it names our class, or none where ours is the operator's.
-pub(crate) fn is_ours(ingress: &Ingress, settings: &Settings) -> bool {
+/// Whether our gateways serve an Ingress: it names our class; one that names none is nobody's.
+pub(crate) fn is_ours(ingress: &Ingress) -> bool {
     let class = networking::INGRESS_CLASS.iter().find_map(|key| ingress.annotation(key));
-    let class = class.unwrap_or_default();
-    let _ = settings;
-    class == product::INGRESS_CLASS && ingress.metadata.deletion_timestamp.is_none()
+    class == Some(product::INGRESS_CLASS) && ingress.metadata.deletion_timestamp.is_none()
 }
 
 /// Whether pods or gateways stand behind the public Service, as the autoscaler wishes.
