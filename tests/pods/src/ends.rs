@@ -1,4 +1,167 @@
 // SPDX-License-Identifier: Apache-2.0
-//! ends.
+//! How containers and pods end, and what they leave to be read.
+
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::json;
+use standalone::logs::Wanted;
+
 use crate::Case;
-pub(crate) const CASES: &[Case] = &[];
+use crate::machine::{Machine, container, pod, pod_with, waits};
+
+pub(crate) const CASES: &[Case] = &[
+    Case {
+        name: "ends::a_container_that_keeps_ending_waits_ever_longer_and_says_why",
+        check: crash_loop,
+    },
+    Case {
+        name: "ends::a_pod_that_is_not_started_again_has_succeeded_or_failed",
+        check: once,
+    },
+    Case {
+        name: "ends::a_container_ends_by_itself_within_its_grace",
+        check: graceful,
+    },
+    Case {
+        name: "ends::a_container_that_does_not_end_is_killed_when_its_grace_is_over",
+        check: killed,
+    },
+    Case {
+        name: "ends::what_a_program_that_is_not_there_says",
+        check: no_program,
+    },
+    Case {
+        name: "ends::logs_have_their_end_their_times_and_the_run_before",
+        check: logs,
+    },
+];
+
+fn crash_loop(machine: &Machine) -> Result<()> {
+    machine.create(pod(
+        "crash",
+        &["crash", "3"],
+        json!({"terminationMessagePolicy": "FallbackToLogsOnError"}),
+    ))?;
+    let found = machine.wait("crash", "waiting", |pod| waits(pod) == "CrashLoopBackOff")?;
+    let status = container(&found);
+    let message = status["state"]["waiting"]["message"].as_str().unwrap_or_default();
+    let uid = found["metadata"]["uid"].as_str().unwrap_or_default();
+    ensure!(
+        message.ends_with(&format!("restarting failed container=c pod=crash_default({uid})")),
+        "{message}"
+    );
+    let last = &status["lastState"]["terminated"];
+    ensure!(last["exitCode"] == 3 && last["reason"] == "Error", "{last}");
+    ensure!(
+        last["message"]
+            .as_str()
+            .is_some_and(|text| text.contains("last words\n")),
+        "{last}"
+    );
+    machine.wait("crash", "started a fourth time", |pod| {
+        container(pod)["restartCount"].as_u64() >= Some(3)
+    })?;
+    machine.delete("crash", None)?;
+    machine.gone("crash")
+}
+
+fn once(machine: &Machine) -> Result<()> {
+    let never = json!({"restartPolicy": "Never"});
+    machine.create(pod_with(never.clone(), pod("well", &["lines", "2"], json!({}))))?;
+    machine.create(pod_with(never, pod("badly", &["crash", "7"], json!({}))))?;
+    let found = machine.wait("well", "over", |pod| pod["status"]["phase"] == "Succeeded")?;
+    ensure!(
+        container(&found)["state"]["terminated"]["reason"] == "Completed",
+        "{:#}",
+        found["status"]
+    );
+    let found = machine.wait("badly", "over", |pod| pod["status"]["phase"] == "Failed")?;
+    ensure!(
+        container(&found)["state"]["terminated"]["exitCode"] == 7,
+        "{:#}",
+        found["status"]
+    );
+    ensure!(
+        machine.logs("well", &Wanted::default())? == "line 1\nline 2\n",
+        "its log stays"
+    );
+    machine.delete("well", None)?;
+    machine.gone("well")
+}
+
+fn graceful(machine: &Machine) -> Result<()> {
+    machine.create(pod(
+        "polite",
+        &[],
+        json!({"env": [{"name": "TERM_MS", "value": "300"}]}),
+    ))?;
+    machine.ready("polite")?;
+    let follow = Wanted {
+        follow: true,
+        ..Wanted::default()
+    };
+    std::thread::scope(|scope| {
+        let reading = scope.spawn(|| machine.logs("polite", &follow));
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        let begun = Instant::now();
+        machine.delete("polite", None)?;
+        machine.gone("polite")?;
+        let took = begun.elapsed();
+        ensure!(took.as_millis() >= 300, "it was not left its time: {took:?}");
+        ensure!(took.as_secs() < 5, "its whole grace went by: {took:?}");
+        let log = reading.join().ok().context("reader")??;
+        ensure!(log.contains("asked to end\n"), "{log}");
+        Ok(())
+    })
+}
+
+fn killed(machine: &Machine) -> Result<()> {
+    machine.create(pod(
+        "deaf",
+        &[],
+        json!({"env": [{"name": "TERM_MS", "value": "60000"}]}),
+    ))?;
+    machine.ready("deaf")?;
+    let begun = Instant::now();
+    machine.delete("deaf", Some(1))?;
+    machine.gone("deaf")?;
+    let took = begun.elapsed();
+    ensure!(took.as_millis() >= 900 && took.as_secs() < 10, "{took:?}");
+    Ok(())
+}
+
+fn no_program(machine: &Machine) -> Result<()> {
+    machine.create(pod("nothing", &[], json!({"command": ["/no/such/program"]})))?;
+    let found = machine.wait("nothing", "waiting", |pod| waits(pod) == "CrashLoopBackOff")?;
+    let last = &container(&found)["lastState"]["terminated"];
+    ensure!(last["reason"] == "StartError" && last["exitCode"] == 128, "{last}");
+    let words = "exec: \"/no/such/program\": stat /no/such/program: no such file or directory";
+    ensure!(last["message"] == words, "{last}");
+    Ok(())
+}
+
+fn logs(machine: &Machine) -> Result<()> {
+    machine.create(pod("talks", &["lines", "5"], json!({})))?;
+    machine.wait("talks", "started again", |pod| {
+        container(pod)["restartCount"].as_u64() >= Some(1)
+    })?;
+    machine.wait("talks", "waiting", |pod| waits(pod) == "CrashLoopBackOff")?;
+    let all = "line 1\nline 2\nline 3\nline 4\nline 5\n";
+    let of = |wanted: Wanted| machine.logs("talks", &wanted);
+    let usual = Wanted::default;
+    ensure!(of(usual())? == all, "whole");
+    let previous = Wanted {
+        previous: true,
+        ..usual()
+    };
+    ensure!(of(previous)? == all, "the run before");
+    let tail_lines = Some(2);
+    ensure!(of(Wanted { tail_lines, ..usual() })? == "line 4\nline 5\n", "tail");
+    let timestamps = true;
+    ensure!(of(Wanted { timestamps, ..usual() })?.starts_with("20"), "times");
+    let container = Some("no".to_owned());
+    let refused = of(Wanted { container, ..usual() }).unwrap_err().to_string();
+    ensure!(refused == "container no is not valid for pod talks", "{refused}");
+    Ok(())
+}

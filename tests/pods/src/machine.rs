@@ -80,7 +80,6 @@ impl Machine {
         let folder = settings.run.with_extension("case");
         std::fs::create_dir_all(&folder)?;
         let mut settings = settings;
-        settings.images.extend(crate::images::prepared(&folder));
         let guard = runtime.enter();
         let runner = Runner::begin(settings.clone(), Arc::clone(&state), Arc::new(NoDrain), &Tasks::new())?;
         drop(guard);
@@ -222,7 +221,18 @@ impl Machine {
     /// Asks a pod's server.
     pub(crate) fn get(&self, name: &str, path: &str) -> Result<String> {
         let pod = self.pod(name).context("no pod")?;
-        crate::app::get(&format!("{}:8080/{path}", ip(&pod)))
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let got = crate::app::get(&format!("{}:8080/{path}", ip(&pod)));
+            let refused = |error: &anyhow::Error| {
+                let error = error.downcast_ref::<std::io::Error>();
+                error.is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
+            };
+            if !got.as_ref().is_err_and(refused) || Instant::now() > until {
+                return got;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     pub(crate) fn run_folder(&self) -> &Path {

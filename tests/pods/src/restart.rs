@@ -1,7 +1,199 @@
 // SPDX-License-Identifier: Apache-2.0
-//! restart.
+//! A runner that is killed, and the one after it.
+
+use std::ffi::OsString;
+use std::io::{BufRead as _, BufReader, Lines};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+use standalone::runner;
+use standalone::state::State;
+
 use crate::Case;
-pub(crate) const CASES: &[Case] = &[];
-pub(crate) fn run(_: &[std::ffi::OsString]) -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+use crate::machine::{Machine, PATIENCE, container, ip, is_ready, pod, settings};
+
+pub(crate) const CASES: &[Case] = &[
+    Case {
+        name: "restart::pods_outlive_a_runner_that_is_killed_and_are_taken_over",
+        check: adopted,
+    },
+    Case {
+        name: "restart::what_happened_in_between_is_known_and_pods_that_nobody_wants_are_ended",
+        check: in_between,
+    },
+];
+
+/// `runner OWNER SERIAL STATE-FILE`: makes the pod `stays` unless it is there, and says how it stands.
+pub(crate) fn run(arguments: &[OsString]) -> ExitCode {
+    let word = |at: usize| arguments[at].to_str().unwrap();
+    let settings = settings(word(0).parse().unwrap(), word(1).parse().unwrap()).unwrap();
+    let state = State::open(Path::new(word(2))).unwrap();
+    let machine = Machine::with(settings, state).unwrap();
+    let wants = arguments.len() == 3;
+    if wants && machine.pod("stays").is_none() {
+        machine.create(pod("stays", &[], json!({}))).unwrap();
+    }
+    let mut last = None;
+    loop {
+        let pod = machine.pod("stays");
+        if pod != last {
+            println!("{}", pod.as_deref().unwrap_or(&Value::Null));
+            last = pod;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// A runner in a process of its own; killed when dropped.
+struct Other {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Other {
+    fn start(serial: u32, state: &Path, more: &[&str]) -> Result<Self> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .args(["runner", &std::process::id().to_string(), &serial.to_string()])
+            .arg(state)
+            .args(more)
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let lines = BufReader::new(child.stdout.take().context("stdout")?).lines();
+        Ok(Self { child, lines })
+    }
+
+    fn wait(&mut self, what: &str, is_so: impl Fn(&Value) -> bool) -> Result<Value> {
+        let until = Instant::now() + PATIENCE;
+        for line in self.lines.by_ref() {
+            let pod: Value = serde_json::from_str(&line?)?;
+            if is_so(&pod) {
+                return Ok(pod);
+            }
+            ensure!(Instant::now() < until, "not {what}: {:#}", pod["status"]);
+        }
+        bail!("the runner has gone before the pod was {what}")
+    }
+
+    fn kill(&mut self) -> Result<()> {
+        kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGKILL)?;
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Other {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Removes what killed runners left.
+struct Ground {
+    settings: runner::Settings,
+    state: PathBuf,
+    serial: u32,
+}
+
+impl Ground {
+    fn new(machine: &Machine) -> Result<Self> {
+        let name = machine.run_folder().to_string_lossy().into_owned();
+        let serial = name.rsplit('-').next().context("serial")?.parse::<u32>()? + 50;
+        Ok(Self {
+            settings: settings(std::process::id(), serial)?,
+            state: machine.folder.join("state"),
+            serial,
+        })
+    }
+
+    fn pid(&self, pod: &Value) -> Result<i32> {
+        let uid = pod["metadata"]["uid"].as_str().context("uid")?;
+        let path = self
+            .settings
+            .run
+            .join("pods")
+            .join(uid)
+            .join("containers/c/0/started.json");
+        let started: Value = serde_json::from_slice(&std::fs::read(path)?)?;
+        i32::try_from(started["pid"].as_i64().context("pid")?).map_err(Into::into)
+    }
+}
+
+impl Drop for Ground {
+    fn drop(&mut self) {
+        runner::cleanup(&self.settings);
+        let _ = std::fs::remove_dir_all(&self.settings.cache);
+        let _ = std::fs::remove_dir_all(self.settings.run.with_extension("case"));
+    }
+}
+
+fn counted(pod: &Value) -> Result<String> {
+    crate::app::get(&format!("{}:8080/counted", ip(pod)))
+}
+
+fn adopted(machine: &Machine) -> Result<()> {
+    let ground = Ground::new(machine)?;
+    let mut first = Other::start(ground.serial, &ground.state, &[])?;
+    let pod = first.wait("ready", is_ready)?;
+    ensure!(counted(&pod)? == "0", "the first request");
+    let pid = ground.pid(&pod)?;
+    first.kill()?;
+    ensure!(counted(&pod)? == "1", "without a runner");
+    let mut second = Other::start(ground.serial, &ground.state, &[])?;
+    let again = second.wait("ready", |pod| {
+        is_ready(pod) && container(pod)["state"]["running"].is_object()
+    })?;
+    ensure!(
+        container(&again)["restartCount"] == 0 && ip(&again) == ip(&pod),
+        "{:#}",
+        again["status"]
+    );
+    ensure!(
+        ground.pid(&again)? == pid && counted(&again)? == "2",
+        "it is another process"
+    );
+    // It is really followed: its end is seen.
+    kill(Pid::from_raw(pid), Signal::SIGKILL)?;
+    let ended = second.wait("started again", |pod| {
+        container(pod)["restartCount"] == 1 && is_ready(pod)
+    })?;
+    ensure!(
+        container(&ended)["lastState"]["terminated"]["exitCode"] == 137,
+        "{:#}",
+        ended["status"]
+    );
+    second.kill()
+}
+
+fn in_between(machine: &Machine) -> Result<()> {
+    let ground = Ground::new(machine)?;
+    let mut first = Other::start(ground.serial, &ground.state, &[])?;
+    let pod = first.wait("ready", is_ready)?;
+    first.kill()?;
+    // Ends while nobody looks.
+    let _ = crate::app::get(&format!("{}:8080/exit?5", ip(&pod)));
+    let mut second = Other::start(ground.serial, &ground.state, &[])?;
+    let again = second.wait("started again", |pod| {
+        container(pod)["restartCount"] == 1 && is_ready(pod)
+    })?;
+    ensure!(
+        container(&again)["lastState"]["terminated"]["exitCode"] == 5,
+        "{:#}",
+        again["status"]
+    );
+    second.kill()?;
+    ensure!(counted(&again)? == "0", "without a runner");
+    // Another state, in which nobody has heard of the pod.
+    let _third = Other::start(ground.serial, &machine.folder.join("other"), &["idle"])?;
+    let until = Instant::now() + PATIENCE;
+    while counted(&again).is_ok() {
+        ensure!(Instant::now() < until, "it still answers");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
 }
