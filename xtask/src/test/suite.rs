@@ -37,6 +37,8 @@ pub(crate) enum Suite {
     Root,
     /// Real sockets over network namespaces, real programs; needs root
     Netns,
+    /// Pods as processes: namespaces, cgroups, images; needs root
+    Pods,
     /// A real kube-apiserver and our kinds
     Api,
     /// The controllers, on the embedded API and on a real kube-apiserver
@@ -63,7 +65,7 @@ pub(crate) struct Manner {
 
 impl Suite {
     /// In the order they run: cheap verdicts first.
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Fmt,
         Self::Layers,
         Self::Deny,
@@ -73,6 +75,7 @@ impl Suite {
         Self::Golden,
         Self::Root,
         Self::Netns,
+        Self::Pods,
         Self::Api,
         Self::Control,
         Self::FuzzShort,
@@ -92,6 +95,7 @@ impl Suite {
             Self::Golden => golden::tally().map(Outcome::Ran),
             Self::Root => root(manner.strict),
             Self::Netns => netns(manner),
+            Self::Pods => pods(manner),
             Self::Api => on_cluster(manner, "api-suite"),
             Self::Control => on_cluster(manner, "control-suite"),
             Self::FuzzShort => fuzz_short(),
@@ -112,14 +116,14 @@ impl Suite {
             Self::Bench => setup::Purpose::Bench,
             Self::Kernels => setup::Purpose::Kernels,
             Self::Golden => return golden::obstacle(),
-            Self::Fmt | Self::Layers | Self::Deny | Self::Clippy | Self::Plain => return None,
+            Self::Fmt | Self::Layers | Self::Deny | Self::Clippy | Self::Plain | Self::Pods => return None,
             Self::Api | Self::Control => return Cluster::prepare().err().map(|error| format!("{error:#}")),
         };
         setup::need(purpose).err().map(|error| format!("{error:#}"))
     }
 
     fn loads_programs(self) -> bool {
-        matches!(self, Self::Root | Self::Netns | Self::Bench)
+        matches!(self, Self::Root | Self::Netns | Self::Pods | Self::Bench)
     }
 }
 
@@ -228,6 +232,18 @@ fn netns(manner: &Manner) -> Result<Outcome> {
             .extend(["--".to_owned(), "--nocapture".to_owned(), case.clone()]);
     }
     tests(&run).map(Outcome::Ran)
+}
+
+/// No kernel program is loaded.
+fn pods(manner: &Manner) -> Result<Outcome> {
+    let mut cargo = process::cargo();
+    cargo
+        .args(["run", "--quiet", "--package", "pods-suite", "--"])
+        .args(manner.case.as_deref());
+    if manner.strict {
+        cargo.env("CI", "true");
+    }
+    counted(&mut cargo).map(Outcome::Ran)
 }
 
 /// The cluster ends with the suite, however the suite ends.

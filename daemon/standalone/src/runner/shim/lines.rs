@@ -114,7 +114,7 @@ mod tests {
         stream.take(&mut log, &[b'x'; LONGEST + 1]);
         stream.end(&mut log);
         let text = std::fs::read_to_string(&path).unwrap();
-        let bodies: Vec<_> = text.lines().map(|line| line.splitn(2, ' ').nth(1).unwrap()).collect();
+        let bodies: Vec<_> = text.lines().map(|line| line.split_once(' ').unwrap().1).collect();
         assert_eq!(bodies[..2], ["stdout F one", "stdout F two"]);
         assert!(bodies[2].starts_with("stdout P xxx") && bodies[3] == "stdout F x");
         for _ in 0..20 {
