@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The store's one owner.
+//! The store with its one lock, its file and its news.
 //!
-//! Mechanism: a call decides on a transaction; what it found is written to the disk if there is a state file, then
-//! applied, and then watchers are told the new version.
-//! Invariants: what was answered survives the end of the process if there is a state file; calls are decided one after the other; the lock is never held while anything is awaited.
-//! Depends on: store, moment.
+//! Mechanism: a change is decided on the store as it is and at once part of it; with a file, a thread writes what has
+//! come together since its last write, and tells who waits for it.
+//! Invariants: what the disk refuses is taken back, with all that was built on it, and every watch begins anew; the order
+//! in the file is the order of the versions; no lock is held while the disk works.
+//! Depends on: store, disk, journal.
 
 mod disk;
+mod journal;
 
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use tokio::sync::watch;
 
@@ -18,7 +20,10 @@ use crate::refusal::Refusal;
 use crate::store::{Range, Store, Transaction};
 
 use disk::Disk;
+use journal::{Journal, Shared};
+
 pub use disk::OpenError;
+pub use journal::Kept;
 
 /// How many changes are remembered for watches.
 const REMEMBERED: usize = 16_384;
@@ -26,16 +31,18 @@ const REMEMBERED: usize = 16_384;
 /// The store's one owner.
 #[derive(Debug)]
 pub struct State {
-    store: Mutex<Store>,
-    disk: Option<Disk>,
-    newest: watch::Sender<u64>,
+    shared: Arc<Shared>,
+    journal: Option<Journal>,
 }
 
 impl State {
     /// A state that ends with the process.
     #[must_use]
     pub fn in_memory() -> Self {
-        Self::of(Store::new(REMEMBERED), None)
+        Self {
+            shared: Arc::new(Shared::new(Store::new(REMEMBERED))),
+            journal: None,
+        }
     }
 
     /// A state that is kept in a file, which is made if it is absent.
@@ -45,60 +52,71 @@ impl State {
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let (disk, stored) = Disk::open(path)?;
         let store = Store::restored(REMEMBERED, stored.version, stored.objects);
-        Ok(Self::of(store, Some(disk)))
-    }
-
-    fn of(store: Store, disk: Option<Disk>) -> Self {
-        Self {
-            disk,
-            newest: watch::Sender::new(store.version()),
-            store: Mutex::new(store),
-        }
+        let shared = Arc::new(Shared::new(store));
+        let journal = Journal::start(disk, Arc::clone(&shared)).map_err(|source| OpenError::Unreachable {
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Self {
+            shared,
+            journal: Some(journal),
+        })
     }
 
     /// Looks at the store.
     pub fn read<T>(&self, look: impl FnOnce(&Store) -> T) -> T {
-        look(&self.lock())
+        look(&self.shared.store())
     }
 
-    /// Changes the store; a rehearsal decides and changes nothing.
+    /// Changes the store; a rehearsal decides and changes nothing. The file follows: who answers somebody outside of the
+    /// process takes [`State::write_kept`] and waits.
     ///
     /// # Errors
-    /// What `decide` refuses, and 500 if the state file cannot be written: then nothing has changed.
+    /// What `decide` refuses.
     pub fn write<T>(
         &self,
         moment: &mut Moment,
         is_rehearsal: bool,
         decide: impl FnOnce(&mut Transaction) -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
-        let mut store = self.lock();
+        self.write_kept(moment, is_rehearsal, decide)
+            .map(|(decided, _)| decided)
+    }
+
+    /// As [`State::write`], with what tells when the change is in the file.
+    ///
+    /// # Errors
+    /// What `decide` refuses.
+    pub fn write_kept<T>(
+        &self,
+        moment: &mut Moment,
+        is_rehearsal: bool,
+        decide: impl FnOnce(&mut Transaction) -> Result<T, Refusal>,
+    ) -> Result<(T, Kept), Refusal> {
+        let mut store = self.shared.store();
         let mut transaction = store.begin(moment);
         let decided = decide(&mut transaction)?;
         let events = transaction.finish();
+        let mut kept = Kept::already();
         if !is_rehearsal && !events.is_empty() {
-            if let Some(disk) = &self.disk {
-                disk.write(&events)
-                    .map_err(|error| Refusal::internal(format!("the state file cannot be written: {error}")))?;
+            // Under the store's lock, so that the file has the order of the versions.
+            if let Some(journal) = &self.journal {
+                kept = journal.push(events.clone());
             }
             store.commit(events);
-            self.newest.send_replace(store.version());
+            self.shared.tell(&store);
         }
-        Ok(decided)
+        Ok((decided, kept))
     }
 
     /// Gives new Services addresses of a range from now on.
     pub fn set_range(&self, range: Range) {
-        self.lock().set_range(range);
+        self.shared.store().set_range(range);
     }
 
     /// Tells whenever there is a newer version.
     pub fn newest(&self) -> watch::Receiver<u64> {
-        self.newest.subscribe()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Store> {
-        // Only `commit` changes the store, and it does not panic half-way.
-        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.newest()
     }
 }
 

@@ -145,6 +145,20 @@ impl Store {
         }
     }
 
+    /// Takes changes back, the last one first. Nothing before is remembered then, so that every watch begins anew.
+    pub fn undo<'a>(&mut self, events: impl Iterator<Item = &'a Event>) {
+        for event in events {
+            if let Some(current) = self.objects.remove(&event.key) {
+                self.forget(&event.key, &current);
+            }
+            if let Some(previous) = &event.previous {
+                self.insert(&event.key, previous);
+            }
+        }
+        self.version += 1;
+        self.log = log::Log::new(self.log.capacity(), self.version);
+    }
+
     fn insert(&mut self, key: &Key, object: &Arc<Value>) {
         self.uids.insert(meta::uid(object).to_owned(), key.clone());
         for owner in meta::owners(object) {

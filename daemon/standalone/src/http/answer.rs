@@ -3,6 +3,7 @@
 //!
 //! Depends on: call, discovery, openapi, path, input, site.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use api::context::Settings;
@@ -13,9 +14,11 @@ use tokio::sync::Semaphore;
 
 use super::body::{self, Body};
 use super::path::{self, Target};
-use super::site::{Limits, Site};
+use super::settings::Followed;
+use super::site::{self, Limits, Site};
 use super::{call, discovery, input, openapi};
 use crate::key::Key;
+use crate::logs::Logs;
 use crate::meta;
 use crate::moment::Moment;
 use crate::refusal::Refusal;
@@ -33,7 +36,8 @@ pub struct Api {
 const NAMESPACES: [&str; 3] = ["default", "kube-system", api::names::product::SYSTEM_NAMESPACE];
 
 impl Api {
-    /// An API over a state; its first namespaces are made.
+    /// An API over a state; its first namespaces are made. Settings of the ConfigMaps `config-autoscaler`,
+    /// `config-defaults` and `config-features` hold as soon as they are written; `settings` are those without them.
     ///
     /// # Errors
     /// If they cannot be stored.
@@ -41,13 +45,21 @@ impl Api {
         let api = Self {
             site: Site {
                 state,
-                settings,
+                settings: Followed::new(settings),
+                logs: None,
                 limits,
                 watches: Arc::new(Semaphore::new(limits.watches)),
             },
         };
         api.make_namespaces()?;
         Ok(api)
+    }
+
+    /// Serves the logs of pods.
+    #[must_use]
+    pub fn with_logs(mut self, logs: Arc<dyn Logs>) -> Self {
+        self.site.logs = Some(logs);
+        self
     }
 
     /// The state.
@@ -87,18 +99,27 @@ impl Api {
         };
         let (parts, body) = request.into_parts();
         let input = input::Input::read(&parts, body, self.site.limits.body).await?;
-        call::Call {
-            site: &self.site,
-            target: &target,
-            input: &input,
+        let (answer, kept) = {
+            let call = call::Call {
+                site: &self.site,
+                target: &target,
+                input: &input,
+                settings: self.site.settings.now(&self.site.state),
+                kept: RefCell::default(),
+            };
+            (call.answer(), call.kept.take())
+        };
+        if let Some(kept) = kept {
+            kept.wait().await?;
         }
-        .answer()
+        answer
     }
 
     fn make_namespaces(&self) -> Result<(), Refusal> {
         let Some(resource) = resource::find("", "v1", "namespaces") else {
             return Ok(());
         };
+        let settings = self.site.settings.now(&self.site.state);
         for name in NAMESPACES {
             self.site.state.write(&mut Moment::current(), false, |transaction| {
                 if transaction.get(&Key::new(resource, "", name)).is_none() {
@@ -109,7 +130,7 @@ impl Api {
                         resource,
                         "",
                         namespace,
-                        &self.site.caller("sluice", verbs::Unknown::Told),
+                        &site::caller(&settings, "sluice", verbs::Unknown::Told),
                     )?;
                 }
                 Ok(())

@@ -99,6 +99,14 @@ pub(super) fn stream(lines: impl Lines) -> Response<Body> {
     with(200, "application/json", Body::Stream(Box::pin(streamed)))
 }
 
+/// A text that goes on.
+pub(super) fn text_stream(lines: impl Lines) -> Response<Body> {
+    let streamed = Streamed {
+        next: Some(lines.next()),
+    };
+    with(200, "text/plain", Body::Stream(Box::pin(streamed)))
+}
+
 /// An answer with a document.
 pub(super) fn json(code: u16, document: &Value) -> Response<Body> {
     let mut text = document.to_string();

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A call on objects: from method and query to verb and back.
 //!
-//! Depends on: site, path, input, watch, verbs, patch.
+//! Depends on: site, path, input, log, watch, verbs, patch.
 
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use api::context::Settings;
 use http::{Method, Response};
 use serde_json::{Value, json};
 
 use super::body::{self, Body};
 use super::input::Input;
 use super::path::Objects;
-use super::site::Site;
-use super::watch;
+use super::site::{self, Site};
+use super::{log, watch};
 use crate::key::Key;
 use crate::meta;
 use crate::moment::Moment;
@@ -18,6 +22,7 @@ use crate::part::Part;
 use crate::patch::{self, Patch};
 use crate::refusal::Refusal;
 use crate::selector::Selector;
+use crate::state::Kept;
 use crate::store::{Store, Transaction};
 use crate::verbs::{self, DeleteOptions, Deleted, Propagation, Written};
 
@@ -30,6 +35,9 @@ pub(super) struct Call<'a> {
     pub(super) site: &'a Site,
     pub(super) target: &'a Objects,
     pub(super) input: &'a Input,
+    pub(super) settings: Arc<Settings>,
+    /// Tells when what this call has changed is in the file.
+    pub(super) kept: RefCell<Option<Kept>>,
 }
 
 type Answer = Result<Response<Body>, Refusal>;
@@ -46,6 +54,7 @@ impl Call<'_> {
             (Some(name), "") if self.input.method == Method::DELETE => self.delete(name),
             (Some(name), "") => self.change(name, Part::Whole),
             (Some(name), "status") if self.target.resource.has_status => self.read_or_change(name, is_read),
+            (Some(name), "log") if is_read && self.target.resource.kind == "Pod" => self.log(name),
             (Some(name), "scale") if self.target.resource.has_scale => self.scale(name, is_read),
             (None, _) => Err(Refusal::not_allowed(&format!(
                 "{} of {}",
@@ -99,6 +108,12 @@ impl Call<'_> {
         Ok(self.one(200, &object, &[]))
     }
 
+    fn log(&self, name: &str) -> Answer {
+        let logs = self.site.logs.as_ref().ok_or_else(|| self.without("log"))?;
+        let namespace = self.target.namespace.as_deref().unwrap_or_default();
+        log::answer(logs.as_ref(), namespace, name, &self.input.query, Moment::current().now)
+    }
+
     fn missing(&self, name: &str) -> Refusal {
         Refusal::NotFound {
             resource: self.target.resource,
@@ -149,7 +164,10 @@ impl Call<'_> {
 
     fn write<T>(&self, decide: impl FnOnce(&mut Transaction) -> Result<T, Refusal>) -> Result<T, Refusal> {
         let is_rehearsal = self.input.is_rehearsal()?;
-        self.site.state.write(&mut Moment::current(), is_rehearsal, decide)
+        let state = &self.site.state;
+        let (decided, kept) = state.write_kept(&mut Moment::current(), is_rehearsal, decide)?;
+        self.kept.replace(Some(kept));
+        Ok(decided)
     }
 
     fn create(&self) -> Answer {
@@ -163,7 +181,7 @@ impl Call<'_> {
             )));
         }
         let namespace = self.target.namespace.as_deref().unwrap_or_default();
-        let caller = self.site.caller(self.input.manager(), self.input.unknown()?);
+        let caller = site::caller(&self.settings, self.input.manager(), self.input.unknown()?);
         let written = self.write(|transaction| verbs::create(transaction, resource, namespace, object, &caller))?;
         Ok(self.written(&written))
     }
@@ -208,7 +226,7 @@ impl Call<'_> {
 
     fn change(&self, name: &str, part: Part) -> Answer {
         let key = self.key(name);
-        let caller = self.site.caller(self.input.manager(), self.input.unknown()?);
+        let caller = site::caller(&self.settings, self.input.manager(), self.input.unknown()?);
         if self.input.method == Method::PUT {
             let object = self.input.object()?;
             self.check_kind(&object)?;
@@ -240,7 +258,7 @@ impl Call<'_> {
         let wanted: Value = self.input.yaml()?;
         self.check_kind(&wanted)?;
         let (caller, is_forced) = (
-            self.site.caller(manager, self.input.unknown()?),
+            site::caller(&self.settings, manager, self.input.unknown()?),
             self.input.query.is("force"),
         );
         let written = self.write(|transaction| verbs::apply(transaction, key, part, &wanted, &caller, is_forced))?;
@@ -271,7 +289,7 @@ impl Call<'_> {
             let object = found.ok_or_else(|| self.missing(name))?;
             return Ok(body::json(200, &verbs::scale_of(&object)));
         }
-        let caller = self.site.caller(self.input.manager(), self.input.unknown()?);
+        let caller = site::caller(&self.settings, self.input.manager(), self.input.unknown()?);
         let sent = if self.input.method == Method::PUT {
             Ok(self.input.object()?)
         } else {

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What every call works on: the state, the settings, the bounds.
 //!
-//! Depends on: state, verbs.
+//! Depends on: state, settings, logs, verbs.
 
 use std::sync::Arc;
 
 use api::context::Settings;
 use tokio::sync::Semaphore;
 
+use super::settings::Followed;
+use crate::logs::Logs;
 use crate::state::State;
 use crate::verbs::{Caller, Unknown};
 
@@ -39,19 +41,19 @@ impl Default for Limits {
 #[derive(Debug)]
 pub(super) struct Site {
     pub(super) state: Arc<State>,
-    pub(super) settings: Settings,
+    pub(super) settings: Followed,
+    pub(super) logs: Option<Arc<dyn Logs>>,
     pub(super) limits: Limits,
     pub(super) watches: Arc<Semaphore>,
 }
 
-impl Site {
-    pub(super) fn caller<'a>(&'a self, manager: &'a str, unknown: Unknown) -> Caller<'a> {
-        Caller {
-            settings: &self.settings,
-            user: USER,
-            manager,
-            has_booked: false,
-            unknown,
-        }
+/// Who calls, by the settings of the moment.
+pub(super) fn caller<'a>(settings: &'a Settings, manager: &'a str, unknown: Unknown) -> Caller<'a> {
+    Caller {
+        settings,
+        user: USER,
+        manager,
+        has_booked: false,
+        unknown,
     }
 }

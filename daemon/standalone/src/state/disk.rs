@@ -25,6 +25,9 @@ const FORMAT: &str = "format";
 /// The format of this code; another is refused.
 const CURRENT: u64 = 1;
 
+/// How much further versions go on after a restart.
+const GAP: u64 = 1 << 20;
+
 /// Why a state file is not opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -88,9 +91,14 @@ impl Disk {
         transaction.open_table(OBJECTS)?;
         {
             let mut counters = transaction.open_table(COUNTERS)?;
-            if counters.get(FORMAT)?.is_none() {
-                counters.insert(FORMAT, CURRENT)?;
-                counters.insert(VERSION, 1)?;
+            let version = counters.get(VERSION)?.map(|count| count.value());
+            match version {
+                None => {
+                    counters.insert(FORMAT, CURRENT)?;
+                    counters.insert(VERSION, 1)?;
+                }
+                // Somebody may have seen versions that did not reach the file.
+                Some(version) => drop(counters.insert(VERSION, version.saturating_add(GAP))?),
             }
         }
         transaction.commit()?;
@@ -120,7 +128,7 @@ impl Disk {
     }
 
     /// Writes changes down; they are on the disk when this returns.
-    pub(super) fn write(&self, events: &[Event]) -> Result<(), redb::Error> {
+    pub(super) fn write<'a>(&self, events: impl Iterator<Item = &'a Event>) -> Result<(), redb::Error> {
         let transaction = self.database.begin_write()?;
         {
             let mut objects = transaction.open_table(OBJECTS)?;

@@ -73,6 +73,10 @@ impl Log {
         }
     }
 
+    pub(super) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
     pub(super) fn push(&mut self, event: Event) {
         self.events.push_back(event);
         while self.events.len() > self.capacity {

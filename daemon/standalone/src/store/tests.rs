@@ -170,3 +170,36 @@ fn what_the_log_has_forgotten_is_expired() {
         }
     );
 }
+
+#[test]
+fn what_is_taken_back_leaves_the_store_as_it_was_and_every_watch_behind() {
+    let resource = crate::resource::find("", "v1", "configmaps").unwrap();
+    let key = |name: &str| Key::new(resource, "n", name);
+    let object = |name: &str, data: &str| serde_json::json!({"metadata": {"name": name, "uid": name}, "data": data});
+    let mut moment = Moment {
+        now: k8s_openapi::jiff::Timestamp::UNIX_EPOCH,
+        random: fastrand::Rng::with_seed(1),
+    };
+    let mut store = Store::new(10);
+    let mut change = |store: &mut Store, put: &[(&str, &str)], gone: &[&str]| {
+        let mut transaction = store.begin(&mut moment);
+        for (name, data) in put {
+            transaction.put(key(name), object(name, data));
+        }
+        for name in gone {
+            transaction.remove(&key(name));
+        }
+        let events = transaction.finish();
+        store.commit(events.clone());
+        events
+    };
+    change(&mut store, &[("a", "1"), ("b", "1")], &[]);
+    let before: Vec<_> = store.list(resource, None).map(|(_, object)| object.clone()).collect();
+    let mut events = change(&mut store, &[("a", "2"), ("c", "1")], &["b"]);
+    events.extend(change(&mut store, &[("b", "3")], &["c"]));
+    let seen = store.version();
+    store.undo(events.iter().rev());
+    let after: Vec<_> = store.list(resource, None).map(|(_, object)| object.clone()).collect();
+    assert_eq!(after, before);
+    assert!(store.events_after(seen).is_err() && store.version() > seen);
+}

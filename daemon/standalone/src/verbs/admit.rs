@@ -3,12 +3,17 @@
 //!
 //! Invariants: every write of one of Knative's kinds comes through here, also of a status, as the webhooks' rules say
 //! (control-plane spec 2.1).
-//! Depends on: api (admission), call.
+//! Depends on: api (admission), logic (settings), call.
+
+use std::collections::BTreeMap;
 
 use api::admission::{Operation, Refusal as Denial, Request, review};
+use api::names::product::SYSTEM_NAMESPACE;
+use logic::settings::maps;
 use serde_json::Value;
 
 use super::call::Caller;
+use crate::meta;
 use crate::part::Part;
 use crate::refusal::Refusal;
 use crate::resource::Resource;
@@ -22,7 +27,7 @@ pub(super) fn admit(
     caller: &Caller,
 ) -> Result<(Value, Vec<String>), Refusal> {
     let Some(kind) = resource.knative else {
-        return Ok((object, Vec::new()));
+        return config(resource, &object).map(|()| (object, Vec::new()));
     };
     let outcome = review(
         &Request {
@@ -49,4 +54,22 @@ pub(super) fn admit(
         )));
     }
     Ok((outcome.defaulted.unwrap_or(object), outcome.warnings))
+}
+
+/// Knative's own ConfigMaps must be readable as settings (control-plane spec 2.9).
+fn config(resource: &'static Resource, map: &Value) -> Result<(), Refusal> {
+    if resource.kind != "ConfigMap" || meta::namespace(map) != SYSTEM_NAMESPACE {
+        return Ok(());
+    }
+    let texts = |map: &Value| -> BTreeMap<String, String> {
+        let pairs = map.as_object().into_iter().flatten();
+        let texts = pairs.filter_map(|(key, text)| Some((key.clone(), text.as_str()?.to_owned())));
+        texts.collect()
+    };
+    let (annotations, data) = (texts(&map["metadata"]["annotations"]), texts(&map["data"]));
+    maps::admit(meta::name(map), &annotations, &data).map_err(|problems| {
+        Refusal::bad_request(format!(
+            "admission webhook \"config.webhook.serving.knative.dev\" denied the request: validation failed: {problems}"
+        ))
+    })
 }

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The settings that admission goes by, as the ConfigMaps have them now.
+//!
+//! Mechanism: read anew when one of the ConfigMaps has another version; in a cluster the webhook follows some time later.
+//! Invariants: a map that cannot be read changes nothing: its last good values stay.
+//! Depends on: state, logic (settings).
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use api::context::Settings;
+use api::names::product::SYSTEM_NAMESPACE;
+use logic::settings::{Autoscaler, Defaults, Features};
+
+use crate::key::Key;
+use crate::meta;
+use crate::resource;
+use crate::state::State;
+
+const MAPS: [&str; 3] = ["config-autoscaler", "config-defaults", "config-features"];
+
+/// Settings that follow the ConfigMaps.
+#[derive(Debug)]
+pub(super) struct Followed {
+    seen: Mutex<Seen>,
+}
+
+#[derive(Debug)]
+struct Seen {
+    versions: [String; 3],
+    settings: Arc<Settings>,
+}
+
+impl Followed {
+    /// Settings that hold where no ConfigMap says otherwise.
+    pub(super) fn new(settings: Settings) -> Self {
+        let seen = Seen {
+            versions: Default::default(),
+            settings: Arc::new(settings),
+        };
+        Self { seen: Mutex::new(seen) }
+    }
+
+    /// The settings now.
+    pub(super) fn now(&self, state: &State) -> Arc<Settings> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(resource) = resource::find("", "v1", "configmaps") else {
+            return Arc::clone(&seen.settings);
+        };
+        let changed: Vec<_> = state.read(|store| {
+            let maps = MAPS.iter().enumerate().filter_map(|(index, name)| {
+                let map = store.get(&Key::new(resource, SYSTEM_NAMESPACE, name))?;
+                let is_known = seen
+                    .versions
+                    .get(index)
+                    .is_some_and(|version| version == meta::version(map));
+                (!is_known).then(|| (index, Arc::clone(map)))
+            });
+            maps.collect()
+        });
+        for (index, map) in changed {
+            let texts = map["data"].as_object().into_iter().flatten();
+            let data: BTreeMap<String, String> = texts
+                .filter_map(|(key, text)| Some((key.clone(), text.as_str()?.to_owned())))
+                .collect();
+            let mut next = Settings::clone(&seen.settings);
+            match index {
+                0 => next.autoscaler = Autoscaler::parse(&data).unwrap_or(next.autoscaler),
+                1 => next.defaults = Defaults::parse(&data).unwrap_or(next.defaults),
+                _ => next.features = Features::parse(&data).unwrap_or(next.features),
+            }
+            if let Some(version) = seen.versions.get_mut(index) {
+                meta::version(&map).clone_into(version);
+            }
+            seen.settings = Arc::new(next);
+        }
+        Arc::clone(&seen.settings)
+    }
+}
