@@ -182,7 +182,9 @@ const PURE: &[&str] = &[
     "api",
     "control",
     "golden",
+    "life",
     "logic-bench",
+    "proxy",
     "xtask",
 ];
 
