@@ -141,6 +141,8 @@ impl Arrival {
             if seen.watched.changed().await.is_err() {
                 return std::future::pending().await;
             }
+            // `changed` has marked it as seen.
+            seen.now = seen.watched.borrow_and_update().clone();
         }
     }
 }
@@ -201,8 +203,11 @@ mod tests {
         assert!(tokio::time::timeout(patience, told.sent_off()).await.is_err());
         origin.lead(Leads::Host("b".into()));
         assert!(tokio::time::timeout(patience, told.sent_off()).await.is_err());
-        origin.send_off();
-        told.sent_off().await;
+        let later = async {
+            tokio::time::sleep(patience).await;
+            origin.send_off();
+        };
+        tokio::join!(told.sent_off(), later);
         drop(origin);
         assert!(tokio::time::timeout(patience, stranger.sent_off()).await.is_err());
     }

@@ -9,8 +9,8 @@ use life::Tasks;
 use logic::limiter;
 use logic::traffic::{BackendPort, Destination, PathRule, Rule, Split};
 use proxy::{
-    Certificate, Certificates, Door, Entry, Front, Health, Identity, Limits, NextHop, PodProtocol, Probes, Revision,
-    Revisions, Tables, Timeouts, Visibility,
+    Certificate, Certificates, Door, Entry, Front, Health, Identity, Inside, Limits, NextHop, Origin, PodProtocol,
+    Probes, Revision, Revisions, Tables, Timeouts, Visibility,
 };
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -110,13 +110,26 @@ impl Rig {
     }
 
     pub(crate) async fn listen_within(&self, front: Front, limits: Limits) -> SocketAddr {
+        self.open(front, limits, None).await
+    }
+
+    /// For clients that were all redirected from one address.
+    pub(crate) async fn listen_inside(&self, origin: &Arc<Origin>) -> SocketAddr {
+        let origin = Arc::clone(origin);
+        let inside = Inside {
+            origin: Arc::new(move |_, _| Some(Arc::clone(&origin))),
+        };
+        self.open(Front::default(), Limits::default(), Some(inside)).await
+    }
+
+    async fn open(&self, front: Front, limits: Limits, inside: Option<Inside>) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let door = Door {
             entry: Entry::ByRoute(Arc::clone(&self.revisions), self.tables.of(front.visibility)),
             front,
             probes: Probes::Gateway,
-            inside: None,
+            inside,
             next: NextHop::App { restore_host: false },
             limits,
             timeout_text: "request timeout",
