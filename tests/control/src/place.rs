@@ -142,19 +142,23 @@ impl Place {
         self.stop().await;
         if !self.collects {
             // Without a collector what is left is only in the way of the next scenario.
-            for (kind, path) in KINDS.iter().filter(|(_, path)| path.contains("{}")) {
-                for object in self.list(kind).await.unwrap_or_default() {
-                    let path = format!(
-                        "{}/{}",
-                        path.replace("{}", &self.namespace),
-                        text(&object, "/metadata/name")
-                    );
-                    let free = json!({"metadata": {"finalizers": null}});
-                    let _ = self.ask(Method::PATCH, &path, &free).await;
-                    let _ = self.ask(Method::DELETE, &path, &Value::Null).await;
-                }
+            for (kind, _) in KINDS.iter().filter(|(_, path)| path.contains("{}")) {
+                self.clear(kind).await;
             }
         }
+    }
+
+    /// Deletes all objects of a kind, whatever would hold them.
+    async fn clear(&self, kind: &str) {
+        let path = self.path(kind);
+        for object in self.list(kind).await.unwrap_or_default() {
+            if !object["metadata"]["finalizers"].is_null() {
+                let path = format!("{path}/{}", text(&object, "/metadata/name"));
+                let free = json!({"metadata": {"finalizers": null}});
+                let _ = self.ask(Method::PATCH, &path, &free).await;
+            }
+        }
+        let _ = self.ask(Method::DELETE, &path, &Value::Null).await;
     }
 
     /// What there is, for whoever looks for a mistake: kind, name, and what is said of it.
@@ -327,7 +331,16 @@ where
     E: Debug,
     F: Future<Output = Result<std::result::Result<T, E>>>,
 {
-    let limit = Instant::now() + PATIENCE;
+    until_within(PATIENCE, what, look).await
+}
+
+/// As [`until`], for as long as this.
+pub(crate) async fn until_within<T, E, F>(patience: Duration, what: &str, look: impl Fn() -> F) -> Result<T>
+where
+    E: Debug,
+    F: Future<Output = Result<std::result::Result<T, E>>>,
+{
+    let limit = Instant::now() + patience;
     loop {
         match look().await? {
             Ok(found) => return Ok(found),
