@@ -7,7 +7,7 @@
 use std::{
     ffi::OsStr,
     io::{self, IsTerminal as _},
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -190,15 +190,27 @@ pub(crate) struct Cleanup {
 
 const SAMPLE_PATHS: &str = "\
 Paths:
-  /hello      hello
+  / /hello    hello, and TARGET of the environment
+  /?sleep=MS&prime=N&bloat=MB&fail=PERCENT
+              works first: sleeps, computes, fills memory, fails now and then
   /sleep/MS   hello, after so many milliseconds
   /bytes/N    so many bytes, with Content-Length
   /status/N   that status
   /stream     ten lines, ten a second, chunked
+  /events     the same as server-sent events
+  /echo       what was sent, as it comes; over WebSocket message by message
+  /health     200, or 503 after /health/fail and until /health/mend
+  /crash      ends the server with exit code 1
+  grpc.health.v1.Health/Check, over HTTP/2, as /health
 
-Example:
+Environment:
+  PORT        the port, on all addresses, unless --port or --listen say otherwise
+  TARGET      whom it greets
+
+Examples:
   sluice sample --port 8080 &
-  sluice top --pid $!";
+  sluice top --pid $!
+  curl 'localhost:8080/?sleep=100&prime=10000&bloat=5'";
 
 const PROXY_LONG: &str = "\
 Carry requests to pods, by a file of routes: the request path alone, without a cluster. HTTP/1.1, HTTP/2, WebSocket, gRPC, with and \
@@ -245,18 +257,37 @@ pub(crate) struct Proxy {
 #[derive(Debug, Args)]
 #[command(after_help = SAMPLE_PATHS)]
 pub(crate) struct Sample {
-    /// The port; 0 = any, told in the first line
-    #[arg(long, default_value_t = 8080)]
-    pub(crate) port: u16,
-    /// The address
-    #[arg(long, default_value = "127.0.0.1", value_name = "ADDR")]
-    pub(crate) listen: IpAddr,
+    /// The port; 0 = any, told in the first line [default: PORT, else 8080]
+    #[arg(long)]
+    port: Option<u16>,
+    /// The address [default: all with PORT, else 127.0.0.1]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<IpAddr>,
     /// Join this cgroup first: a path below the cgroup2 mount, or absolute; it must be there
     #[arg(long, value_name = "PATH")]
     pub(crate) cgroup: Option<PathBuf>,
     /// End at once when the process that started it ends
     #[arg(long, hide = true)]
     pub(crate) with_parent: bool,
+}
+
+impl Sample {
+    /// Where it listens: as a container is told, unless the arguments say otherwise.
+    #[expect(clippy::disallowed_methods, reason = "this is the edge that reads the environment")]
+    pub(crate) fn address(&self) -> SocketAddr {
+        let told = std::env::var("PORT").ok().and_then(|port| port.parse().ok());
+        let usual: IpAddr = match told {
+            Some(_) if self.port.is_none() => Ipv4Addr::UNSPECIFIED.into(),
+            _ => Ipv4Addr::LOCALHOST.into(),
+        };
+        SocketAddr::new(self.listen.unwrap_or(usual), self.port.or(told).unwrap_or(8080))
+    }
+
+    /// Whom it greets.
+    #[expect(clippy::disallowed_methods, reason = "this is the edge that reads the environment")]
+    pub(crate) fn target() -> Option<String> {
+        std::env::var("TARGET").ok().filter(|target| !target.is_empty())
+    }
 }
 
 const VALIDATE_LONG: &str = "\

@@ -6,11 +6,13 @@
 //! Depends on: `cgroup`, hyper, tokio.
 
 mod answers;
+mod body;
+mod echo;
+mod work;
 
 use std::{
     fs,
     io::{self, Write as _},
-    net::SocketAddr,
     path::Path,
     sync::Arc,
     time::Duration,
@@ -30,6 +32,8 @@ use tokio::{
     time::{sleep, timeout},
 };
 
+use answers::Site;
+
 use crate::{
     cgroup, cli,
     failure::{Exit, Failure, doing},
@@ -44,14 +48,16 @@ pub(crate) fn run(arguments: &cli::Sample) -> Result<Exit, Failure> {
     prepare(arguments)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(doing("starting", ""))?;
-    let address = SocketAddr::new(arguments.listen, arguments.port);
+    let address = arguments.address();
     let listener = runtime.block_on(TcpListener::bind(address));
     let listener = listener.map_err(doing(
         format!("listening on {address}"),
         "choose another --port or --listen; --port 0 takes any that is free",
     ))?;
-    runtime.block_on(serve(listener)).map_err(doing("serving", ""))?;
-    Ok(Exit::Done)
+    let site = Arc::new(Site::new(cli::Sample::target()));
+    let served = runtime.block_on(serve(listener, Arc::clone(&site)));
+    served.map_err(doing("serving", ""))?;
+    Ok(if site.has_crashed() { Exit::Failed } else { Exit::Done })
 }
 
 /// Before any socket or thread is made: both belong where the process is then.
@@ -65,7 +71,7 @@ fn prepare(arguments: &cli::Sample) -> Result<(), Failure> {
     fs::write(folder.join("cgroup.procs"), "0").map_err(doing(format!("joining cgroup {}", folder.display()), help))
 }
 
-async fn serve(listener: TcpListener) -> io::Result<()> {
+async fn serve(listener: TcpListener, site: Arc<Site>) -> io::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut out = io::stdout();
@@ -78,15 +84,17 @@ async fn serve(listener: TcpListener) -> io::Result<()> {
         let accepted = tokio::select! {
             accepted = accept(&listener, &room) => accepted,
             Some(_) = connections.join_next() => continue,
+            () = site.crashed() => return Ok(()),
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
         };
         let (stream, permit) = accepted;
-        let connection = graceful.watch(
-            builder()
-                .serve_connection(TokioIo::new(stream), service_fn(answers::answer))
-                .into_owned(),
-        );
+        let own = Arc::clone(&site);
+        let answer = service_fn(move |request| answers::answer(Arc::clone(&own), request));
+        let connection = builder()
+            .serve_connection_with_upgrades(TokioIo::new(stream), answer)
+            .into_owned();
+        let connection = graceful.watch(connection);
         connections.spawn(async move {
             // A client that goes away in the middle is no news.
             let _ = connection.await;
@@ -94,7 +102,12 @@ async fn serve(listener: TcpListener) -> io::Result<()> {
         });
     }
     drop(listener);
-    if timeout(GRACE, graceful.shutdown()).await.is_err() {
+    site.drain();
+    let ended = async {
+        graceful.shutdown().await;
+        site.gone().await;
+    };
+    if timeout(GRACE, ended).await.is_err() {
         eprintln!("note: some connections were still busy after {} s", GRACE.as_secs());
     }
     Ok(())

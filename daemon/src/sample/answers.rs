@@ -1,65 +1,182 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the sample server answers.
 //!
-//! Invariants: no answer is held in memory as a whole, however long; a request's body is read to its end first.
-//! Depends on: hyper.
+//! Invariants: a request's body is read to its end before the answer, except where it is the answer.
+//! Depends on: body, echo, work, life.
 
 use std::{
     convert::Infallible,
-    pin::Pin,
-    task::{Context, Poll},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::{
-    Request, Response, StatusCode,
-    body::{Body, Frame, Incoming, SizeHint},
+    HeaderMap, Request, Response, StatusCode,
+    body::Incoming,
     header::{ALLOW, CONTENT_TYPE, HeaderValue},
 };
-use tokio::time::{Interval, interval, sleep};
+use life::Tasks;
+use tokio::{
+    sync::Notify,
+    time::{interval, sleep},
+};
 
-static BLOCK: [u8; 16 * 1024] = [b'x'; 16 * 1024];
+use super::{
+    body::{Answer, LINES},
+    echo,
+    work::Work,
+};
+
 const LONGEST_SLEEP: u64 = 3_600_000;
 const MOST_BYTES: u64 = 1 << 40;
-const LINES: u32 = 10;
 const BETWEEN_LINES: Duration = Duration::from_millis(100);
+/// `HealthCheckResponse { status }` behind the prefix of a message; grpc/health/v1/health.proto.
+const SERVING: [u8; 7] = [0, 0, 0, 0, 2, 8, 1];
+const NOT_SERVING: [u8; 7] = [0, 0, 0, 0, 2, 8, 2];
 
-/// An answer's body.
+/// What requests share.
 #[derive(Debug)]
-pub(crate) enum Answer {
-    Text(Option<Bytes>),
-    Block(u64),
-    Lines(u32, Interval),
+pub(crate) struct Site {
+    greeting: Bytes,
+    is_ill: AtomicBool,
+    has_crashed: AtomicBool,
+    crash: Notify,
+    tasks: Tasks,
+}
+
+impl Site {
+    pub(crate) fn new(target: Option<String>) -> Self {
+        let greeting = target.map_or_else(|| "hello\n".to_owned(), |target| format!("hello {target}\n"));
+        Self {
+            greeting: greeting.into(),
+            is_ill: AtomicBool::new(false),
+            has_crashed: AtomicBool::new(false),
+            crash: Notify::new(),
+            tasks: Tasks::new(),
+        }
+    }
+
+    /// Returns when a request asked for the end.
+    pub(crate) async fn crashed(&self) {
+        self.crash.notified().await;
+    }
+
+    pub(crate) fn has_crashed(&self) -> bool {
+        self.has_crashed.load(Ordering::Relaxed)
+    }
+
+    /// Asks open WebSockets to end.
+    pub(crate) fn drain(&self) {
+        self.tasks.drain();
+    }
+
+    /// Returns when they have.
+    pub(crate) async fn gone(&self) {
+        self.tasks.gone().await;
+    }
+
+    fn hello(&self) -> Response<Answer> {
+        text(StatusCode::OK, self.greeting.clone())
+    }
+
+    fn health(&self) -> Response<Answer> {
+        match self.is_ill.load(Ordering::Relaxed) {
+            true => text(StatusCode::SERVICE_UNAVAILABLE, "unwell\n"),
+            false => text(StatusCode::OK, "well\n"),
+        }
+    }
+
+    fn set_ill(&self, is_ill: bool) -> Response<Answer> {
+        self.is_ill.store(is_ill, Ordering::Relaxed);
+        text(StatusCode::OK, "as asked\n")
+    }
 }
 
 /// Answers one request.
-pub(crate) async fn answer(mut request: Request<Incoming>) -> Result<Response<Answer>, Infallible> {
+pub(crate) async fn answer(site: Arc<Site>, mut request: Request<Incoming>) -> Result<Response<Answer>, Infallible> {
+    if echo::is_asked(&request) {
+        return Ok(echo::accept(request, &site.tasks));
+    }
+    if request.uri().path() == "/echo" {
+        return Ok(Response::new(Answer::Echo(request.into_body())));
+    }
     // A body that breaks off: so does the connection, and nobody reads the answer.
     while let Some(Ok(_)) = request.body_mut().frame().await {}
-    Ok(of_path(request.uri().path()).await)
+    Ok(of_path(&site, request.uri().path(), request.uri().query().unwrap_or_default()).await)
 }
 
-async fn of_path(path: &str) -> Response<Answer> {
+async fn of_path(site: &Site, path: &str, query: &str) -> Response<Answer> {
     let mut parts = path.trim_start_matches('/').splitn(2, '/');
     let (name, argument) = (parts.next().unwrap_or_default(), parts.next());
     let number = argument.and_then(|digits| digits.parse::<u64>().ok());
     match (name, argument, number) {
-        ("hello", None, _) => text(StatusCode::OK, "hello\n"),
+        ("" | "hello", None, _) => working(site, query).await,
         ("sleep", _, Some(time)) if time <= LONGEST_SLEEP => {
             sleep(Duration::from_millis(time)).await;
-            text(StatusCode::OK, "hello\n")
+            site.hello()
         }
         ("bytes", _, Some(count)) if count <= MOST_BYTES => Response::new(Answer::Block(count)),
         ("status", _, Some(code)) => status(code),
-        ("stream", None, _) => Response::new(Answer::Lines(LINES, interval(BETWEEN_LINES))),
+        ("stream", None, _) => Response::new(Answer::Lines(LINES, interval(BETWEEN_LINES), false)),
+        ("events", None, _) => events(),
         ("sleep" | "bytes", _, _) => text(StatusCode::BAD_REQUEST, "a number is needed, and not too large a one\n"),
-        _ => text(
-            StatusCode::NOT_FOUND,
-            "there are /hello /sleep/MS /bytes/N /status/N /stream\n",
-        ),
+        _ => of_health(site, path),
     }
+}
+
+fn of_health(site: &Site, path: &str) -> Response<Answer> {
+    match path {
+        "/health" => site.health(),
+        "/health/fail" => site.set_ill(true),
+        "/health/mend" => site.set_ill(false),
+        "/grpc.health.v1.Health/Check" => call(site),
+        "/crash" => {
+            site.has_crashed.store(true, Ordering::Relaxed);
+            site.crash.notify_one();
+            text(StatusCode::OK, "as asked\n")
+        }
+        _ => text(StatusCode::NOT_FOUND, "`sluice sample --help` has the paths\n"),
+    }
+}
+
+async fn working(site: &Site, query: &str) -> Response<Answer> {
+    let work = match Work::of(query) {
+        Ok(work) if work.is_none() => return site.hello(),
+        Ok(work) => work,
+        Err(message) => return text(StatusCode::BAD_REQUEST, message),
+    };
+    match work.perform().await {
+        Some(done) if done.is_empty() => site.hello(),
+        Some(done) => text(StatusCode::OK, done),
+        None => text(StatusCode::INTERNAL_SERVER_ERROR, "failed, as asked\n"),
+    }
+}
+
+fn events() -> Response<Answer> {
+    let mut response = Response::new(Answer::Lines(LINES, interval(BETWEEN_LINES), true));
+    let kind = HeaderValue::from_static("text/event-stream");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
+}
+
+/// gRPC: one message, and the status behind it.
+fn call(site: &Site) -> Response<Answer> {
+    let message = if site.is_ill.load(Ordering::Relaxed) {
+        &NOT_SERVING
+    } else {
+        &SERVING
+    };
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", HeaderValue::from_static("0"));
+    let mut response = Response::new(Answer::Call(Some(Bytes::from_static(message)), Some(trailers)));
+    let kind = HeaderValue::from_static("application/grpc");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
 }
 
 /// 200…599: what is below is not a final answer.
@@ -79,8 +196,9 @@ fn status(code: u64) -> Response<Answer> {
     response
 }
 
-fn text(status: StatusCode, text: &'static str) -> Response<Answer> {
-    let body = (!text.is_empty()).then(|| Bytes::from_static(text.as_bytes()));
+fn text(status: StatusCode, text: impl Into<Bytes>) -> Response<Answer> {
+    let text = text.into();
+    let body = (!text.is_empty()).then_some(text);
     let mut response = Response::new(Answer::Text(body));
     *response.status_mut() = status;
     let kind = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -88,49 +206,14 @@ fn text(status: StatusCode, text: &'static str) -> Response<Answer> {
     response
 }
 
-impl Body for Answer {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let data = match self.get_mut() {
-            Self::Text(text) => text.take(),
-            Self::Block(left) => block(left),
-            Self::Lines(0, _) => None,
-            Self::Lines(left, ticks) => {
-                std::task::ready!(ticks.poll_tick(context));
-                *left -= 1;
-                Some(Bytes::from(format!("line {}\n", LINES - *left)))
-            }
-        };
-        Poll::Ready(data.map(|data| Ok(Frame::data(data))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        matches!(self, Self::Text(None) | Self::Block(0) | Self::Lines(0, _))
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Text(text) => SizeHint::with_exact(text.as_ref().map_or(0, Bytes::len) as u64),
-            Self::Block(left) => SizeHint::with_exact(*left),
-            Self::Lines(..) => SizeHint::default(),
-        }
-    }
-}
-
-fn block(left: &mut u64) -> Option<Bytes> {
-    let length = (*left).min(BLOCK.len() as u64);
-    *left -= length;
-    (length > 0).then(|| Bytes::from_static(&BLOCK[..length as usize]))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     async fn of(path: &str) -> (u16, Bytes) {
-        let response = of_path(path).await;
+        let site = Site::new(None);
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let response = of_path(&site, path, query).await;
         let status = response.status().as_u16();
         (status, response.into_body().collect().await.unwrap().to_bytes())
     }
@@ -143,6 +226,12 @@ mod tests {
         assert_eq!((status, body.len()), (200, 100_000));
         assert_eq!(of("/status/503").await.0, 503);
         assert_eq!(of("/status/204").await, (204, Bytes::new()));
+        assert_eq!(of("/").await, (200, Bytes::from("hello\n")));
+        assert_eq!(of("/?fail=100").await.0, 500);
+        assert_eq!(of("/health").await.0, 200);
+        let (_, events) = of("/events").await;
+        assert!(events.starts_with(b"data: line 1\n\n"));
+        assert_eq!(of("/grpc.health.v1.Health/Check").await.1, SERVING.as_slice());
         let (_, stream) = of("/stream").await;
         assert_eq!(stream.iter().filter(|byte| **byte == b'\n').count(), 10);
     }
@@ -150,7 +239,8 @@ mod tests {
     #[tokio::test]
     async fn nonsense_is_refused() {
         for (path, status) in [
-            ("/", 404),
+            ("/nothing", 404),
+            ("/?sleep=x", 400),
             ("/status/99", 400),
             ("/status/100", 400),
             ("/bytes/-1", 400),

@@ -206,7 +206,8 @@ fn init(machine: &Machine) -> Result<()> {
 
 fn several(machine: &Machine) -> Result<()> {
     let mut both = pod("both", &[], json!({}));
-    let beside = json!({"name": "beside", "image": "app", "args": ["app"], "env": [
+    let listens = json!({"tcpSocket": {"port": 9090}, "periodSeconds": 1});
+    let beside = json!({"name": "beside", "image": "app", "args": ["app"], "readinessProbe": listens, "env": [
         {"name": "PORT", "value": "9090"}, {"name": "TARGET", "value": "beside"}]});
     both["spec"]["containers"].as_array_mut().unwrap().push(beside);
     machine.create(both)?;

@@ -177,13 +177,12 @@ impl Action {
         let shake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
         let (mut sender, connection) = shake.map_err(|error| said(error.to_string()))?;
         let answer = sender.send_request(request);
+        tokio::pin!(answer);
         let answer = tokio::select! {
             biased;
-            answer = answer => answer,
-            ended = connection => match ended {
-                Ok(()) => return Err(said("EOF".to_owned())),
-                Err(error) => Err(error),
-            },
+            answer = &mut answer => answer,
+            // It may have brought the answer with its last breath.
+            _ = connection => answer.await,
         };
         let status = answer.map_err(|error| said(error.to_string()))?.status().as_u16();
         if (200..400).contains(&status) {

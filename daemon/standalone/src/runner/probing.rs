@@ -16,6 +16,8 @@ use super::action::{Action, Place};
 
 /// The shortest time between two probes of a container that is not ready.
 const EAGER: Duration = Duration::from_millis(3);
+/// A kubelet notices a new container within a second; a liveness probe with one chance counts on that.
+const NOTICED: Duration = Duration::from_secs(1);
 /// The longest, unless the period is longer.
 const LESS_EAGER: Duration = Duration::from_millis(50);
 
@@ -130,15 +132,16 @@ impl Prober {
         };
         // Knative's period of none means: as fast as you can.
         let is_knatives = probe.period_seconds == Some(0);
+        let given = probe.initial_delay_seconds.and_then(|delay| u64::try_from(delay).ok());
+        let delay = Duration::from_secs(given.unwrap_or_default());
         Some(Self {
             kind,
             action: Action::of_probe(probe, ports)?,
-            delay: Duration::from_secs(
-                probe
-                    .initial_delay_seconds
-                    .and_then(|delay| u64::try_from(delay).ok())
-                    .unwrap_or(0),
-            ),
+            delay: if kind == Kind::Liveness {
+                delay.max(NOTICED)
+            } else {
+                delay
+            },
             period: seconds(probe.period_seconds, if is_knatives { 1 } else { 10 }),
             limit: seconds(probe.timeout_seconds, 1),
             tally: Tally::new(times(probe.success_threshold, 1), times(probe.failure_threshold, 3)),

@@ -19,7 +19,7 @@ pub struct Settings {
     pub node: String,
     /// The addresses of pods; the first is the machine's own.
     pub range: Range,
-    /// What the names of its devices begin with; at most eight letters.
+    /// What the names of its devices begin with; letters and digits, short enough for the kernel.
     pub prefix: String,
     /// The cgroup (version 2) that pods' are made in; it is made if it is absent.
     pub cgroup: PathBuf,
@@ -78,9 +78,11 @@ impl Settings {
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         let is_plain = |text: &str| text.chars().all(|letter| letter.is_ascii_alphanumeric());
-        if self.prefix.is_empty() || self.prefix.len() > 8 || !is_plain(&self.prefix) {
+        // IFNAMSIZ, less the end of the text.
+        let most = 15 - self.range.room().to_string().len();
+        if self.prefix.is_empty() || self.prefix.len() > most || !is_plain(&self.prefix) {
             problems.push(format!(
-                "the prefix of devices `{}` must be one to eight letters and digits",
+                "the prefix of devices `{}` must be one to {most} letters and digits",
                 self.prefix
             ));
         }

@@ -41,10 +41,12 @@ pub(super) async fn check(stream: TcpStream, service: &str, agent: &'static str)
             other => Err(said(&format!("rpc error: code = {other}"))),
         }
     };
+    tokio::pin!(answer);
     tokio::select! {
         biased;
-        answer = answer => answer,
-        _ = connection => Err(said(&"the connection ended")),
+        answer = &mut answer => answer,
+        // It may have brought the answer with its last breath.
+        _ = connection => answer.await,
     }
 }
 

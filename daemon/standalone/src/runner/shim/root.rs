@@ -167,8 +167,8 @@ fn kernel_folders() -> Result<(), String> {
         mount(Some(kind), target, Some(kind), flags, options).map_err(|error| format!("mounting {target}: {error}"))
     };
     new("proc", "/proc", safe, None)?;
-    for part in ["/proc/sys", "/proc/sysrq-trigger"] {
-        let part = Path::new(part);
+    let parts = ["/proc/sys", "/proc/sysrq-trigger"].map(Path::new);
+    for part in parts.into_iter().filter(|part| part.exists()) {
         let read_only = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
         mount(Some(part), part, NONE, MsFlags::MS_BIND, NONE)
             .and_then(|()| mount(NONE, part, NONE, read_only, NONE))
