@@ -8,6 +8,8 @@
 //! a namespace of its own, and leave nothing that runs.
 //! Depends on: control, standalone, kubectl (for its proxy).
 
+mod load;
+mod machines;
 mod place;
 mod scenarios;
 mod server;

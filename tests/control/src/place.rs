@@ -65,6 +65,12 @@ const KINDS: &[(&str, &str)] = &[
         "image",
         "apis/caching.internal.knative.dev/v1alpha1/namespaces/{}/images",
     ),
+    (
+        "metric",
+        "apis/autoscaling.internal.knative.dev/v1alpha1/namespaces/{}/metrics",
+    ),
+    ("hpa", "apis/autoscaling/v2/namespaces/{}/horizontalpodautoscalers"),
+    ("pod", "api/v1/namespaces/{}/pods"),
     ("deployment", "apis/apps/v1/namespaces/{}/deployments"),
     ("service", "api/v1/namespaces/{}/services"),
     ("slice", "apis/discovery.k8s.io/v1/namespaces/{}/endpointslices"),
@@ -180,6 +186,16 @@ impl Place {
     /// What becomes ready by itself.
     pub(crate) fn world(&self) -> &World {
         &self.world
+    }
+
+    /// The controllers at work; none while they are stopped.
+    pub(crate) fn context(&self) -> Option<Context> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Where gateways are, as it changes.
+    pub(crate) fn gateways(&self) -> watch::Receiver<Vec<std::net::SocketAddr>> {
+        self.gateways.subscribe()
     }
 
     /// The name of the namespace.

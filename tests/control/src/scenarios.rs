@@ -5,6 +5,7 @@
 
 mod objects;
 mod operations;
+mod scaling;
 mod traffic;
 mod trouble;
 
@@ -42,6 +43,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Scenario> {
         traffic::SCENARIOS,
         trouble::SCENARIOS,
         operations::SCENARIOS,
+        scaling::SCENARIOS,
     ]
     .into_iter()
     .flatten()
