@@ -125,7 +125,7 @@ async fn settings() -> Result<()> {
             .create(&PostParams::default(), &serde_json::from_value(service)?)
             .await?;
         let filled = &made.data["spec"]["template"]["spec"]["timeoutSeconds"];
-        ensure!(filled.to_string() == seconds, "{filled}");
+        ensure!(filled.as_i64() == seconds.parse().ok(), "{filled}");
     }
     let map = config("config-defaults", "revision-timeout-seconds", "soon");
     let refused = maps

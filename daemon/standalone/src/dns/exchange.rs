@@ -97,7 +97,7 @@ async fn own(sources: &Sources, query: &Message, question: &Query, name: Name) -
                 return response;
             }
             Found::Alias(record, target) => {
-                response.add_answer(record);
+                response.add_answer(*record);
                 if wanted == RecordType::CNAME {
                     return response;
                 }

@@ -31,7 +31,7 @@ pub(super) enum Found {
     /// The records of the type, perhaps none, and what helps with them.
     Records(Vec<Record>, Vec<Record>),
     /// It is another name for this one.
-    Alias(Record, Name),
+    Alias(Box<Record>, Name),
 }
 
 /// What a name means within the zone.
@@ -106,7 +106,7 @@ fn of_service(store: &Store, name: &Name, service_name: &str, namespace: &str, w
             Ok(mut target) => {
                 target.set_fqdn(true);
                 let alias = record(name, RData::CNAME(CNAME(target.clone())));
-                Found::Alias(alias, target)
+                Found::Alias(Box::new(alias), target)
             }
             Err(_) => Found::Records(Vec::new(), Vec::new()),
         };

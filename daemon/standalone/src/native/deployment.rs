@@ -42,7 +42,8 @@ pub(super) fn settle(actor: &Actor, transaction: &mut Transaction, key: &Key) ->
     let mut sets = observe(transaction, &deployment);
     let mut collisions = deployment["status"]["collisionCount"].as_i64().unwrap_or_default();
     let has_old_pods = sets.has_old_pods(transaction);
-    let may_begin = !plan.is_paused && !(plan.is_recreate && has_old_pods);
+    let waits = plan.is_recreate && has_old_pods;
+    let may_begin = !plan.is_paused && !waits;
     let mut made = None;
     if sets.newest.is_none() && may_begin {
         made = Some(begin(actor, transaction, &deployment, &mut collisions)?);

@@ -73,11 +73,11 @@ impl Told<'_> {
             again = self.left(&written, moment.now);
             list.push(written);
         }
-        let failures = self
+        let mut failures = self
             .sets
             .iter()
             .filter_map(|(_, set)| conditions::find(set, "ReplicaFailure"));
-        if let Some(failure) = failures.last() {
+        if let Some(failure) = failures.next_back() {
             let text = |key: &str| failure[key].as_str().unwrap_or_default().to_owned();
             let failure = Condition {
                 kind: "ReplicaFailure",
