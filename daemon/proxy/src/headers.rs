@@ -6,7 +6,6 @@
 //! Depends on: message.
 
 use crate::message::{BodySize, Request, Version, lists, name, words};
-use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use std::io::Write as _;
 
@@ -201,14 +200,20 @@ fn join_cookies(headers: &mut HeaderMap, version: Version) {
 
 /// Adds who asked.
 fn add_peer(headers: &mut HeaderMap, peer: std::net::IpAddr) {
-    let mut all = Vec::with_capacity(64);
-    for value in headers.get_all(name::FORWARDED_FOR) {
-        all.extend_from_slice(value.as_bytes());
-        all.extend_from_slice(b", ");
-    }
-    // Writing to memory cannot fail.
-    drop(write!(all, "{peer}"));
-    if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(all)) {
+    // The longest address has 45 letters.
+    let mut text = [0_u8; 48];
+    let mut rest = &mut text[..];
+    drop(write!(rest, "{peer}"));
+    let unused = rest.len();
+    let peer = text.get(..text.len() - unused).unwrap_or_default();
+    let value = if headers.contains_key(name::FORWARDED_FOR) {
+        let before = headers.get_all(name::FORWARDED_FOR).iter().map(HeaderValue::as_bytes);
+        let all: Vec<&[u8]> = before.chain([peer]).collect();
+        HeaderValue::from_bytes(&all.join(&b", "[..]))
+    } else {
+        HeaderValue::from_bytes(peer)
+    };
+    if let Ok(value) = value {
         headers.insert(name::FORWARDED_FOR, value);
     }
 }

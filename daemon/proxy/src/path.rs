@@ -167,7 +167,9 @@ async fn run<C: Client>(
             Ok(()) => return Ok(()),
             Err(broken) => broken,
         };
-        let is_elsewhere = tried < PODS_TRIED && revision.has_other(permit.pod());
+        let pod = revision.pod(permit.pod());
+        let has_other = || pod.is_none_or(|pod| revision.has_other(&pod));
+        let is_elsewhere = tried < PODS_TRIED && has_other();
         if let Broken::Dial(_) = &broken
             && is_elsewhere
         {
@@ -238,7 +240,7 @@ async fn forward<C: Client>(
         NextHop::Proxy { private_host: false } => &pod.authority,
         NextHop::Proxy { private_host: true } => &revision.private_host,
     };
-    let retries = match tried < PODS_TRIED && revision.has_other(pod.id) {
+    let retries = match tried < PODS_TRIED && revision.has_other(&pod) {
         true => Retries::Elsewhere,
         false => Retries::Here,
     };

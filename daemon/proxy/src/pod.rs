@@ -2,10 +2,11 @@
 //! A pod: its address and the connections to it.
 //!
 //! Mechanism: idle HTTP/1.1 connections are a stack, the warmest on top; before one is used its socket is looked at, so that
-//! a request is not written into an end; one that may be repeated goes by what the runtime has heard of the socket. HTTP/2 has one connection, made by who comes first.
+//! a request is not written into an end; one that may be repeated goes by what the runtime has heard of the socket. HTTP/2
+//! has a connection for each hundred streams, or for as many as the pod allows.
 //! Dialling: Knative's schedule (data-plane spec 3.3): only time-outs are tried again, each attempt more patient.
-//! Invariants: at most `Limits::idle_to_pod` idle connections; only the one HTTP/2 connection is made behind a lock, so that
-//! two who need it make one.
+//! Invariants: at most `Limits::idle_to_pod` idle connections, and sixteen of HTTP/2; these are made one at a time, so that
+//! requests which need one at the same moment make one.
 //! Depends on: limits, reader.
 
 use crate::limits::Limits;
@@ -16,7 +17,8 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -24,6 +26,11 @@ use tokio::time::{Instant, sleep, timeout};
 
 /// Attempts after the first.
 const RETRIES: u32 = 15;
+
+/// HTTP/2 connections to a pod: beyond that streams wait for each other.
+const TWO_MOST: usize = 16;
+/// Streams on one of them before there is another, if the pod allows so many: each connection is one task.
+const TWO_STREAMS: usize = 100;
 
 /// Why there is no connection; nothing was sent.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +60,9 @@ pub(crate) struct Pod {
     /// It takes requests, and did not refuse a connection just now.
     pub(crate) is_open: AtomicBool,
     idle: Mutex<Vec<(Stream, Instant)>>,
-    two: tokio::sync::Mutex<Option<h2::client::SendRequest<Bytes>>>,
+    two: Mutex<Vec<Two>>,
+    /// Who holds it makes an HTTP/2 connection.
+    dialling: tokio::sync::Mutex<()>,
 }
 
 impl Pod {
@@ -64,7 +73,8 @@ impl Pod {
             authority: address.to_string().into(),
             is_open: AtomicBool::new(false),
             idle: Mutex::default(),
-            two: tokio::sync::Mutex::default(),
+            two: Mutex::default(),
+            dialling: tokio::sync::Mutex::default(),
         }
     }
 
@@ -136,18 +146,15 @@ impl Pod {
         Err(DialFault::TimedOut(self.address))
     }
 
-    /// A handle for one more HTTP/2 request.
-    pub(crate) async fn two(
-        &self,
-        retries: Retries,
-        limits: &Limits,
-        tasks: &life::Tasks,
-    ) -> Result<h2::client::SendRequest<Bytes>, TwoFault> {
-        let mut shared = self.two.lock().await;
-        if let Some(sender) = shared.as_ref()
-            && let Ok(ready) = sender.clone().ready().await
-        {
-            return Ok(ready);
+    /// A place for one more HTTP/2 request, on a connection that has room for it if there may be one.
+    pub(crate) async fn two(&self, retries: Retries, limits: &Limits, tasks: &life::Tasks) -> Result<Lease, TwoFault> {
+        if let Some(lease) = self.lease(TWO_MOST) {
+            return Ok(lease);
+        }
+        // One dials; whoever waited for it meanwhile takes what it brought.
+        let _turn = self.dialling.lock().await;
+        if let Some(lease) = self.lease(TWO_MOST) {
+            return Ok(lease);
         }
         let stream = self.connect(retries).await?;
         let (sender, connection) = h2::client::Builder::new()
@@ -159,10 +166,59 @@ impl Pod {
             .await?;
         // Its end shows in the requests on it.
         tasks.spawn("HTTP/2 connection to a pod", async move { drop(connection.await) });
-        let ready = sender.ready().await?;
-        *shared = Some(ready.clone());
-        Ok(ready)
+        let shared = Two {
+            sender: sender.ready().await?,
+            streams: Arc::default(),
+        };
+        let lease = shared.lease();
+        self.two.lock().unwrap_or_else(PoisonError::into_inner).push(shared);
+        Ok(lease)
     }
+
+    /// A place on the connection with the fewest streams, if that has room, or if there are so many already.
+    fn lease(&self, most: usize) -> Option<Lease> {
+        let mut all = self.two.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain_mut(Two::is_alive);
+        let least = all.iter().min_by_key(|two| two.load())?;
+        (least.has_room() || all.len() >= most).then(|| least.lease())
+    }
+}
+
+/// An HTTP/2 connection to a pod.
+#[derive(Debug)]
+struct Two {
+    sender: h2::client::SendRequest<Bytes>,
+    /// Each lease has a clone.
+    streams: Arc<()>,
+}
+
+impl Two {
+    fn is_alive(&mut self) -> bool {
+        let mut context = Context::from_waker(Waker::noop());
+        !matches!(self.sender.poll_ready(&mut context), Poll::Ready(Err(_)))
+    }
+
+    fn load(&self) -> usize {
+        Arc::strong_count(&self.streams) - 1
+    }
+
+    fn has_room(&self) -> bool {
+        self.load() < self.sender.current_max_send_streams().min(TWO_STREAMS)
+    }
+
+    fn lease(&self) -> Lease {
+        Lease {
+            sender: self.sender.clone(),
+            _stream: Arc::clone(&self.streams),
+        }
+    }
+}
+
+/// A place for one request on an HTTP/2 connection, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    pub(crate) sender: h2::client::SendRequest<Bytes>,
+    _stream: Arc<()>,
 }
 
 /// Whether a dial that timed out is tried again on the same pod.
@@ -213,5 +269,58 @@ impl Stream {
                 socket.peek(&mut [MaybeUninit::uninit()]).is_err_and(is_idle)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    use tokio::net::TcpListener;
+
+    /// A pod that allows one stream a connection, and counts connections.
+    async fn narrow_pod(tasks: &life::Tasks) -> (Pod, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let pod = Pod::new(PodId(1), listener.local_addr().unwrap());
+        let (count, inner) = (Arc::new(AtomicUsize::new(0)), tasks.clone());
+        let counted = Arc::clone(&count);
+        tasks.spawn("pod", async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                counted.fetch_add(1, SeqCst);
+                inner.spawn("pod's connection", async move {
+                    let mut builder = h2::server::Builder::new();
+                    let handshake = builder.max_concurrent_streams(1).handshake::<_, Bytes>(stream);
+                    let mut connection = handshake.await.unwrap();
+                    while connection.accept().await.is_some() {}
+                });
+            }
+        });
+        (pod, count)
+    }
+
+    #[tokio::test]
+    async fn a_full_http2_connection_gets_a_second_beside_it() {
+        let tasks = life::Tasks::new();
+        let (pod, count) = narrow_pod(&tasks).await;
+        let limits = Limits::default();
+        let first = pod.two(Retries::Here, &limits, &tasks).await.unwrap();
+        // The pod's settings come after the connection may be used.
+        while first.sender.current_max_send_streams() != 1 {
+            tokio::task::yield_now().await;
+        }
+        let second = pod.two(Retries::Here, &limits, &tasks).await.unwrap();
+        // A connection is there before the pod has accepted it.
+        let both = async {
+            while count.load(SeqCst) < 2 {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(Duration::from_secs(10), both).await.unwrap();
+        drop(first);
+        let third = pod.two(Retries::Here, &limits, &tasks).await.unwrap();
+        assert_eq!(count.load(SeqCst), 2);
+        drop((second, third));
+        tasks.stop().await;
     }
 }

@@ -161,9 +161,8 @@ impl Revision {
     }
 
     /// Whether another pod takes requests than this one.
-    pub(crate) fn has_other(&self, id: PodId) -> bool {
-        let itself = self.pod(id).is_some_and(|pod| pod.is_open.load(Relaxed));
-        self.open.load(Relaxed) > usize::from(itself)
+    pub(crate) fn has_other(&self, pod: &Pod) -> bool {
+        self.open.load(Relaxed) > usize::from(pod.is_open.load(Relaxed))
     }
 
     /// A pod refused a connection: nothing new for it for a while. Returns when it may have requests again.

@@ -48,7 +48,7 @@ pub async fn listen(listener: TcpListener, door: Arc<Door>) {
                         Some(certificates) => {
                             let limits = &door_of_it.limits;
                             if let Some(secured) = tls::secure(stream, certificates, &handshakes, limits).await {
-                                encrypted(secured, arrival, &door_of_it).await;
+                                Box::pin(encrypted(secured, arrival, &door_of_it)).await;
                             }
                         }
                     }
@@ -70,7 +70,7 @@ async fn plain(stream: TcpStream, arrival: Arrival, door: &Arc<Door>) {
 async fn encrypted(secured: tls::Secured, arrival: Arrival, door: &Arc<Door>) {
     let reader = Reader::new(secured.reader);
     match secured.is_two {
-        true => http2::serve::connection(door, reader, secured.writer, arrival).await,
+        true => Box::pin(http2::serve::connection(door, reader, secured.writer, arrival)).await,
         false => serve(reader, secured.writer, arrival, door).await,
     }
 }
@@ -82,7 +82,8 @@ where
     W: AsyncWrite + Unpin + Send + 'static,
 {
     match timeout(door.limits.head_time, is_two(&mut reader)).await {
-        Ok(Ok(true)) => http2::serve::connection(door, reader, writer, arrival).await,
+        // Boxed: a connection of HTTP/1 is not as large as one of HTTP/2.
+        Ok(Ok(true)) => Box::pin(http2::serve::connection(door, reader, writer, arrival)).await,
         Ok(Ok(false)) => {
             http1::serve::connection(door, reader, &mut writer, arrival).await;
             // A client of TLS is told that nothing was cut off (RFC 8446 6.1); on a plain socket it costs nothing.

@@ -24,6 +24,7 @@ pub(super) const HOST_TWO: &str = "two.example.com";
 const BUFFERED: u16 = 9001;
 const GATEWAY: u16 = 9002;
 const RELAY: u16 = 9003;
+const POOL: u16 = 9004;
 const ROUTES: usize = 1000;
 
 /// How a request gets to the server.
@@ -37,8 +38,10 @@ pub(crate) enum Way {
     Buffered,
     /// `sluice proxy` with a thousand.
     Gateway,
-    /// A relay of hyper's server and client, nothing else.
+    /// A relay of hyper's server and client, a connection to the server for each of a client.
     Relay,
+    /// The same with hyper-util's pool of connections, as a gateway needs it.
+    Pool,
 }
 
 impl Way {
@@ -49,7 +52,8 @@ impl Way {
             Self::Counted => "counted direct",
             Self::Buffered => "buffered",
             Self::Gateway => "gateway, 1 000 routes",
-            Self::Relay => "hyper relay",
+            Self::Relay => "hyper relay, unpooled",
+            Self::Pool => "hyper relay",
         }
     }
 }
@@ -60,7 +64,7 @@ pub(crate) struct Ground<'r> {
     pub(super) load: Cgroup,
     buffered: Node,
     _gateway: Node,
-    _relay: Role,
+    _relays: [Role; 2],
     _node: Cgroup,
     _files: Kept,
     pub(super) folder: PathBuf,
@@ -89,23 +93,19 @@ impl<'r> Ground<'r> {
         let (load, node) = (site.rig.cgroup().child("load")?, site.rig.cgroup().child("node")?);
         let start = |port, routes| start(&site, &node, &folder, port, routes);
         let (buffered, gateway) = (start(BUFFERED, 0)?, start(GATEWAY, ROUTES)?);
-        let orders = relay::Orders {
-            port: RELAY,
-            pod: site.field.pod_address(false),
+        let relay = |port, is_pooled| {
+            let pod = site.field.pod_address(false);
+            let orders = relay::Orders { port, pod, is_pooled };
+            let (rig, node, netns) = (site.rig, Some(node.path()), Some(&site.field.client));
+            Role::start(rig, node, netns, "bench-relay", orders)
         };
-        let relay = Role::start(
-            site.rig,
-            Some(node.path()),
-            Some(&site.field.client),
-            "bench-relay",
-            orders,
-        )?;
+        let relays = [relay(RELAY, false)?, relay(POOL, true)?];
         Ok(Self {
             site,
             load,
             buffered,
             _gateway: gateway,
-            _relay: relay,
+            _relays: relays,
             _node: node,
             _files: files,
             folder,
@@ -122,6 +122,7 @@ impl<'r> Ground<'r> {
             Way::Buffered => format!("127.0.0.1:{BUFFERED}"),
             Way::Gateway => format!("127.0.0.1:{GATEWAY}"),
             Way::Relay => format!("127.0.0.1:{RELAY}"),
+            Way::Pool => format!("127.0.0.1:{POOL}"),
         }
     }
 

@@ -12,8 +12,15 @@ use super::ground::{Ground, Way};
 use crate::report::{Report, Target};
 use crate::sample::Estimate;
 
-const ALL: &[Way] = &[Way::Direct, Way::Counted, Way::Buffered, Way::Gateway, Way::Relay];
-const MOST: &[Way] = &[Way::Direct, Way::Buffered, Way::Relay];
+const ALL: &[Way] = &[
+    Way::Direct,
+    Way::Counted,
+    Way::Buffered,
+    Way::Gateway,
+    Way::Relay,
+    Way::Pool,
+];
+const MOST: &[Way] = &[Way::Direct, Way::Buffered, Way::Pool];
 const TWO: &[Way] = &[Way::Direct, Way::Buffered];
 
 struct Case {
@@ -81,14 +88,14 @@ impl Runs<'_> {
 
 /// Small requests at 1 and 32 connections: T3, T4, T5 and what hyper would do.
 pub(super) fn small(ground: &Ground<'_>, quick: bool, report: &mut Report) -> Result<()> {
-    let case = |name, connections, rounds| Case {
+    let case = |name, connections, ways, rounds| Case {
         name,
         shape: Shape::Small,
         connections,
-        ways: ALL,
+        ways,
         rounds: if quick { 3 } else { rounds },
     };
-    let (many, one) = (case("32 connections", 32, 13), case("1 connection", 1, 9));
+    let (many, one) = (case("32 connections", 32, ALL, 9), case("1 connection", 1, MOST, 7));
     let (many, one) = (run(ground, &many)?, run(ground, &one)?);
     let ratio = many.ratio(Way::Buffered, Way::Direct);
     at_least(
@@ -102,7 +109,7 @@ pub(super) fn small(ground: &Ground<'_>, quick: bool, report: &mut Report) -> Re
     at_most(report, "T4 p50 added at 1 connection", 30.0, 15.0, "µs", added);
     let added = many.against(Way::Buffered, Way::Direct, |one, two| one.cpu - two.cpu);
     at_most(report, "T5 CPU added a buffered request", 14.0, 8.0, "µs", added);
-    let gain = many.ratio(Way::Buffered, Way::Relay);
+    let gain = many.ratio(Way::Buffered, Way::Pool);
     at_least(
         report,
         "buffered / hyper relay throughput, 32 connections",
@@ -123,7 +130,7 @@ pub(super) fn shapes(ground: &Ground<'_>, quick: bool, report: &mut Report) -> R
         shape,
         connections,
         ways,
-        rounds: if quick { 2 } else { 5 },
+        rounds: if quick { 2 } else { 4 },
     };
     let cases = [
         case("256 connections", Shape::Small, 256, MOST),

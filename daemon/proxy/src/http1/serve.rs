@@ -66,7 +66,16 @@ where
         };
         is_first = false;
         let alarm = &mut waits.alarm;
-        if !exchange(door, &mut arrival, &mut request, &mut reader, &mut writer, alarm).await {
+        // What an exchange needs is not kept by a connection that waits for the next.
+        let exchange = Box::pin(exchange(
+            door,
+            &mut arrival,
+            &mut request,
+            &mut reader,
+            &mut writer,
+            alarm,
+        ));
+        if !exchange.await {
             linger(&mut reader, &mut writer).await;
             return;
         }

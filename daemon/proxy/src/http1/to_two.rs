@@ -28,7 +28,7 @@ where
     R: AsyncRead + Unpin + Send,
     W: AsyncWrite + Unpin + Send,
 {
-    let mut sender = lane.pod.two(lane.retries, lane.limits, lane.tasks).await?;
+    let mut lease = lane.pod.two(lane.retries, lane.limits, lane.tasks).await?;
     if std::mem::take(&mut client.waits) {
         // There is room on a pod: the body may come.
         write_to(client.writer, b"HTTP/1.1 100 Continue\r\n\r\n").await?;
@@ -36,7 +36,8 @@ where
     let mut head = outgoing(request, lane.host, None).ok_or(Broken::BadBody)?;
     head.headers_mut().remove(header::EXPECT);
     let is_ended = client.body.is_done();
-    let (answer, to_pod) = sender
+    let (answer, to_pod) = lease
+        .sender
         .send_request(head, is_ended)
         .map_err(|fault| Broken::Pod(fault.to_string()))?;
     let is_sent = AtomicBool::new(is_ended);

@@ -36,13 +36,14 @@ enum Fault {
 
 /// Carries one exchange.
 pub(super) async fn run(client: &mut Two, request: &Request, lane: &Lane<'_>) -> Result<(), Broken> {
-    let mut sender = lane.pod.two(lane.retries, lane.limits, lane.tasks).await?;
-    if client.protocol.is_some() && !knows_extended_connect(&sender).await {
+    let mut lease = lane.pod.two(lane.retries, lane.limits, lane.tasks).await?;
+    if client.protocol.is_some() && !knows_extended_connect(&lease.sender).await {
         return Err(Broken::Pod("the application takes no extended CONNECT".to_owned()));
     }
     let head = outgoing(request, lane.host, client.protocol.as_ref()).ok_or(Broken::BadBody)?;
     let is_ended = client.body.is_end_stream();
-    let (answer, to_pod) = sender
+    let (answer, to_pod) = lease
+        .sender
         .send_request(head, is_ended)
         .map_err(|fault| Broken::Pod(fault.to_string()))?;
     let result = {
