@@ -276,7 +276,11 @@ fn malicious(machine: &Machine) -> Result<()> {
     harmful(&place("away"), &[regular(".wh...")])?;
     // A layer that is not what the configuration says.
     let good = layer(&[regular("good")])?;
-    layout(&place("lies"), &[layer(&[regular("other")])?], &[good.clone()])?;
+    layout(
+        &place("lies"),
+        &[layer(&[regular("other")])?],
+        std::slice::from_ref(&good),
+    )?;
     // A blob that is not what its name says.
     layout(
         &place("changed"),

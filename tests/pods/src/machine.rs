@@ -79,7 +79,6 @@ impl Machine {
         Api::new(Arc::clone(&state), ApiSettings::default(), Limits::default())?;
         let folder = settings.run.with_extension("case");
         std::fs::create_dir_all(&folder)?;
-        let mut settings = settings;
         let guard = runtime.enter();
         let runner = Runner::begin(settings.clone(), Arc::clone(&state), Arc::new(NoDrain), &Tasks::new())?;
         drop(guard);

@@ -8,6 +8,12 @@
 //! under `CI=true`.
 //! Depends on: standalone (runner, state).
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a suite: this is how a case, or what runs in its pods, fails"
+)]
+
 mod app;
 mod bench;
 mod ends;
