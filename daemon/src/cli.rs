@@ -5,7 +5,7 @@
 //! Depends on: clap, kernel (settings).
 
 use std::{
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     io::{self, IsTerminal as _},
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
@@ -54,6 +54,9 @@ pub(crate) enum Command {
     /// Carry requests to pods, by a file of routes
     #[command(long_about = PROXY_LONG)]
     Proxy(Proxy),
+    /// Run Knative services on this machine alone: API, controllers, gateway, pods as processes
+    #[command(long_about = STANDALONE_LONG)]
+    Standalone(Standalone),
     /// Serve a few paths over HTTP/1.1 and HTTP/2, to try the rest on
     Sample(Sample),
     /// Play a trace against the autoscaler, to see what settings would do
@@ -68,6 +71,19 @@ pub(crate) enum Command {
 fn called_as() -> &'static str {
     let path = std::env::args_os().next().unwrap_or_default();
     bin_name(Path::new(&path).file_name().unwrap_or_default())
+}
+
+/// The name under which the program is `sluice sample`.
+pub(crate) const SAMPLE: &str = "sluice-sample";
+
+/// The arguments, with the command that the program's name stands for.
+pub(crate) fn arguments() -> Vec<OsString> {
+    let mut arguments: Vec<_> = std::env::args_os().collect();
+    let file = arguments.first().and_then(|path| Path::new(path).file_name());
+    if file.is_some_and(|file| file == SAMPLE) {
+        arguments.insert(1, "sample".into());
+    }
+    arguments
 }
 
 fn bin_name(file: &OsStr) -> &'static str {
@@ -439,6 +455,75 @@ pub(crate) enum Format {
     Table,
     /// One object a line
     Json,
+}
+
+const STANDALONE_LONG: &str = "\
+Run Knative services on this machine alone. One process is the Kubernetes API (for Knative's kinds and what they need), the \
+controllers, the autoscaler, the gateway and the kubelet; pods are processes in their own network namespace and cgroup. \
+Requests are counted in the kernel, and a service without requests has no process.
+
+The API has no login: --api must be an address that only its users reach.";
+
+const STANDALONE_EXAMPLES: &str = "\
+Examples:
+  sluice standalone -f hello.yaml --image example.com/hello=./hello
+                                         a service whose image is an executable
+  curl http://hello.default.localhost:8080
+                                         the first request starts it
+  kubectl --server http://127.0.0.1:8001 get ksvc,revisions,pods
+                                         the same from kubectl (or kn)
+
+Images:
+  --image NAME=PATH names where the image of a container is: an executable, a root folder, an OCI layout (folder or tar),
+  or an archive of `docker save`. The image `sluice.dev/sample` is built in (see `sluice sample --help`).";
+
+/// `sluice standalone`
+#[derive(Debug, Args)]
+#[command(after_long_help = STANDALONE_EXAMPLES, after_help = "`sluice standalone --help` has examples")]
+pub(crate) struct Standalone {
+    /// Manifests to apply at the start: files, folders, `-`
+    #[arg(short = 'f', long = "filename", value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Where an image is: NAME=PATH
+    #[arg(long = "image", value_name = "NAME=PATH", value_parser = image)]
+    pub(crate) images: Vec<(String, PathBuf)>,
+    /// Where clients come in
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: SocketAddr,
+    /// Where the Kubernetes API is served
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8001")]
+    pub(crate) api: SocketAddr,
+    /// Keep all objects in this file; without it they end with the process
+    #[arg(long, value_name = "FILE")]
+    pub(crate) state: Option<PathBuf>,
+    /// The domain of services: NAME.NAMESPACE.DOMAIN
+    #[arg(long, value_name = "NAME", default_value = "localhost")]
+    pub(crate) domain: String,
+    /// Folder for what runs: logs, images, the record of pods, a kubeconfig
+    #[arg(long, value_name = "PATH", default_value = "/run/sluice")]
+    pub(crate) run_dir: PathBuf,
+    /// The cgroup above those of the pods, below the cgroup2 mount; it is made
+    #[arg(long, value_name = "PATH", default_value = "sluice")]
+    pub(crate) cgroup: PathBuf,
+    /// What the names of the pods' network devices begin with
+    #[arg(long, value_name = "LETTERS", default_value = "slc", hide_short_help = true)]
+    pub(crate) device_prefix: String,
+    /// Addresses of pods
+    #[arg(long, value_name = "CIDR", default_value = "10.244.0.0/16")]
+    pub(crate) pod_cidr: String,
+    /// Addresses of services
+    #[arg(long, value_name = "CIDR", default_value = "10.96.0.0/16")]
+    pub(crate) service_cidr: String,
+    #[command(flatten)]
+    pub(crate) places: Places,
+}
+
+/// `NAME=PATH`.
+fn image(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, path)) if !name.is_empty() && !path.is_empty() => Ok((name.to_owned(), path.into())),
+        _ => Err("write NAME=PATH, as in example.com/hello=./hello".to_owned()),
+    }
 }
 
 /// Where things are on this machine.

@@ -3,10 +3,11 @@
 //!
 //! Mechanism: every typed error of the crates below is turned into a [`Failure`] in this one place, by kind.
 //! Invariants: the numbers of [`Exit`] are documented in `--help` and never change.
-//! Depends on: kernel.
+//! Depends on: kernel, node (its error).
 
 use std::{error::Error, io, path::Path, process::ExitCode};
 
+use crate::node::NodeError;
 use kernel::{AttachError, CallError, CleanupError, NetnsError, ObjectError, OpenError, ReadError, TrackError};
 
 /// How the program ends.
@@ -97,6 +98,17 @@ fn of_kind(kind: io::ErrorKind) -> Exit {
     match kind {
         io::ErrorKind::PermissionDenied => Exit::Privilege,
         _ => Exit::Failed,
+    }
+}
+
+impl From<NodeError> for Failure {
+    fn from(fault: NodeError) -> Self {
+        match fault {
+            NodeError::Open(fault) => fault.into(),
+            NodeError::Attach(fault) => fault.into(),
+            NodeError::Configure(fault) => fault.into(),
+            other => Self::of(Exit::Failed, &other, ""),
+        }
     }
 }
 

@@ -18,6 +18,7 @@ mod progress;
 mod proxy;
 mod sample;
 mod simulate;
+mod standalone;
 mod top;
 mod validate;
 mod wait;
@@ -30,11 +31,14 @@ use cli::{Cli, Command};
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
-    if arguments.next().is_some_and(|word| word == standalone::runner::COMMAND) {
+    if arguments
+        .next()
+        .is_some_and(|word| word == ::standalone::runner::COMMAND)
+    {
         // On the way to every container: nothing else is looked at.
-        return standalone::runner::start(&arguments.collect::<Vec<_>>());
+        return ::standalone::runner::start(&arguments.collect::<Vec<_>>());
     }
-    let cli = Cli::parse();
+    let cli = Cli::parse_from(cli::arguments());
     let looks = cli::Looks::of_environment();
     let done = match cli.command {
         Command::Top(arguments) => top::run(arguments, looks),
@@ -42,6 +46,7 @@ fn main() -> ExitCode {
         Command::Cleanup(arguments) => cleanup::run(&arguments),
         Command::Proxy(arguments) => proxy::run(&arguments),
         Command::Sample(arguments) => sample::run(&arguments),
+        Command::Standalone(arguments) => standalone::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments, looks),
         Command::Validate(arguments) => validate::run(&arguments),
     };

@@ -7,8 +7,8 @@
 //! Depends on: api, logic.
 
 mod config;
-mod shown;
-mod source;
+pub(crate) mod shown;
+pub(crate) mod source;
 
 use api::manifest::{self, Circumstances, Verdict};
 

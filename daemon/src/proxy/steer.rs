@@ -6,8 +6,8 @@
 //! Depends on: config, node, logic::data_path.
 
 use super::config::{Config, HttpOption, Kernel, Mode, Protocol, Route, Target, full_name};
-use crate::failure::{Exit, Failure};
-use crate::node::{Aim, Burst, Node, NodeError, Pod, Settings};
+use crate::failure::Failure;
+use crate::node::{Aim, Burst, Node, Pod, Settings};
 use life::Tasks;
 use logic::data_path::{self, Cluster, DataPath, RevisionFacts, RouteFacts, Share, Wish};
 use proxy::{Leads, Revision};
@@ -43,7 +43,7 @@ impl Steer {
                     eprintln!("{fault}: everything is buffered");
                     Node::buffering(fault.to_string(), tasks)
                 }
-                Err(fault) => return Err(failure(fault)),
+                Err(fault) => return Err(fault.into()),
             },
         };
         let shared = Arc::new(Shared {
@@ -141,15 +141,6 @@ fn settings(kernel: &Kernel, listen: &[SocketAddr]) -> Settings {
         exempt_mark: 0,
         gateway4: of(false),
         gateway6: of(true),
-    }
-}
-
-fn failure(fault: NodeError) -> Failure {
-    match fault {
-        NodeError::Open(fault) => fault.into(),
-        NodeError::Attach(fault) => fault.into(),
-        NodeError::Configure(fault) => fault.into(),
-        other => Failure::new(Exit::Failed, crate::failure::chain(&other), ""),
     }
 }
 

@@ -8,7 +8,7 @@ use api::manifest::{Finding, Judgement, Severity, Verdict};
 use serde_json::{Value, json};
 
 /// The findings, then what becomes of the object.
-pub(super) fn lines(file: &str, judgement: &Judgement) -> Vec<String> {
+pub(crate) fn lines(file: &str, judgement: &Judgement) -> Vec<String> {
     let what = object(judgement);
     let mut lines: Vec<_> = judgement
         .findings
@@ -59,7 +59,7 @@ fn one_line(text: &str) -> String {
 }
 
 /// The fields that `sluice validate --help` lists.
-pub(super) fn json(file: &str, judgement: &Judgement) -> Value {
+pub(crate) fn json(file: &str, judgement: &Judgement) -> Value {
     let findings: Vec<_> = judgement
         .findings
         .iter()

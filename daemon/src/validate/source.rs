@@ -12,14 +12,14 @@ use std::path::{Path, PathBuf};
 const LIMIT: u64 = 16 << 20;
 
 /// A file or standard input.
-pub(super) struct Source {
+pub(crate) struct Source {
     path: PathBuf,
     name: String,
 }
 
 /// Why a source cannot be read.
 #[derive(Debug)]
-pub(super) enum Unreadable {
+pub(crate) enum Unreadable {
     Io(io::Error),
     TooLarge,
     Binary,
@@ -38,7 +38,7 @@ impl std::fmt::Display for Unreadable {
 }
 
 /// Every source, with folders as their manifests in the order of their names.
-pub(super) fn all(paths: &[PathBuf]) -> Vec<Source> {
+pub(crate) fn all(paths: &[PathBuf]) -> Vec<Source> {
     paths.iter().flat_map(|path| manifests(path)).map(Source::of).collect()
 }
 
@@ -61,7 +61,7 @@ fn manifests(path: &Path) -> Vec<PathBuf> {
 }
 
 impl Source {
-    pub(super) fn of(path: PathBuf) -> Self {
+    pub(crate) fn of(path: PathBuf) -> Self {
         let name = match path == Path::new("-") {
             true => "(standard input)".to_owned(),
             false => path.display().to_string(),
@@ -69,11 +69,11 @@ impl Source {
         Self { path, name }
     }
 
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    pub(super) fn read(&self) -> Result<String, Unreadable> {
+    pub(crate) fn read(&self) -> Result<String, Unreadable> {
         if self.path.is_dir() {
             return Err(Unreadable::EmptyFolder);
         }

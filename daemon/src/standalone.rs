@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `sluice standalone`: Knative services on one machine, without a cluster.
+//!
+//! Problem: newcomers and tests want the whole product from one command.
+//! Mechanism: the embedded API and its native controllers, the process runner, the controllers of a cluster, the request
+//! path and the kernel half are started here, in this order, and joined by `plane` and `live`.
+//! Invariants: files of `-f` are applied as a whole or not at all; SIGINT and SIGTERM end pods, then the rest.
+//! Depends on: standalone, control, proxy, node, life, cli.
+
+mod choices;
+mod cluster;
+mod declare;
+
+mod live;
+mod machine;
+mod plane;
+mod shown;
+
+use std::time::Duration;
+
+use life::Tasks;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
+
+use crate::cli;
+use crate::failure::{Exit, Failure, doing};
+use cluster::Cluster;
+use machine::Machine;
+
+/// How long pods may take to end.
+const GRACE: Duration = Duration::from_secs(10);
+/// How long requests may take then.
+const LAST: Duration = Duration::from_secs(5);
+
+/// Runs the command.
+pub(crate) fn run(arguments: &cli::Standalone) -> Result<Exit, Failure> {
+    let declared = declare::read(&arguments.files)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(doing("starting", ""))?;
+    runtime.block_on(serve(arguments, &declared))?;
+    Ok(Exit::Done)
+}
+
+async fn serve(arguments: &cli::Standalone, declared: &[declare::Declared]) -> Result<(), Failure> {
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(doing("waiting for signals", ""))?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(doing("waiting for signals", ""))?;
+    let tasks = Tasks::new();
+    let cluster = Cluster::open(arguments, &tasks)?;
+    let machine = Machine::start(arguments, &cluster, &tasks).await?;
+    let applied = async {
+        let mut served = cluster.serve(arguments.api, machine.logs(), &tasks).await?;
+        choices::settle(&mut served.local, &arguments.domain).await?;
+        machine.control(&served, &tasks).await;
+        declare::apply(&mut served.local, declared).await?;
+        shown::greet(arguments, &served, &machine)
+    };
+    let mut ended = tokio::select! {
+        ended = applied => ended,
+        _ = interrupt.recv() => Ok(()),
+        _ = terminate.recv() => Ok(()),
+    };
+    if ended.is_ok() {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        eprintln!("ending the pods, at most {} s; again to end at once", GRACE.as_secs());
+    }
+    tokio::select! {
+        () = machine.end(GRACE) => {}
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    tasks.drain();
+    if timeout(LAST, tasks.gone()).await.is_err() {
+        tasks.stop().await;
+    }
+    if ended.is_ok() {
+        ended = machine::forget(arguments);
+    }
+    ended
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the controllers and the runner are told by the data plane of this process.
+//!
+//! Mechanism: the node's counters, asked when somebody wants to know; bursts are passed on with the revision's key.
+//! Invariants: nothing here waits, but for `drained`.
+//! Depends on: node, control (live), standalone (drain).
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use ::standalone::runner::Drain;
+use control::key::Key;
+use control::live::{Bursts, Live, LivePod, Load};
+use logic::kpa::{Moment, Reading};
+use tokio::sync::{mpsc, watch};
+use tokio::time::sleep;
+
+use crate::node::{Burst, Node};
+
+/// Between two looks at a pod that ends.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// A pod as the plane was told of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Listed {
+    /// Its revision.
+    pub(super) revision: Key,
+    /// Whether it gets new requests.
+    pub(super) takes_requests: bool,
+}
+
+/// What is known of the data plane.
+pub(super) struct Told {
+    node: Arc<Node>,
+    bursts: Bursts,
+    programmed: watch::Sender<u64>,
+    pods: Mutex<HashMap<String, Listed>>,
+    /// Nanoseconds between CLOCK_MONOTONIC and Unix time, taken once: readings never jump.
+    epoch: u64,
+}
+
+impl Told {
+    pub(super) fn new(node: Arc<Node>) -> Arc<Self> {
+        let unix = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        let unix = u64::try_from(unix.as_nanos()).unwrap_or(u64::MAX);
+        Arc::new(Self {
+            node,
+            bursts: Bursts::new(),
+            programmed: watch::Sender::new(0),
+            pods: Mutex::default(),
+            epoch: unix.saturating_sub(kernel::monotonic()),
+        })
+    }
+
+    /// This version runs.
+    pub(super) fn runs(&self, version: u64) {
+        self.programmed.send_replace(version);
+    }
+
+    /// The pods that there are, by UID.
+    pub(super) fn list(&self, pods: HashMap<String, Listed>) {
+        *self.pods.lock().unwrap_or_else(PoisonError::into_inner) = pods;
+    }
+
+    /// Passes bursts on until the node is gone.
+    pub(super) async fn forward(self: Arc<Self>, mut bursts: mpsc::Receiver<Burst>, tasks: life::Tasks) {
+        loop {
+            let burst = tokio::select! {
+                burst = bursts.recv() => burst,
+                () = tasks.draining() => None,
+            };
+            let Some(burst) = burst else { return };
+            if let Some((namespace, name)) = burst.revision.split_once('/') {
+                self.bursts.tell(Key::new(namespace, name));
+            }
+        }
+    }
+
+    fn reading(&self, revision: &Key) -> Option<crate::node::Reading> {
+        self.node.reading(&revision.to_string())
+    }
+}
+
+impl Live for Told {
+    fn load(&self, revision: &Key) -> Option<Load> {
+        let reading = self.reading(revision)?;
+        Some(Load {
+            reading: Reading {
+                at: Moment::from_unix(Duration::from_nanos(self.epoch.saturating_add(reading.at))),
+                integral: reading.integral,
+                started: reading.started,
+            },
+            in_flight: reading.in_flight.saturating_add(reading.held),
+            held: reading.held,
+        })
+    }
+
+    fn pods(&self, revision: &Key) -> Vec<LivePod> {
+        let in_flight = self.reading(revision).map(|reading| reading.pods).unwrap_or_default();
+        let pods = self.pods.lock().unwrap_or_else(PoisonError::into_inner);
+        let ours = pods.iter().filter(|(_, listed)| listed.revision == *revision);
+        ours.map(|(uid, listed)| LivePod {
+            uid: uid.clone(),
+            in_flight: in_flight.get(uid).copied().unwrap_or_default(),
+            is_ready: listed.takes_requests,
+        })
+        .collect()
+    }
+
+    fn is_held(&self, revision: &Key) -> bool {
+        // A revision without pods is buffered by the word that took its last pod away.
+        self.node.reading(&revision.to_string()).is_some()
+    }
+
+    fn programmed(&self) -> watch::Receiver<u64> {
+        self.programmed.subscribe()
+    }
+
+    fn bursts(&self) -> Bursts {
+        self.bursts.clone()
+    }
+}
+
+/// Lets pods end when they have no requests; it is there before the data plane is.
+#[derive(Clone, Default)]
+pub(super) struct Drained {
+    told: Arc<OnceLock<Arc<Told>>>,
+}
+
+impl Drained {
+    /// From now on it is known.
+    pub(super) fn know(&self, told: &Arc<Told>) {
+        drop(self.told.set(Arc::clone(told)));
+    }
+}
+
+impl std::fmt::Debug for Drained {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Drained").finish_non_exhaustive()
+    }
+}
+
+impl Drain for Drained {
+    fn drained(&self, uid: &str) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let (told, uid) = (self.told.get().map(Arc::clone), uid.to_owned());
+        Box::pin(async move {
+            let Some(told) = told else { return };
+            while told.is_busy(&uid) {
+                sleep(LOOK).await;
+            }
+        })
+    }
+}
+
+impl Told {
+    /// Whether a pod gets requests or has some.
+    fn is_busy(&self, uid: &str) -> bool {
+        let listed = self
+            .pods
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(uid)
+            .cloned();
+        let Some(listed) = listed else { return false };
+        let in_flight = || self.reading(&listed.revision)?.pods.get(uid).copied();
+        listed.takes_requests || in_flight().unwrap_or_default() > 0
+    }
+}

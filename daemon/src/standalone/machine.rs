@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What runs on this machine: pods, gateway, names, the kernel half, and the controllers that tell them what to do.
+//!
+//! Mechanism: the runner makes the pods' network, whose first address the inner gateway and the names listen on; then the
+//! kernel is told where the gateway is; then the controllers start.
+//! Invariants: pods end before what carries their requests.
+//! Depends on: cluster, live, plane, node, proxy, control, standalone.
+
+use std::collections::{BTreeMap, HashMap};
+use std::iter;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::standalone::dns;
+use ::standalone::logs::Logs;
+use ::standalone::runner::{self, Runner};
+use api::names::product;
+use control::boot::{self, Options};
+use control::clock::Clock;
+use control::context::Context;
+use control::data_plane::{self, DataPlane};
+use control::ingress::Reached;
+use control::route::Gateway;
+use life::Tasks;
+use proxy::{Certificates, Door, Entry, Front, Health, Limits, NextHop, Probes, Revisions, Tables, Visibility};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use super::cluster::{Cluster, NODE, Served};
+use super::live::{Drained, Told};
+use super::plane::Plane;
+use crate::cgroup;
+use crate::cli;
+use crate::failure::{Exit, Failure, chain, doing};
+use crate::node::{self, Node};
+
+/// The image that needs no --image.
+const SAMPLE_IMAGE: &str = "sluice.dev/sample";
+/// The port of the gateway for clients in pods.
+const INNER_PORT: u16 = 8012;
+const DNS_PORT: u16 = 53;
+/// Room in the kernel's maps: revisions that are declared, pods that run.
+const REVISIONS: u32 = 16_384;
+const PODS: u32 = 4096;
+
+/// What runs.
+pub(super) struct Machine {
+    runner: Runner,
+    node: Arc<Node>,
+    told: Arc<Told>,
+    inner: SocketAddr,
+    /// Where clients from outside come in.
+    pub(super) outer: SocketAddr,
+    revisions: Arc<Revisions>,
+    tables: Tables,
+    certificates: Arc<Certificates>,
+}
+
+impl Machine {
+    /// Starts all but the controllers.
+    pub(super) async fn start(arguments: &cli::Standalone, cluster: &Cluster, tasks: &Tasks) -> Result<Self, Failure> {
+        let cgroup = cgroup_of(arguments)?;
+        let drained = Drained::default();
+        let settings = runner_settings(arguments, cluster, cgroup.clone())?;
+        let runner = Runner::begin(settings, Arc::clone(&cluster.state), Arc::new(drained.clone()), tasks)
+            .map_err(|error| Failure::new(Exit::Failed, chain(&error), "run as root"))?;
+        let host = IpAddr::V4(cluster.pods.host());
+        names(host, cluster, tasks).await?;
+        let (inner_listener, inner) = listen(SocketAddr::new(host, INNER_PORT), "choose another --pod-cidr").await?;
+        let (outer_listener, outer) = listen(arguments.listen, "choose another --listen").await?;
+        let (node, bursts) = open_node(arguments, cgroup, inner, tasks)?;
+        let told = Told::new(Arc::clone(&node));
+        drained.know(&told);
+        tasks.spawn("bursts", Arc::clone(&told).forward(bursts, tasks.clone()));
+        let certificates = Certificates::new().map_err(|error| Failure::new(Exit::Failed, error.to_string(), ""))?;
+        let machine = Self {
+            runner,
+            node,
+            told,
+            inner,
+            outer,
+            revisions: Arc::default(),
+            tables: Tables::default(),
+            certificates: Arc::new(certificates),
+        };
+        let inside = machine.door(Visibility::ClusterLocal, tasks);
+        tasks.spawn("inner gateway", proxy::listen(inner_listener, Arc::new(inside)));
+        let outside = machine.door(Visibility::External, tasks);
+        tasks.spawn("gateway", proxy::listen(outer_listener, Arc::new(outside)));
+        Ok(machine)
+    }
+
+    fn door(&self, visibility: Visibility, tasks: &Tasks) -> Door {
+        Door {
+            entry: Entry::ByRoute(Arc::clone(&self.revisions), self.tables.of(visibility)),
+            front: Front {
+                visibility,
+                ..Front::default()
+            },
+            probes: Probes::Gateway,
+            next: NextHop::App { restore_host: false },
+            limits: Limits::default(),
+            timeout_text: "request timeout",
+            cluster_domain: product::CLUSTER_DOMAIN.to_owned(),
+            log: None,
+            inside: (visibility == Visibility::ClusterLocal).then(|| self.node.inside()),
+            health: Health::default(),
+            tasks: tasks.clone(),
+        }
+    }
+
+    /// Starts the controllers, and keeps the data plane as they say.
+    pub(super) async fn control(&self, served: &Served, tasks: &Tasks) {
+        // Its receivers outlive it: the gateway stays where it is.
+        let (_, addresses) = watch::channel(vec![self.inner]);
+        let options = Options {
+            gateway: Gateway {
+                class: Some(product::INGRESS_CLASS.to_owned()),
+                addresses: addresses.clone(),
+            },
+            ..Options::default()
+        };
+        let client = kube::Client::new(served.local.clone(), "default");
+        let context: Context = boot::observe(client, &options, Clock::of_machine(), tasks.clone()).await;
+        boot::control(&context, &options);
+        let started = data_plane::start(
+            &context,
+            DataPlane {
+                live: Arc::clone(&self.told) as _,
+                gateways: addresses,
+                reached: Reached::default(),
+            },
+        );
+        let plane = Plane {
+            node: Arc::clone(&self.node),
+            told: Arc::clone(&self.told),
+            revisions: Arc::clone(&self.revisions),
+            tables: self.tables.clone(),
+            certificates: Arc::clone(&self.certificates),
+            before: Arc::default(),
+            namespaces: HashMap::new(),
+            known: HashMap::new(),
+        };
+        let (programmes, running) = (started.gateway.programmes(), self.runner.running());
+        tasks.spawn("data plane", plane.follow(programmes, running, tasks.clone()));
+    }
+
+    /// What containers wrote.
+    pub(super) fn logs(&self) -> Arc<dyn Logs> {
+        self.runner.logs()
+    }
+
+    /// Why everything is buffered, if it is.
+    pub(super) fn obstacle(&self) -> Option<&str> {
+        self.node.obstacle()
+    }
+
+    /// Ends the pods, each within its grace and this one.
+    pub(super) async fn end(self, grace: Duration) {
+        self.node.leave();
+        self.runner.end(grace).await;
+    }
+}
+
+/// Takes the programs and maps away: nothing of ours is left that they could count.
+pub(super) fn forget(arguments: &cli::Standalone) -> Result<(), Failure> {
+    let cleaned = kernel::cleanup(&arguments.places.settings())?;
+    match cleaned.left.first() {
+        None => Ok(()),
+        Some(path) => {
+            let message = format!("{} was left alone, because we did not make it", path.display());
+            Err(Failure::new(
+                Exit::Foreign,
+                message,
+                "look at it, then remove it by hand",
+            ))
+        }
+    }
+}
+
+/// The built-in image: this program by another name.
+fn sample(folder: &Path) -> Result<(String, PathBuf), Failure> {
+    let link = folder.join(cli::SAMPLE);
+    let making = || doing(format!("making {}", link.display()), "choose another --run-dir");
+    let program = std::env::current_exe().map_err(doing("finding this program", ""))?;
+    std::fs::create_dir_all(folder).map_err(making())?;
+    if std::fs::read_link(&link).ok().as_ref() != Some(&program) {
+        let _ = std::fs::remove_file(&link);
+        std::os::unix::fs::symlink(program, &link).map_err(making())?;
+    }
+    Ok((SAMPLE_IMAGE.to_owned(), link))
+}
+
+fn cgroup_of(arguments: &cli::Standalone) -> Result<PathBuf, Failure> {
+    let root = cgroup::root(arguments.places.cgroup_root.as_deref(), &arguments.places.proc_root)?;
+    Ok(root.join(&arguments.cgroup))
+}
+
+fn runner_settings(
+    arguments: &cli::Standalone,
+    cluster: &Cluster,
+    cgroup: PathBuf,
+) -> Result<runner::Settings, Failure> {
+    let starter = std::env::current_exe().map_err(doing("finding this program", ""))?;
+    let built_in = sample(&arguments.run_dir)?;
+    let named = arguments.images.iter().cloned();
+    Ok(runner::Settings {
+        node: NODE.to_owned(),
+        range: cluster.pods,
+        prefix: arguments.device_prefix.clone(),
+        cgroup,
+        run: arguments.run_dir.join("pods"),
+        images: iter::once(built_in).chain(named).collect::<BTreeMap<_, _>>(),
+        ..runner::Settings::new(starter)
+    })
+}
+
+async fn listen(address: SocketAddr, advice: &'static str) -> Result<(TcpListener, SocketAddr), Failure> {
+    let listening = || doing(format!("listening on {address}"), advice);
+    let listener = TcpListener::bind(address).await.map_err(listening())?;
+    let address = listener.local_addr().map_err(listening())?;
+    Ok((listener, address))
+}
+
+async fn names(host: IpAddr, cluster: &Cluster, tasks: &Tasks) -> Result<(), Failure> {
+    let address = SocketAddr::new(host, DNS_PORT);
+    let server = dns::Server::bind(address).await.map_err(doing(
+        format!("answering names on {address}"),
+        "choose another --pod-cidr",
+    ))?;
+    // Without it, names outside the cluster are refused, as the pods are told.
+    let resolvers = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    let settings = dns::Settings {
+        upstreams: dns::read_resolvers(&resolvers, &[host]),
+        ..dns::Settings::default()
+    };
+    let state = Arc::clone(&cluster.state);
+    tasks.spawn("names", async move {
+        let Err(error) = server.serve(state, settings).await;
+        eprintln!("error: names are no longer answered: {error}");
+    });
+    Ok(())
+}
+
+fn open_node(
+    arguments: &cli::Standalone,
+    cgroup: PathBuf,
+    gateway: SocketAddr,
+    tasks: &Tasks,
+) -> Result<(Arc<Node>, tokio::sync::mpsc::Receiver<node::Burst>), Failure> {
+    let settings = node::Settings {
+        kernel: kernel::Settings {
+            pods: PODS,
+            revisions: REVISIONS,
+            ..arguments.places.settings()
+        },
+        cgroup,
+        exempt_cgroup: None,
+        exempt_mark: 0,
+        gateway4: Some(gateway),
+        gateway6: None,
+    };
+    match Node::open(&settings, tasks) {
+        Ok(both) => Ok(both),
+        Err(fault) if fault.is_of_this_machine() => Ok(Node::buffering(fault.to_string(), tasks)),
+        Err(fault) => Err(fault.into()),
+    }
+}

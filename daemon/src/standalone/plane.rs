@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The data plane of this process, kept like the programme of the controllers.
+//!
+//! Problem: the request path and the kernel must agree on revisions, pods, routes and addresses, and a change of one pod
+//! must not cost a look at all services.
+//! Mechanism: two programmes share what did not change, so the difference is found by comparing pointers; the kernel is told
+//! first, because a connection that stands before its pod is tracked is never counted.
+//! Invariants: certificates before the routes that send clients to them, routes before the revisions that they no longer
+//! lead to; a version is told as running only when all of it does.
+//! Depends on: control (gateway), proxy, node, live.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ::standalone::runner::RunningPod;
+use control::gateway::{Backend, BackendPod, Programme, Side, Target};
+use control::key::Key;
+use life::Tasks;
+use logic::data_path::Protocol;
+use logic::limiter;
+use proxy::{
+    Certificate, Certificates, Identity, Leads, PodProtocol, Revision, Revisions, Tables, Timeouts, Visibility,
+};
+use tokio::sync::watch;
+
+use super::live::{Listed, Told};
+use crate::node::{Aim, Node, Pod};
+
+/// Bursts: requests in flight at which the autoscaler is asked at once, by pod that is there.
+const BURST: u64 = 1;
+
+/// What runs.
+pub(super) struct Plane {
+    pub(super) node: Arc<Node>,
+    pub(super) told: Arc<Told>,
+    pub(super) revisions: Arc<Revisions>,
+    pub(super) tables: Tables,
+    pub(super) certificates: Arc<Certificates>,
+    /// As it was applied last.
+    pub(super) before: Arc<Programme>,
+    /// The namespaces of pods that run here, by UID.
+    pub(super) namespaces: HashMap<String, PathBuf>,
+    pub(super) known: HashMap<Key, (Kept, Arc<Revision>)>,
+}
+
+/// What makes a revision another one.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Kept {
+    identity: Identity,
+    concurrency: u32,
+    timeouts: Timeouts,
+    protocol: PodProtocol,
+}
+
+impl Plane {
+    /// Keeps it until the end.
+    pub(super) async fn follow(
+        mut self,
+        mut programmes: watch::Receiver<Arc<Programme>>,
+        mut running: watch::Receiver<Vec<RunningPod>>,
+        tasks: Tasks,
+    ) {
+        loop {
+            let moved = self.take(&running.borrow_and_update());
+            let programme = Arc::clone(&programmes.borrow_and_update());
+            self.apply(&programme, &moved);
+            let is_over = tokio::select! {
+                changed = programmes.changed() => changed.is_err(),
+                changed = running.changed() => changed.is_err(),
+                () = tasks.draining() => true,
+            };
+            if is_over {
+                return;
+            }
+        }
+    }
+
+    /// Notes where pods run; which UIDs are new.
+    fn take(&mut self, running: &[RunningPod]) -> Vec<String> {
+        let now: HashMap<_, _> = running.iter().map(|pod| (pod.uid.clone(), pod.netns.clone())).collect();
+        let new = now.keys().filter(|uid| !self.namespaces.contains_key(*uid));
+        let new: Vec<_> = new.cloned().collect();
+        self.namespaces = now;
+        new
+    }
+
+    fn apply(&mut self, programme: &Arc<Programme>, moved: &[String]) {
+        let before = Arc::clone(&self.before);
+        let is_first = before.version == 0;
+        if programme.certificates_version != before.certificates_version || is_first {
+            self.certify(programme);
+        }
+        let changed: Vec<Key> = programme
+            .backends
+            .changes(&before.backends)
+            .into_iter()
+            .map(|(key, _)| key.clone())
+            .collect();
+        // Pods whose namespace was not known when they were told of.
+        let late = programme.backends.iter().filter(|(_, backend)| {
+            let mut pods = backend.pods.iter();
+            pods.any(|pod| moved.iter().any(|uid| **uid == *pod.uid))
+        });
+        let late: Vec<Key> = match moved.is_empty() {
+            true => Vec::new(),
+            false => late.map(|(key, _)| key.clone()).collect(),
+        };
+        for key in changed.iter().chain(&late) {
+            if let Some(backend) = programme.backends.get(key) {
+                self.set(key, backend);
+            }
+        }
+        if programme.routes_version != before.routes_version || is_first {
+            self.route(programme);
+        }
+        for (key, target) in programme.targets.changes(&before.targets) {
+            self.aim(before.targets.get(key).map(|old| &**old), target.map(|new| &**new));
+        }
+        for key in changed.iter().filter(|key| programme.backends.get(key).is_none()) {
+            self.forget(key);
+        }
+        if !changed.is_empty() || !moved.is_empty() {
+            self.told.list(listed(programme));
+        }
+        if programme.version > 0 {
+            self.node.settle();
+        }
+        self.before = Arc::clone(programme);
+        self.told.runs(programme.version);
+    }
+
+    fn certify(&self, programme: &Programme) {
+        let wanted = programme.certificates.iter().map(|(key, certificate)| Certificate {
+            source: format!("Secret {key}"),
+            names: certificate.names.to_vec(),
+            chain_pem: certificate.chain.to_vec(),
+            key_pem: certificate.key.to_vec(),
+        });
+        for fault in self.certificates.replace(wanted.collect()) {
+            eprintln!("error: {fault}");
+        }
+    }
+
+    fn route(&self, programme: &Programme) {
+        let of = |side| programme.rules(side);
+        let public = of(Side::Public).into_iter().map(|rule| (Visibility::External, rule));
+        let private = of(Side::Private);
+        let hosts: std::collections::HashSet<_> = of(Side::Public).into_iter().flat_map(|rule| rule.hosts).collect();
+        let private = private
+            .into_iter()
+            .filter(|rule| !rule.hosts.iter().all(|host| hosts.contains(host)))
+            .map(|rule| (Visibility::ClusterLocal, rule));
+        for refusal in self.tables.replace(public.chain(private).collect()) {
+            eprintln!("error: {refusal}");
+        }
+    }
+
+    fn set(&mut self, key: &Key, backend: &Backend) {
+        let kept = kept(key, backend);
+        let revision = match self.known.get(key) {
+            Some((before, revision)) if *before == kept => Arc::clone(revision),
+            _ => {
+                let revision = Revision::with_protocol(
+                    kept.identity.clone(),
+                    kept.timeouts,
+                    limiter::Settings::new(kept.concurrency),
+                    kept.protocol,
+                );
+                self.revisions.insert(Arc::clone(&revision));
+                self.known.insert(key.clone(), (kept, Arc::clone(&revision)));
+                revision
+            }
+        };
+        let name = key.to_string();
+        let pods: Vec<_> = backend.pods.iter().map(|pod| self.pod(pod)).collect();
+        for (pod, fault) in self.node.set_revision(&name, &revision, &pods) {
+            eprintln!("error: pod {pod} of {name} is not counted: {fault}");
+        }
+        self.node
+            .set_threshold(&name, u64::from(backend.ready()).saturating_mul(BURST).max(1));
+        let takes = |pod: &BackendPod| pod.is_ready && !pod.is_ending;
+        let listed = backend.pods.iter().filter(|pod| pod.is_ready || pod.is_ending);
+        let addresses: Vec<_> = listed.map(|pod| (pod.address, takes(pod))).collect();
+        revision.set_pods(&addresses);
+    }
+
+    fn pod(&self, pod: &BackendPod) -> Pod {
+        Pod {
+            uid: pod.uid.to_string(),
+            address: pod.address,
+            netns: self.namespaces.get(&*pod.uid).cloned(),
+            takes_requests: pod.is_ready && !pod.is_ending,
+            is_remote: false,
+        }
+    }
+
+    fn forget(&mut self, key: &Key) {
+        self.node.remove_revision(&key.to_string());
+        self.revisions.remove(&key.namespace, &key.name);
+        self.known.remove(key);
+    }
+
+    fn aim(&self, old: Option<&Target>, new: Option<&Target>) {
+        let kept: &[SocketAddr] = new.map_or(&[], |new| &new.addresses);
+        for gone in old
+            .iter()
+            .flat_map(|old| &old.addresses)
+            .filter(|address| !kept.contains(address))
+        {
+            self.node.remove_target(*gone);
+        }
+        let Some(target) = new else { return };
+        let revision = target
+            .revision
+            .as_ref()
+            .and_then(|key| Some(Arc::clone(&self.known.get(key)?.1)));
+        let leads = match (&target.host, revision) {
+            (Some(host), _) => Leads::Host(host.as_ref().into()),
+            (None, Some(revision)) => Leads::Revision(revision),
+            // Nobody knows it yet: the programme that has it brings the target again.
+            (None, None) => return,
+        };
+        let name = target.revision.as_ref().map(ToString::to_string);
+        // Of the revision's own Service: its facts alone. Those of routes count for their own addresses.
+        if let (Some(name), None) = (&name, &target.host) {
+            self.node.flip(name, target.path.clone());
+        }
+        for address in &target.addresses {
+            let aim = Aim {
+                leads: leads.clone(),
+                revision: name.clone(),
+                path: target.path.clone(),
+            };
+            if let Err(fault) = self.node.set_target(*address, aim) {
+                eprintln!("error: {address} is not redirected: {fault}; {}", fault.advice());
+            }
+        }
+    }
+}
+
+fn kept(key: &Key, backend: &Backend) -> Kept {
+    Kept {
+        identity: Identity {
+            namespace: key.namespace.clone(),
+            name: key.name.clone(),
+            service: backend.service.to_string(),
+            configuration: backend.configuration.to_string(),
+        },
+        concurrency: backend.container_concurrency,
+        timeouts: Timeouts {
+            request: backend.timeouts.request,
+            response_start: backend.timeouts.response_start,
+            idle: backend.timeouts.idle,
+        },
+        protocol: match backend.protocol {
+            Protocol::Http1 => PodProtocol::Http1,
+            Protocol::Http2 => PodProtocol::H2c,
+        },
+    }
+}
+
+fn listed(programme: &Programme) -> HashMap<String, Listed> {
+    let all = programme.backends.iter().flat_map(|(key, backend)| {
+        backend.pods.iter().map(move |pod| {
+            let listed = Listed {
+                revision: key.clone(),
+                takes_requests: pod.is_ready && !pod.is_ending,
+            };
+            (pod.uid.to_string(), listed)
+        })
+    });
+    all.collect()
+}
