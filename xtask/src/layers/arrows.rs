@@ -29,8 +29,8 @@ fn layer(folder: &str) -> Option<Layer> {
         "daemon/logic" | "daemon/api" | "daemon/life" => Layer::Ground,
         "daemon/kernel" | "daemon/proxy" | "daemon/control" | "daemon/standalone" => Layer::Middle,
         "daemon" => Layer::Daemon,
-        "tests" | "tests/api" | "tests/control" | "tests/golden" | "tests/logic-bench" | "tests/pods"
-        | "daemon/fuzz" | "ebpf/wire/fuzz" => Layer::Tests,
+        "tests" | "tests/api" | "tests/control" | "tests/golden" | "tests/logic-bench" | "tests/path"
+        | "tests/pods" | "daemon/fuzz" | "ebpf/wire/fuzz" => Layer::Tests,
         "ebpf" => Layer::Programs,
         "xtask" => Layer::Tasks,
         _ => return None,

@@ -59,6 +59,8 @@ pub(crate) const TEST: &[Package] = &[
     program("ethtool", "ethtool", "segmentation offload in the network tests"),
     program("curl", "curl", "a client that is not ours"),
     program("nghttp2-client", "nghttp", "an HTTP/2 client that is not ours"),
+    program("nodejs", "node", "clients that are not ours"),
+    program("python3", "python3", "clients and pods that are not ours"),
 ];
 
 /// What libFuzzer is compiled with.

@@ -37,6 +37,8 @@ pub(crate) enum Suite {
     Root,
     /// Real sockets over network namespaces, real programs; needs root
     Netns,
+    /// The request path as a process, between clients and pods that are not ours
+    Path,
     /// Pods as processes: namespaces, cgroups, images; needs root
     Pods,
     /// A real kube-apiserver and our kinds
@@ -65,7 +67,7 @@ pub(crate) struct Manner {
 
 impl Suite {
     /// In the order they run: cheap verdicts first.
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Fmt,
         Self::Layers,
         Self::Deny,
@@ -75,6 +77,7 @@ impl Suite {
         Self::Golden,
         Self::Root,
         Self::Netns,
+        Self::Path,
         Self::Pods,
         Self::Api,
         Self::Control,
@@ -95,6 +98,7 @@ impl Suite {
             Self::Golden => golden::tally().map(Outcome::Ran),
             Self::Root => root(manner.strict),
             Self::Netns => netns(manner),
+            Self::Path => path(manner),
             Self::Pods => pods(manner),
             Self::Api => on_cluster(manner, "api-suite"),
             Self::Control => on_cluster(manner, "control-suite"),
@@ -111,7 +115,7 @@ impl Suite {
         }
         let purpose = match self {
             Self::Object => setup::Purpose::Build,
-            Self::Root | Self::Netns => setup::Purpose::Test,
+            Self::Root | Self::Netns | Self::Path => setup::Purpose::Test,
             Self::FuzzShort => setup::Purpose::Fuzz,
             Self::Bench => setup::Purpose::Bench,
             Self::Kernels => setup::Purpose::Kernels,
@@ -232,6 +236,16 @@ fn netns(manner: &Manner) -> Result<Outcome> {
     if let Some(case) = &manner.case {
         run.arguments
             .extend(["--".to_owned(), "--nocapture".to_owned(), case.clone()]);
+    }
+    tests(&run).map(Outcome::Ran)
+}
+
+/// Its tests start it.
+fn path(manner: &Manner) -> Result<Outcome> {
+    process::run(process::cargo().args(["build", "--quiet", "--package", "sluice"]))?;
+    let mut run = testing(manner.strict, &["--package", "path-suite"]);
+    if let Some(case) = &manner.case {
+        run.arguments.extend(["--".to_owned(), case.clone()]);
     }
     tests(&run).map(Outcome::Ran)
 }
