@@ -156,7 +156,7 @@ impl Runner {
         // Killed when the grace is over; what still hangs then is removed by force.
         let most = grace + Duration::from_secs(10);
         let _ = tokio::time::timeout(most, running.wait_for(Vec::is_empty)).await;
-        self.shared.pool.empty();
+        self.shared.pool.close().await;
         let settings = Arc::clone(&self.shared.settings);
         // A panic there would have been a panic here.
         let _ = tokio::task::spawn_blocking(move || cleanup(&settings)).await;

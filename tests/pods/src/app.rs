@@ -152,7 +152,8 @@ pub(crate) fn get(target: &str) -> Result<String> {
     let address: SocketAddr = address.parse().with_context(|| format!("the address {address}"))?;
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2))?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    write!(stream, "GET /{path} HTTP/1.1\r\nhost: {address}\r\n\r\n")?;
+    // In one piece: who answers after the first has not read the rest.
+    stream.write_all(format!("GET /{path} HTTP/1.1\r\nhost: {address}\r\n\r\n").as_bytes())?;
     let mut text = String::new();
     stream.read_to_string(&mut text)?;
     let (head, body) = text.split_once("\r\n\r\n").context("no answer")?;

@@ -15,6 +15,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::cgroup::Cgroups;
@@ -190,6 +191,7 @@ pub(super) struct Pool {
     ground: Arc<Ground>,
     ready: Arc<Mutex<VecDeque<Slot>>>,
     filling: Arc<tokio::sync::Semaphore>,
+    is_closing: Arc<AtomicBool>,
 }
 
 impl Pool {
@@ -205,6 +207,7 @@ impl Pool {
             ground: Arc::new(ground),
             ready: Arc::default(),
             filling: Arc::new(tokio::sync::Semaphore::new(1)),
+            is_closing: Arc::default(),
         }
     }
 
@@ -257,7 +260,7 @@ impl Pool {
         let Ok(_one) = self.filling.acquire().await else {
             return Ok(());
         };
-        while lock(&self.ready).len() < self.ground.settings.warm {
+        while lock(&self.ready).len() < self.ground.settings.warm && !self.is_closing.load(Ordering::Relaxed) {
             let ground = Arc::clone(&self.ground);
             let slot = tokio::task::spawn_blocking(move || ground.make())
                 .await
@@ -267,9 +270,14 @@ impl Pool {
         Ok(())
     }
 
-    /// Drops what is ready.
-    pub(super) fn empty(&self) {
+    /// Makes no more, waits for the one that is being made, and drops what is ready.
+    pub(super) async fn close(&self) {
+        self.is_closing.store(true, Ordering::Relaxed);
+        if let Ok(_one) = self.filling.acquire().await {
+            self.filling.close();
+        }
         let ready = std::mem::take(&mut *lock(&self.ready));
-        drop(ready);
+        // Their processes and networks take some time to go.
+        let _ = tokio::task::spawn_blocking(move || drop(ready)).await;
     }
 }
