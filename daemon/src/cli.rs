@@ -493,6 +493,9 @@ pub(crate) struct Standalone {
     /// Where the Kubernetes API is served
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8001")]
     pub(crate) api: SocketAddr,
+    /// Where figures are, in Prometheus' format
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9090")]
+    pub(crate) metrics: SocketAddr,
     /// Keep all objects in this file; without it they end with the process
     #[arg(long, value_name = "FILE")]
     pub(crate) state: Option<PathBuf>,

@@ -14,6 +14,7 @@ mod cli;
 mod failure;
 mod node;
 mod output;
+mod page;
 mod progress;
 mod proxy;
 mod sample;

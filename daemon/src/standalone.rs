@@ -10,6 +10,7 @@
 mod choices;
 mod cluster;
 mod declare;
+mod figures;
 
 mod live;
 mod machine;
@@ -50,9 +51,10 @@ async fn serve(arguments: &cli::Standalone, declared: &[declare::Declared]) -> R
     let applied = async {
         let mut served = cluster.serve(arguments.api, machine.logs(), &tasks).await?;
         choices::settle(&mut served.local, &arguments.domain).await?;
-        machine.control(&served, &tasks).await;
+        let (listener, metrics) = machine::listen(arguments.metrics, "choose another --metrics").await?;
+        machine.control(&served, listener, &tasks).await;
         declare::apply(&mut served.local, declared).await?;
-        shown::greet(arguments, &served, &machine)
+        shown::greet(arguments, &served, &machine, metrics)
     };
     let mut ended = tokio::select! {
         ended = applied => ended,

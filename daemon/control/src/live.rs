@@ -53,6 +53,11 @@ pub trait Live: Send + Sync {
     /// The version of the newest [`crate::gateway::Programme`] that every gateway runs; 0: none yet.
     fn programmed(&self) -> watch::Receiver<u64>;
 
+    /// From this many requests in flight on, a burst is to be told; who cannot count may ignore it.
+    fn expect(&self, revision: &Key, in_flight: u64) {
+        let _ = (revision, in_flight);
+    }
+
     /// Where bursts are told.
     fn bursts(&self) -> Bursts;
 }

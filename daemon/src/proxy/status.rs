@@ -1,59 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 //! How all stands, as JSON over HTTP: for tests, and for people who wonder why a target is not direct.
 //!
-//! Depends on: steer, node.
+//! Depends on: steer, node, page.
 
 use super::steer::Shared;
 use crate::node::Standing;
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::service::service_fn;
-use hyper::{Request, Response, body::Incoming, header};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use crate::page::{self, Page};
 use life::Tasks;
 use serde_json::{Value, json};
-use std::convert::Infallible;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 
-/// Answers until the tasks are drained, one request a connection.
+/// Answers until the tasks are drained.
 pub(super) fn serve(listener: TcpListener, shared: Arc<Shared>, tasks: &Tasks) {
-    let of_it = tasks.clone();
-    tasks.spawn("status", async move {
-        loop {
-            let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
-                () = of_it.draining() => return,
-            };
-            match accepted {
-                Ok((stream, _)) => of_it.spawn("status connection", answer(stream, Arc::clone(&shared))),
-                // Out of descriptors, or the client has gone already.
-                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
-            }
-        }
-    });
-}
-
-async fn answer(stream: TcpStream, shared: Arc<Shared>) {
-    let tell = |_: Request<Incoming>| {
-        let body = Bytes::from(tell(&shared).to_string());
-        async move {
-            let mut response = Response::new(Full::new(body));
-            let json = header::HeaderValue::from_static("application/json");
-            response.headers_mut().insert(header::CONTENT_TYPE, json);
-            Ok::<_, Infallible>(response)
-        }
+    let page = Page {
+        content: "application/json",
+        write: Arc::new(move || tell(&shared).to_string()),
     };
-    let mut one = hyper::server::conn::http1::Builder::new();
-    let served = one
-        .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_secs(5))
-        .keep_alive(false)
-        .serve_connection(TokioIo::new(stream), service_fn(tell));
-    // A client that goes away in the middle is no news.
-    drop(served.await);
+    page::serve(listener, page, tasks);
 }
 
 fn tell(shared: &Shared) -> Value {

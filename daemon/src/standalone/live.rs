@@ -121,6 +121,10 @@ impl Live for Told {
         self.programmed.subscribe()
     }
 
+    fn expect(&self, revision: &Key, in_flight: u64) {
+        self.node.set_threshold(&revision.to_string(), in_flight);
+    }
+
     fn bursts(&self) -> Bursts {
         self.bursts.clone()
     }

@@ -24,17 +24,20 @@ use control::data_plane::{self, DataPlane};
 use control::ingress::Reached;
 use control::route::Gateway;
 use life::Tasks;
+use life::metrics::Registry;
 use proxy::{Certificates, Door, Entry, Front, Health, Limits, NextHop, Probes, Revisions, Tables, Visibility};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::cluster::{Cluster, NODE, Served};
+use super::figures::Figures;
 use super::live::{Drained, Told};
 use super::plane::Plane;
 use crate::cgroup;
 use crate::cli;
 use crate::failure::{Exit, Failure, chain, doing};
 use crate::node::{self, Node};
+use crate::page::{self, Page};
 
 /// The image that needs no --image.
 const SAMPLE_IMAGE: &str = "sluice.dev/sample";
@@ -112,7 +115,7 @@ impl Machine {
     }
 
     /// Starts the controllers, and keeps the data plane as they say.
-    pub(super) async fn control(&self, served: &Served, tasks: &Tasks) {
+    pub(super) async fn control(&self, served: &Served, metrics_listener: TcpListener, tasks: &Tasks) {
         // Its receivers outlive it: the gateway stays where it is.
         let (_, addresses) = watch::channel(vec![self.inner]);
         let options = Options {
@@ -133,9 +136,24 @@ impl Machine {
                 reached: Reached::default(),
             },
         );
+        let registry = Registry::new();
+        let figures = Figures::new(Arc::clone(&self.node));
+        registry.add(&started.scaler);
+        registry.add(&figures);
+        let scaler = Arc::clone(&started.scaler);
+        let metrics = Page {
+            content: life::metrics::CONTENT_TYPE,
+            // The registry asks nobody whom nobody owns.
+            write: Arc::new(move || {
+                let _owned = &scaler;
+                registry.page()
+            }),
+        };
+        page::serve(metrics_listener, metrics, tasks);
         let plane = Plane {
             node: Arc::clone(&self.node),
             told: Arc::clone(&self.told),
+            figures: Arc::clone(&figures),
             revisions: Arc::clone(&self.revisions),
             tables: self.tables.clone(),
             certificates: Arc::clone(&self.certificates),
@@ -217,7 +235,7 @@ fn runner_settings(
     })
 }
 
-async fn listen(address: SocketAddr, advice: &'static str) -> Result<(TcpListener, SocketAddr), Failure> {
+pub(super) async fn listen(address: SocketAddr, advice: &'static str) -> Result<(TcpListener, SocketAddr), Failure> {
     let listening = || doing(format!("listening on {address}"), advice);
     let listener = TcpListener::bind(address).await.map_err(listening())?;
     let address = listener.local_addr().map_err(listening())?;

@@ -9,32 +9,32 @@
 //! lead to; a version is told as running only when all of it does.
 //! Depends on: control (gateway), proxy, node, live.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use ::standalone::runner::RunningPod;
-use control::gateway::{Backend, BackendPod, Programme, Side, Target};
+use control::gateway::{Backend, BackendPod, Programme, Target};
 use control::key::Key;
 use life::Tasks;
 use logic::data_path::Protocol;
 use logic::limiter;
+use logic::traffic::{Destination, PathRule, Rule};
 use proxy::{
     Certificate, Certificates, Identity, Leads, PodProtocol, Revision, Revisions, Tables, Timeouts, Visibility,
 };
 use tokio::sync::watch;
 
+use super::figures::Figures;
 use super::live::{Listed, Told};
 use crate::node::{Aim, Node, Pod};
-
-/// Bursts: requests in flight at which the autoscaler is asked at once, by pod that is there.
-const BURST: u64 = 1;
 
 /// What runs.
 pub(super) struct Plane {
     pub(super) node: Arc<Node>,
     pub(super) told: Arc<Told>,
+    pub(super) figures: Arc<Figures>,
     pub(super) revisions: Arc<Revisions>,
     pub(super) tables: Tables,
     pub(super) certificates: Arc<Certificates>,
@@ -144,15 +144,16 @@ impl Plane {
     }
 
     fn route(&self, programme: &Programme) {
-        let of = |side| programme.rules(side);
-        let public = of(Side::Public).into_iter().map(|rule| (Visibility::External, rule));
-        let private = of(Side::Private);
-        let hosts: std::collections::HashSet<_> = of(Side::Public).into_iter().flat_map(|rule| rule.hosts).collect();
-        let private = private
-            .into_iter()
-            .filter(|rule| !rule.hosts.iter().all(|host| hosts.contains(host)))
-            .map(|rule| (Visibility::ClusterLocal, rule));
-        for refusal in self.tables.replace(public.chain(private).collect()) {
+        let redirected: HashSet<_> = programme.redirected().into_iter().collect();
+        // Of two Ingresses that want a host the older one has it.
+        let mut ingresses: Vec<_> = programme.routes.iter().collect();
+        ingresses.sort_by_key(|(key, rules)| (rules.created, *key));
+        let rules = ingresses.into_iter().flat_map(|(_, rules)| {
+            let public = rules.public.iter().map(|rule| (Visibility::External, rule));
+            public.chain(rules.private.iter().map(|rule| (Visibility::ClusterLocal, rule)))
+        });
+        let rules = rules.map(|(visibility, rule)| (visibility, secured(rule.clone(), &redirected)));
+        for refusal in self.tables.replace(rules.collect()) {
             eprintln!("error: {refusal}");
         }
     }
@@ -169,6 +170,7 @@ impl Plane {
                     kept.protocol,
                 );
                 self.revisions.insert(Arc::clone(&revision));
+                self.figures.insert(key, &revision);
                 self.known.insert(key.clone(), (kept, Arc::clone(&revision)));
                 revision
             }
@@ -178,8 +180,6 @@ impl Plane {
         for (pod, fault) in self.node.set_revision(&name, &revision, &pods) {
             eprintln!("error: pod {pod} of {name} is not counted: {fault}");
         }
-        self.node
-            .set_threshold(&name, u64::from(backend.ready()).saturating_mul(BURST).max(1));
         let takes = |pod: &BackendPod| pod.is_ready && !pod.is_ending;
         let listed = backend.pods.iter().filter(|pod| pod.is_ready || pod.is_ending);
         let addresses: Vec<_> = listed.map(|pod| (pod.address, takes(pod))).collect();
@@ -199,6 +199,7 @@ impl Plane {
     fn forget(&mut self, key: &Key) {
         self.node.remove_revision(&key.to_string());
         self.revisions.remove(&key.namespace, &key.name);
+        self.figures.remove(key);
         self.known.remove(key);
     }
 
@@ -238,6 +239,18 @@ impl Plane {
             }
         }
     }
+}
+
+/// Hosts of a rule are redirected together: they are of one certificate.
+fn secured(mut rule: Rule<Destination>, redirected: &HashSet<Arc<str>>) -> Rule<Destination> {
+    if rule.hosts.iter().any(|host| redirected.contains(host.as_str())) {
+        let paths = rule.paths.into_iter().map(|path| PathRule {
+            split: path.split.map(|destination| destination.https_only(true)),
+            ..path
+        });
+        rule.paths = paths.collect();
+    }
+    rule
 }
 
 fn kept(key: &Key, backend: &Backend) -> Kept {

@@ -4,6 +4,7 @@
 //! Depends on: cli, cluster, machine.
 
 use std::fs;
+use std::net::SocketAddr;
 
 use super::cluster::Served;
 use super::machine::Machine;
@@ -12,7 +13,12 @@ use crate::failure::{Failure, doing};
 use crate::output;
 
 /// Writes a kubeconfig, and says what to try.
-pub(super) fn greet(arguments: &cli::Standalone, cluster: &Served, machine: &Machine) -> Result<(), Failure> {
+pub(super) fn greet(
+    arguments: &cli::Standalone,
+    cluster: &Served,
+    machine: &Machine,
+    metrics: SocketAddr,
+) -> Result<(), Failure> {
     let kubeconfig = arguments.run_dir.join("kubeconfig");
     let writing = || doing(format!("writing {}", kubeconfig.display()), "choose another --run-dir");
     fs::create_dir_all(&arguments.run_dir).map_err(writing())?;
@@ -30,6 +36,7 @@ pub(super) fn greet(arguments: &cli::Standalone, cluster: &Served, machine: &Mac
             kubeconfig.display()
         ),
     ];
+    lines.push(format!("metrics  http://{metrics}/metrics"));
     if let Some(why) = machine.obstacle() {
         lines.push(format!("note: every request takes the gateway: {why}"));
     }

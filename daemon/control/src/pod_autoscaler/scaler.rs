@@ -39,6 +39,18 @@ pub struct Followed {
     pub configuration: Box<str>,
 }
 
+/// So many in flight that a panic would begin if they stayed: worth a look before the next tick.
+fn burst(followed: &Followed) -> u64 {
+    let spec = &followed.spec;
+    let carried = match spec.metric {
+        Metric::Concurrency => spec.target_value * f64::from(followed.pods.ready),
+        // A rate does not show in one moment.
+        Metric::Rps => return 0,
+    };
+    // Saturates, as a cast does.
+    ((carried * spec.panic_threshold).ceil() as u64).max(1)
+}
+
 /// The autoscalers of all revisions.
 pub struct Scaler {
     live: Arc<dyn Live>,
@@ -68,6 +80,7 @@ impl Scaler {
 
     /// Follows a revision from now on, or goes on with these settings and pods; what is decided at present.
     pub fn follow(&self, revision: &Key, followed: Followed, now: Moment) -> Decision {
+        self.live.expect(revision, burst(&followed));
         let mut revisions = self.revisions();
         if let Some(scaled) = revisions.get_mut(revision) {
             if scaled.followed.spec != followed.spec {
