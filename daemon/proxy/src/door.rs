@@ -2,7 +2,7 @@
 //! A listener's policy: how requests find their revision, which probes it answers, who is next.
 //!
 //! Mechanism: one struct, made by who opens the listener; the path only reads it.
-//! Depends on: headers, limits, log, origin, ready, revision, tls, logic::traffic.
+//! Depends on: headers, limits, log, origin, ready, revision, room, tls, logic::traffic.
 
 use crate::headers::NextHop;
 use crate::limits::Limits;
@@ -10,6 +10,7 @@ use crate::log::RequestLog;
 use crate::origin::Inside;
 use crate::ready::Readiness;
 use crate::revision::Revision;
+use crate::room::Room;
 use crate::tls::Certificates;
 use life::Tasks;
 use logic::traffic::table::Refused;
@@ -145,6 +146,8 @@ pub struct Front {
     pub visibility: Visibility,
     /// The port that `Destination::https_only` sends clients of plain HTTP to.
     pub https_port: u16,
+    /// Shared by listeners that are bounded together (`Limits::all_connections` and so on).
+    pub room: Room,
 }
 
 impl Default for Front {
@@ -153,6 +156,7 @@ impl Default for Front {
             tls: None,
             visibility: Visibility::External,
             https_port: 443,
+            room: Room::default(),
         }
     }
 }

@@ -10,6 +10,8 @@ use crate::progress::Progress;
 use crate::protocol::PodProtocol;
 use life::Tasks;
 use std::future::Future;
+use std::time::Duration;
+use tokio::time::timeout;
 
 /// Why a request came to no good end.
 #[derive(Debug, thiserror::Error)]
@@ -29,9 +31,57 @@ pub(crate) enum Broken {
     /// What the client sent as a body is none.
     #[error("malformed request body")]
     BadBody,
+    /// The client's body is larger than it may be.
+    #[error("request body too large")]
+    TooLarge,
+    /// Nothing came of the client's body for too long.
+    #[error("request body too slow")]
+    Slow,
     /// The client went away.
     #[error("the client went away")]
     Gone,
+}
+
+/// How much of a body may still come, and how long its next part may take.
+pub(crate) struct Intake {
+    left: u64,
+    patience: Duration,
+}
+
+impl Intake {
+    /// As the limits say.
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            left: match limits.request_body {
+                0 => u64::MAX,
+                most => most,
+            },
+            patience: limits.body_time,
+        }
+    }
+
+    /// For what is no body: any number of bytes at any time.
+    pub(crate) fn any() -> Self {
+        Self {
+            left: u64::MAX,
+            patience: Duration::ZERO,
+        }
+    }
+
+    /// What the client sends next, once it is there.
+    pub(crate) async fn next<T>(&self, next: impl Future<Output = T>) -> Result<T, Broken> {
+        match self.patience.is_zero() {
+            true => Ok(next.await),
+            false => timeout(self.patience, next).await.map_err(|_| Broken::Slow),
+        }
+    }
+
+    /// Counts what came.
+    pub(crate) fn count(&mut self, bytes: usize) -> Result<(), Broken> {
+        let left = self.left.checked_sub(bytes as u64).ok_or(Broken::TooLarge)?;
+        self.left = left;
+        Ok(())
+    }
 }
 
 impl From<TwoFault> for Broken {

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-/// Bounds of one listener.
+/// Bounds of one listener; those named `all_` are of all that share a `Room`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of a request's head, all lines together; more is answered with 431 (Knative: 1 MiB and 4 KiB).
@@ -27,8 +27,22 @@ pub struct Limits {
     pub idle_time: Duration,
     /// Bytes read ahead from a client while its request waits or runs.
     pub read_ahead: usize,
+    /// How long a client may leave what it is sent unread; zero: any time.
+    pub write_time: Duration,
+    /// How long a client may send nothing within a body; zero: as long as the request may take. Later: 408.
+    pub body_time: Duration,
+    /// Bytes of a request's body; 0: any number. More is answered with 413.
+    pub request_body: u64,
     /// Client connections of a listener at once; the next one waits to be accepted.
     pub connections: usize,
+    /// Client connections of all listeners at once; the next one is answered with 503.
+    pub all_connections: usize,
+    /// HTTP/2 streams of all connections at once; the next one is refused (`REFUSED_STREAM`: the client may send it again).
+    pub all_streams: usize,
+    /// Bytes of heads above 16 KiB, and of what was read after them, in all; more is answered with 503.
+    pub all_heads: usize,
+    /// Sum of the windows of HTTP/2 connections; those that come later get the smallest the protocol has, 65535 bytes.
+    pub all_windows: usize,
     /// Streams of an HTTP/2 connection at once.
     pub streams: u32,
     /// Resets by the client that an HTTP/2 connection may have unhandled (rapid reset).
@@ -57,7 +71,14 @@ impl Default for Limits {
             handshakes: 512,
             idle_time: Duration::from_secs(300),
             read_ahead: 64 << 10,
+            write_time: Duration::from_secs(60),
+            body_time: Duration::ZERO,
+            request_body: 0,
             connections: 65_536,
+            all_connections: 131_072,
+            all_streams: 65_536,
+            all_heads: 256 << 20,
+            all_windows: 512 << 20,
             streams: 250,
             pending_resets: 50,
             stream_window: 1 << 20,

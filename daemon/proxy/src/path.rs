@@ -14,7 +14,7 @@ use crate::exchange::{Broken, Client, Lane};
 use crate::gateway;
 use crate::headers::{self, NextHop};
 use crate::log::Line;
-use crate::message::{Answer, Request, name};
+use crate::message::{Answer, BodySize, Request, name};
 use crate::origin::Leads;
 use crate::pod::{DialFault, Retries};
 use crate::probes;
@@ -153,6 +153,9 @@ async fn run<C: Client>(
     client: &mut C,
     progress: &Progress,
 ) -> Result<(), End> {
+    if is_too_large(request, door) {
+        return Err(broken_end(Broken::TooLarge, progress));
+    }
     let mut tried = 0;
     loop {
         let place = admit(revision, held_bytes(request))
@@ -183,6 +186,12 @@ async fn run<C: Client>(
         }
         return Err(broken_end(broken, progress));
     }
+}
+
+/// Whether it says itself that its body is larger than it may be.
+fn is_too_large(request: &Request, door: &Door) -> bool {
+    let most = door.limits.request_body;
+    matches!(request.body, BodySize::Known(length) if most > 0 && length > most)
 }
 
 /// A place among the requests of its revision: running, or in the queue.
@@ -290,6 +299,8 @@ fn broken_end(broken: Broken, progress: &Progress) -> End {
         Broken::Gone => End::Gone,
         Broken::Cut => End::Cut,
         _ if progress.has_answer() => End::Cut,
+        Broken::TooLarge => End::Answered(Answer::error(StatusCode::PAYLOAD_TOO_LARGE, &broken)),
+        Broken::Slow => End::Answered(Answer::error(StatusCode::REQUEST_TIMEOUT, &broken)),
         Broken::BadBody => End::Answered(Answer::error(StatusCode::BAD_REQUEST, &broken)),
         Broken::Dial(DialFault::Refused(..) | DialFault::TimedOut(_)) | Broken::Pod(_) | Broken::NoAnswer => {
             End::Answered(Answer::error(StatusCode::BAD_GATEWAY, &broken))

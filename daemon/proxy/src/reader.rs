@@ -4,8 +4,9 @@
 //! Mechanism: a read goes to the stack first, so that a connection that waits holds no buffer; one that filled it is
 //! followed by reads into a large buffer, until they bring little.
 //! Invariants: reading may be given up at any time without losing a byte.
-//! Depends on: nothing.
+//! Depends on: room.
 
+use crate::room::Heads;
 use bytes::{Bytes, BytesMut};
 use std::future::poll_fn;
 use std::io;
@@ -25,6 +26,7 @@ pub(crate) struct Reader<R> {
     pub(crate) io: R,
     pub(crate) buffer: BytesMut,
     is_large: bool,
+    heads: Option<Heads>,
 }
 
 impl<R: AsyncRead + Unpin> Reader<R> {
@@ -33,6 +35,32 @@ impl<R: AsyncRead + Unpin> Reader<R> {
             io,
             buffer: BytesMut::new(),
             is_large: false,
+            heads: None,
+        }
+    }
+
+    /// With a part in what all clients may fill.
+    pub(crate) fn within(self, heads: Heads) -> Self {
+        Self {
+            heads: Some(heads),
+            ..self
+        }
+    }
+
+    /// Whether there is room for one more read beside a head that was taken.
+    pub(crate) fn has_room(&mut self) -> bool {
+        let next = if self.is_large { LARGE } else { SMALL };
+        let bytes = self.buffer.len() + next;
+        self.heads.as_mut().is_none_or(|heads| heads.hold(bytes))
+    }
+
+    /// A head of so many bytes was taken and is in use; 0: it is not any more.
+    pub(crate) fn uses(&mut self, head: usize) {
+        let bytes = self.buffer.len();
+        if let Some(heads) = &mut self.heads {
+            heads.head(head);
+            // What was counted while it was read is no less.
+            heads.hold(bytes);
         }
     }
 
@@ -74,7 +102,7 @@ impl<R: AsyncRead + Unpin> Reader<R> {
 
     /// Reads ahead, at most so many bytes, and returns when the other side has ended.
     pub(crate) async fn end(&mut self, most: usize) {
-        while self.buffer.len() < most {
+        while self.buffer.len() < most && self.has_room() {
             if !matches!(self.fill().await, Ok(true)) {
                 return;
             }

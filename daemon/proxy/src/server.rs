@@ -3,23 +3,26 @@
 //!
 //! Mechanism: one accepting task a listener, one task a connection. With TLS the handshake says the protocol; else HTTP/2 with
 //! prior knowledge is known by its first bytes. A stream is split in halves, and everything after takes any halves.
-//! Invariants: at most `Limits::connections` are served at once; draining stops accepting, and connections end politely.
-//! Depends on: door, http1, http2, origin, tls.
+//! Invariants: at most `Limits::connections` are served at once, `all_connections` by all listeners; draining stops accepting, and connections end politely.
+//! Depends on: door, http1, http2, origin, patient, room, tls.
 
 use crate::door::Door;
 use crate::origin::Arrival;
+use crate::patient::Patient;
 use crate::reader::Reader;
 use crate::{http1, http2, tls};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 /// What an HTTP/2 connection begins with.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// So many clients at once are told of a listener that there is no place; others find the connection closed.
+const TOLD: usize = 64;
 /// How long the last word of a TLS connection may take to be written.
 const FAREWELL: Duration = Duration::from_millis(500);
 
@@ -27,6 +30,7 @@ const FAREWELL: Duration = Duration::from_millis(500);
 pub async fn listen(listener: TcpListener, door: Arc<Door>) {
     let places = Arc::new(Semaphore::new(door.limits.connections));
     let handshakes = Arc::new(Semaphore::new(door.limits.handshakes));
+    let told = Arc::new(Semaphore::new(TOLD));
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {
             return;
@@ -37,6 +41,10 @@ pub async fn listen(listener: TcpListener, door: Arc<Door>) {
         };
         match accepted {
             Ok((stream, peer)) => {
+                let Some(share) = door.front.room.connection(door.limits.all_connections) else {
+                    shed(stream, &door, &told);
+                    continue;
+                };
                 let (door_of_it, handshakes) = (Arc::clone(&door), Arc::clone(&handshakes));
                 door.tasks.spawn("client connection", async move {
                     // Without it answers wait for each other; a socket that cannot is as good as any.
@@ -52,7 +60,7 @@ pub async fn listen(listener: TcpListener, door: Arc<Door>) {
                             }
                         }
                     }
-                    drop(place);
+                    drop((place, share));
                 });
             }
             // Out of descriptors, or the client left before it was accepted.
@@ -62,16 +70,40 @@ pub async fn listen(listener: TcpListener, door: Arc<Door>) {
     }
 }
 
+/// Tells a client that there is no place for it; one of TLS finds its connection closed.
+fn shed(mut stream: TcpStream, door: &Door, told: &Arc<Semaphore>) {
+    let Ok(place) = Arc::clone(told).try_acquire_owned() else {
+        return;
+    };
+    if door.front.tls.is_some() {
+        return;
+    }
+    let answer = http1::serve::no_room(&door.limits);
+    door.tasks.spawn("client without a place", async move {
+        let telling = async {
+            stream.write_all(answer.as_bytes()).await?;
+            stream.shutdown().await?;
+            // An unread request would reset the connection, and lose the answer.
+            while stream.read(&mut [0; 1024]).await? > 0 {}
+            Ok::<(), io::Error>(())
+        };
+        drop(timeout(FAREWELL, telling).await);
+        drop(place);
+    });
+}
+
 async fn plain(stream: TcpStream, arrival: Arrival, door: &Arc<Door>) {
     let (reader, writer) = stream.into_split();
+    let writer = Patient::new(writer, door.limits.write_time);
     serve(Reader::new(reader), writer, arrival, door).await;
 }
 
 async fn encrypted(secured: tls::Secured, arrival: Arrival, door: &Arc<Door>) {
     let reader = Reader::new(secured.reader);
+    let writer = Patient::new(secured.writer, door.limits.write_time);
     match secured.is_two {
-        true => Box::pin(http2::serve::connection(door, reader, secured.writer, arrival)).await,
-        false => serve(reader, secured.writer, arrival, door).await,
+        true => Box::pin(http2::serve::connection(door, reader, writer, arrival)).await,
+        false => serve(reader, writer, arrival, door).await,
     }
 }
 
@@ -85,6 +117,7 @@ where
         // Boxed: a connection of HTTP/1 is not as large as one of HTTP/2.
         Ok(Ok(true)) => Box::pin(http2::serve::connection(door, reader, writer, arrival)).await,
         Ok(Ok(false)) => {
+            let reader = reader.within(door.front.room.heads(door.limits.all_heads));
             http1::serve::connection(door, reader, &mut writer, arrival).await;
             // A client of TLS is told that nothing was cut off (RFC 8446 6.1); on a plain socket it costs nothing.
             drop(timeout(FAREWELL, writer.shutdown()).await);

@@ -15,7 +15,7 @@ use logic::limiter;
 use logic::settings::template::Template;
 use logic::traffic::{BackendPort, Condition, Destination, PathRule, Rule, Split};
 use proxy::{
-    Door, Entry, Front, Health, Identity, Limits, NextHop, PodProtocol, Probes, RequestLog, Revision, Revisions,
+    Door, Entry, Front, Health, Identity, Limits, NextHop, PodProtocol, Probes, RequestLog, Revision, Revisions, Room,
     Tables, Timeouts,
 };
 use std::io;
@@ -28,6 +28,7 @@ use tokio::net::TcpListener;
 /// What runs.
 pub(super) struct Wiring {
     addresses: Vec<(SocketAddr, Listen)>,
+    room: Room,
     revisions: Arc<Revisions>,
     tables: Tables,
     certificates: Files,
@@ -48,6 +49,7 @@ impl Wiring {
     pub(super) fn new(config: &Config, folder: &Path) -> io::Result<(Self, Vec<Fault>)> {
         let mut wiring = Self {
             addresses: Vec::new(),
+            room: Room::default(),
             steer: None,
             revisions: Arc::default(),
             tables: Tables::default(),
@@ -93,6 +95,7 @@ impl Wiring {
                 tls: listen.tls.then(|| Arc::clone(&self.certificates.served)),
                 visibility,
                 https_port: listen.https_port,
+                room: self.room.clone(),
             },
             probes: Probes::Gateway,
             next: NextHop::App { restore_host: false },

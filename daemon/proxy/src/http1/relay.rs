@@ -8,7 +8,7 @@
 
 use super::side::One;
 use super::tunnel;
-use crate::exchange::{Broken, Lane};
+use crate::exchange::{Broken, Intake, Lane};
 use crate::headers;
 use crate::limits::Limits;
 use crate::message::{Request, Response, Version, upgrade};
@@ -130,11 +130,17 @@ impl Upload<'_> {
                 broken = watch(from, self.limits) => return broken,
             }
         }
+        let mut intake = Intake::new(self.limits);
         loop {
             let part = match self.body.take(&mut from.buffer, self.limits) {
                 Ok(part) => part,
                 Err(_) => return Broken::BadBody,
             };
+            if let Some(Part::Data(data)) = &part
+                && let Err(broken) = intake.count(data.len())
+            {
+                return broken;
+            }
             let is_last = matches!(part, Some(Part::End | Part::Trailers(_)));
             let written = match &part {
                 Some(part) => pass(part, self.framing, &mut out, to).await,
@@ -148,8 +154,12 @@ impl Upload<'_> {
                 signals.sent.store(true, Relaxed);
                 return watch(from, self.limits).await;
             }
-            if part.is_none() && !matches!(from.fill().await, Ok(true)) {
-                return Broken::Gone;
+            if part.is_none() {
+                match intake.next(from.fill()).await {
+                    Ok(Ok(true)) => {}
+                    Ok(Ok(false) | Err(_)) => return Broken::Gone,
+                    Err(broken) => return broken,
+                }
             }
         }
     }

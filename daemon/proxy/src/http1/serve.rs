@@ -2,12 +2,13 @@
 //! A client's connection: one request after the other.
 //!
 //! Invariants: a head has bounded size and time; a refusal ends the connection, and the client gets to read it.
-//! Depends on: client, side, origin, path, wire, door.
+//! Depends on: client, side, origin, path, wire, door, limits.
 
 use super::side::One;
 use crate::alarm::Alarm;
 use crate::door::Door;
 use crate::exchange::Client as _;
+use crate::limits::Limits;
 use crate::message::{Answer, Request};
 use crate::origin::Arrival;
 use crate::path;
@@ -58,7 +59,7 @@ where
             Ok(request) => request,
             Err(NoHead::Ended) => return,
             Err(NoHead::Refused(fault)) => {
-                if writer.write_all(refusal(fault).as_bytes()).await.is_ok() {
+                if writer.write_all(refusal(fault, &door.limits).as_bytes()).await.is_ok() {
                     linger(&mut reader, &mut writer).await;
                 }
                 return;
@@ -137,6 +138,7 @@ async fn head<R: AsyncRead + Unpin>(
     waits: &mut Waits,
 ) -> Result<Request, NoHead> {
     let limits = &door.limits;
+    reader.uses(0);
     let skipped = parse::leading(&reader.buffer);
     reader.buffer.advance(skipped);
     if reader.buffer.is_empty() {
@@ -167,6 +169,7 @@ async fn head<R: AsyncRead + Unpin>(
         }
     };
     let head = reader.take(length);
+    reader.uses(length);
     parse::request(&head, peer, limits).map_err(NoHead::Refused)
 }
 
@@ -185,6 +188,9 @@ async fn whole_head<R: AsyncRead + Unpin>(reader: &mut Reader<R>, most: usize) -
             None if reader.buffer.len() > most => return Err(NoHead::Refused(Fault::TooLarge)),
             None => {}
         }
+        if !reader.has_room() {
+            return Err(NoHead::Refused(Fault::NoRoom));
+        }
         match reader.fill().await {
             Ok(true) => {}
             Ok(false) if !reader.buffer.is_empty() => return Err(NoHead::Refused(Fault::Malformed)),
@@ -193,9 +199,21 @@ async fn whole_head<R: AsyncRead + Unpin>(reader: &mut Reader<R>, most: usize) -
     }
 }
 
-fn refusal(fault: Fault) -> String {
-    if fault != Fault::Expectation {
-        return fault.answer();
+/// The answer to a client for whom there is no room now.
+pub(crate) fn no_room(limits: &Limits) -> String {
+    let fault = Fault::NoRoom;
+    let again = match limits.retry_after {
+        Some(seconds) => format!("Retry-After: {seconds}\r\n"),
+        None => String::new(),
+    };
+    format!("HTTP/1.1 {fault}\r\nContent-Type: text/plain; charset=utf-8\r\n{again}Connection: close\r\n\r\n{fault}\n")
+}
+
+fn refusal(fault: Fault, limits: &Limits) -> String {
+    match fault {
+        Fault::Expectation => {}
+        Fault::NoRoom => return no_room(limits),
+        other => return other.answer(),
     }
     let now = httpdate::HttpDate::from(std::time::SystemTime::now());
     format!("HTTP/1.1 {fault}\r\nConnection: close\r\nContent-Length: 0\r\nDate: {now}\r\n\r\n")

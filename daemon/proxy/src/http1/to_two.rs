@@ -6,7 +6,7 @@
 //! Depends on: side, http2::frames, wire, headers, sniff.
 
 use super::side::One;
-use crate::exchange::{Broken, Lane};
+use crate::exchange::{Broken, Intake, Lane};
 use crate::headers;
 use crate::http2::frames::{self, Head, outgoing};
 use crate::limits::Limits;
@@ -20,6 +20,7 @@ use bytes::{Bytes, BytesMut};
 use h2::{RecvStream, SendStream};
 use http::{HeaderValue, header};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 
 /// Carries one exchange.
@@ -66,9 +67,13 @@ async fn upload<R: AsyncRead + Unpin>(
     limits: &Limits,
     is_sent: &AtomicBool,
 ) -> Broken {
+    let mut intake = Intake::new(limits);
     while !is_sent.load(Relaxed) {
         let passed = match body.take(&mut from.buffer, limits) {
-            Ok(Some(Part::Data(data))) => frames::send(&mut to, data, false).await.is_ok(),
+            Ok(Some(Part::Data(data))) => match intake.count(data.len()) {
+                Ok(()) => frames::send(&mut to, data, false, Duration::ZERO).await.is_ok(),
+                Err(broken) => return broken,
+            },
             Ok(Some(last)) => {
                 is_sent.store(true, Relaxed);
                 match last {
@@ -76,8 +81,11 @@ async fn upload<R: AsyncRead + Unpin>(
                     _ => to.send_data(Bytes::new(), true).is_ok(),
                 }
             }
-            Ok(None) if matches!(from.fill().await, Ok(true)) => true,
-            Ok(None) => return Broken::Gone,
+            Ok(None) => match intake.next(from.fill()).await {
+                Ok(Ok(true)) => true,
+                Ok(Ok(false) | Err(_)) => return Broken::Gone,
+                Err(broken) => return broken,
+            },
             Err(_) => return Broken::BadBody,
         };
         // A pod that wants no more of it may still answer.

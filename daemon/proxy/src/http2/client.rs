@@ -15,6 +15,10 @@ use bytes::Bytes;
 use h2::Reason;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use std::future::poll_fn;
+use std::time::Duration;
+
+/// How long a client may take for an answer of ours.
+const ANSWER: Duration = Duration::from_secs(10);
 
 impl Client for Two {
     async fn answer(&mut self, answer: &Answer, progress: &Progress) -> Result<(), Broken> {
@@ -25,7 +29,7 @@ impl Client for Two {
         progress.answering(answer.status.as_u16());
         begin(&mut self.respond, &mut self.out, head, is_bare)?;
         if !is_bare && let Some(out) = &mut self.out {
-            send(out, Bytes::from(answer.body.clone()), true).await?;
+            send(out, Bytes::from(answer.body.clone()), true, ANSWER).await?;
             progress.wrote(answer.body.len() as u64);
         }
         Ok(())

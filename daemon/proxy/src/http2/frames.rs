@@ -15,6 +15,8 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use std::future::{Future as _, poll_fn};
 use std::pin::Pin;
 use std::task::Poll;
+use std::time::Duration;
+use tokio::time::timeout;
 
 /// The head of a request as a pod of HTTP/2 gets it; `None`: it can be none.
 pub(crate) fn outgoing(request: &Request, host: &str, protocol: Option<&Protocol>) -> Option<http::Request<()>> {
@@ -90,12 +92,17 @@ pub(super) fn inform(respond: &mut SendResponse<Bytes>, status: StatusCode, head
     drop(respond.send_informational(head));
 }
 
-/// Sends data as the window allows.
-pub(crate) async fn send(to: &mut SendStream<Bytes>, mut data: Bytes, is_last: bool) -> Result<(), Broken> {
+/// Sends data as the window allows, which the other side may keep shut for so long; zero: any time.
+pub(crate) async fn send(
+    to: &mut SendStream<Bytes>,
+    mut data: Bytes,
+    is_last: bool,
+    most: Duration,
+) -> Result<(), Broken> {
     while !data.is_empty() {
         to.reserve_capacity(data.len());
         let room = match to.capacity() {
-            0 => match poll_fn(|context| to.poll_capacity(context)).await {
+            0 => match opened(to, most).await {
                 Some(Ok(room)) => room,
                 Some(Err(_)) | None => return Err(Broken::Gone),
             },
@@ -106,4 +113,13 @@ pub(crate) async fn send(to: &mut SendStream<Bytes>, mut data: Bytes, is_last: b
         to.send_data(piece, ends).map_err(|_| Broken::Gone)?;
     }
     Ok(())
+}
+
+/// The window, once it has opened; `None`: it did not.
+async fn opened(to: &mut SendStream<Bytes>, most: Duration) -> Option<Result<usize, h2::Error>> {
+    let opening = poll_fn(|context| to.poll_capacity(context));
+    match most.is_zero() {
+        true => opening.await,
+        false => timeout(most, opening).await.ok().flatten(),
+    }
 }

@@ -20,8 +20,15 @@ use h2::ext::Protocol;
 use http::{Method, StatusCode, header};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
+
+/// The window that every connection has (RFC 9113 6.9.2).
+const NARROW: u32 = 65_535;
+
+/// The shortest time between two looks whether a connection is idle.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Serves a connection to its end.
 pub(crate) async fn connection<R, W>(door: &Arc<Door>, reader: Reader<R>, writer: W, mut arrival: Arrival)
@@ -30,9 +37,16 @@ where
     W: AsyncWrite + Unpin + Send + 'static,
 {
     let limits = &door.limits;
+    let room = &door.front.room;
+    let wide = room.window(limits.connection_window, limits.all_windows);
+    // Windows are memory that the client may fill.
+    let (of_stream, of_all) = match &wide {
+        Some(_) => (limits.stream_window, limits.connection_window),
+        None => (limits.stream_window.min(NARROW), limits.connection_window.min(NARROW)),
+    };
     let handshake = h2::server::Builder::new()
-        .initial_window_size(limits.stream_window)
-        .initial_connection_window_size(limits.connection_window)
+        .initial_window_size(of_stream)
+        .initial_connection_window_size(of_all)
         .max_concurrent_streams(limits.streams)
         .max_pending_accept_reset_streams(limits.pending_resets)
         .max_concurrent_reset_streams(limits.pending_resets)
@@ -43,6 +57,9 @@ where
         return;
     };
     let mut is_draining = false;
+    let live = Arc::new(());
+    let mut last = Instant::now();
+    let mut quiet = Box::pin(sleep(limits.idle_time));
     loop {
         let accepted = tokio::select! {
             accepted = connection.accept() => accepted,
@@ -56,13 +73,32 @@ where
                 connection.graceful_shutdown();
                 continue;
             }
+            () = &mut quiet => {
+                let now = Instant::now();
+                if Arc::strong_count(&live) == 1 && last + limits.idle_time <= now {
+                    if is_draining {
+                        return;
+                    }
+                    is_draining = true;
+                    connection.graceful_shutdown();
+                }
+                quiet.as_mut().reset((last + limits.idle_time).max(now + LOOK));
+                continue;
+            }
         };
-        let Some(Ok((request, respond))) = accepted else {
+        let Some(Ok((request, mut respond))) = accepted else {
             return;
         };
+        let Some(share) = room.stream(limits.all_streams) else {
+            respond.send_reset(Reason::REFUSED_STREAM);
+            continue;
+        };
+        last = Instant::now();
+        let live = Arc::clone(&live);
         let (door_of_it, arrival) = (Arc::clone(door), arrival.clone());
         door.tasks.spawn("HTTP/2 stream", async move {
-            stream(&door_of_it, arrival, request, respond).await
+            stream(&door_of_it, arrival, request, respond).await;
+            drop((share, live));
         });
     }
 }
@@ -85,6 +121,11 @@ async fn stream(
         waits: !is_ended && lists(&head.headers, &header::EXPECT, "100-continue"),
         reason: Reason::INTERNAL_ERROR,
     };
+    let mut heads = door.front.room.heads(door.limits.all_heads);
+    if !heads.hold(size(&head)) {
+        let answer = Answer::error(StatusCode::SERVICE_UNAVAILABLE, "too much is held");
+        return drop(client.answer(&answer, &Progress::new()).await);
+    }
     match read(head, is_ended, arrival.peer) {
         Some(mut request) => path::serve(door, arrival.leads(), &mut request, &mut client, &mut Alarm::new()).await,
         None => {
@@ -92,6 +133,13 @@ async fn stream(
             drop(client.answer(&answer, &Progress::new()).await);
         }
     }
+}
+
+/// What a head holds, about.
+fn size(head: &http::request::Parts) -> usize {
+    let fields = head.headers.iter();
+    let fields: usize = fields.map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
+    fields + head.uri.path_and_query().map_or(0, |path| path.as_str().len())
 }
 
 fn read(mut head: http::request::Parts, is_ended: bool, peer: SocketAddr) -> Option<Request> {

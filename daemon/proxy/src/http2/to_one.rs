@@ -5,13 +5,14 @@
 //! agreement to it a 200, and what follows is bytes both ways (RFC 8441 5).
 //! Invariants: memory is one read each way; windows are given back when the pod has taken what filled them; a response that
 //! breaks off ends in a reset.
-//! Depends on: frames, headers, pod, side, tunnel, wire.
+//! Depends on: frames, headers, limits, pod, side, tunnel, wire.
 
 mod answer;
 mod tunnel;
 
 use super::side::Two;
-use crate::exchange::{Broken, Lane};
+use crate::exchange::{Broken, Intake, Lane};
+use crate::limits::Limits;
 use crate::message::{BodySize, Request};
 use crate::pod::{Look, Stream};
 use crate::wire::body::{Part, put};
@@ -68,7 +69,14 @@ async fn exchange(client: &mut Two, request: &Request, stream: &mut Stream, lane
         }
     };
     let answered = {
-        let upload = upload(&mut client.body, head, framing, &mut stream.writer, &is_sent);
+        let upload = upload(
+            &mut client.body,
+            head,
+            framing,
+            &mut stream.writer,
+            &is_sent,
+            lane.limits,
+        );
         let back = Back {
             request,
             protocol: client.protocol.as_ref(),
@@ -85,7 +93,7 @@ async fn exchange(client: &mut Two, request: &Request, stream: &mut Stream, lane
     };
     match (answered, &mut client.out) {
         (Answered::Tunnel, Some(out)) => {
-            tunnel::run(&mut client.body, out, stream, lane.progress).await;
+            tunnel::run(&mut client.body, out, stream, lane).await;
             Ok(false)
         }
         (Answered::Tunnel, None) => Ok(false),
@@ -134,6 +142,7 @@ async fn upload<W: AsyncWrite + Unpin>(
     framing: Option<Framing>,
     to: &mut W,
     is_sent: &AtomicBool,
+    limits: &Limits,
 ) -> Broken {
     if to.write_all(&out).await.is_err() {
         // The pod may have answered and closed already: the download knows.
@@ -142,11 +151,19 @@ async fn upload<W: AsyncWrite + Unpin>(
     let Some(framing) = framing else {
         return pending().await;
     };
+    let mut intake = Intake::new(limits);
     loop {
         out.clear();
-        let (part, length) = match from.data().await {
+        let data = match intake.next(from.data()).await {
+            Ok(data) => data,
+            Err(broken) => return broken,
+        };
+        let (part, length) = match data {
             Some(Ok(data)) => {
                 let length = data.len();
+                if let Err(broken) = intake.count(length) {
+                    return broken;
+                }
                 (Part::Data(data), length)
             }
             Some(Err(_)) => return Broken::Gone,

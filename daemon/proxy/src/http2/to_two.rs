@@ -7,8 +7,9 @@
 
 use super::frames::{Head, begin, inform, next_head, outgoing, send};
 use super::side::Two;
-use crate::exchange::{Broken, Lane};
+use crate::exchange::{Broken, Intake, Lane};
 use crate::headers;
+use crate::limits::Limits;
 use crate::message::{Request, Response};
 use crate::progress::Progress;
 use crate::sniff;
@@ -29,6 +30,7 @@ const LOOK: Duration = Duration::from_millis(5);
 /// Why a stream broke.
 enum Fault {
     Gone,
+    Upload(Broken),
     BeforeHead(h2::Error),
     InBody(h2::Error),
     TooMuch,
@@ -47,22 +49,27 @@ pub(super) async fn run(client: &mut Two, request: &Request, lane: &Lane<'_>) ->
         .send_request(head, is_ended)
         .map_err(|fault| Broken::Pod(fault.to_string()))?;
     let result = {
-        let upload = upload(&mut client.body, to_pod, is_ended);
+        let intake = match client.protocol {
+            None => Intake::new(lane.limits),
+            Some(_) => Intake::any(),
+        };
+        let upload = upload(&mut client.body, to_pod, is_ended, intake);
         let back = Back {
             respond: &mut client.respond,
             out: &mut client.out,
             is_head: client.is_head,
-            most_informed: lane.limits.informational,
+            limits: lane.limits,
             progress: lane.progress,
         };
         tokio::select! {
             biased;
             done = back.run(answer) => done,
-            () = upload => Err(Fault::Gone),
+            broken = upload => Err(Fault::Upload(broken)),
         }
     };
     result.map_err(|fault| match fault {
         Fault::Gone => Broken::Gone,
+        Fault::Upload(broken) => broken,
         Fault::BeforeHead(fault) => Broken::Pod(fault.to_string()),
         Fault::TooMuch => Broken::Pod("the application sent too many informational responses".to_owned()),
         Fault::InBody(fault) => {
@@ -83,24 +90,31 @@ async fn knows_extended_connect(sender: &h2::client::SendRequest<Bytes>) -> bool
 }
 
 /// Carries the request's body; returns only when the client is gone.
-async fn upload(from: &mut RecvStream, mut to: SendStream<Bytes>, is_ended: bool) {
+async fn upload(from: &mut RecvStream, mut to: SendStream<Bytes>, is_ended: bool, mut intake: Intake) -> Broken {
     if !is_ended {
         loop {
-            match from.data().await {
+            let data = match intake.next(from.data()).await {
+                Ok(data) => data,
+                Err(broken) => return broken,
+            };
+            match data {
                 Some(Ok(data)) => {
                     let length = data.len();
+                    if let Err(broken) = intake.count(length) {
+                        return broken;
+                    }
                     // A pod that wants no more of it may still answer.
-                    if send(&mut to, data, false).await.is_err() {
+                    if send(&mut to, data, false, Duration::ZERO).await.is_err() {
                         break;
                     }
                     drop(from.flow_control().release_capacity(length));
                 }
-                Some(Err(_)) => return,
+                Some(Err(_)) => return Broken::Gone,
                 None => {
                     match from.trailers().await {
                         Ok(Some(trailers)) => drop(to.send_trailers(trailers)),
                         Ok(None) => drop(to.send_data(Bytes::new(), true)),
-                        Err(_) => return,
+                        Err(_) => return Broken::Gone,
                     }
                     break;
                 }
@@ -114,6 +128,7 @@ async fn upload(from: &mut RecvStream, mut to: SendStream<Bytes>, is_ended: bool
         _ => Poll::Pending,
     })
     .await;
+    Broken::Gone
 }
 
 /// The way back.
@@ -121,7 +136,7 @@ struct Back<'a> {
     respond: &'a mut SendResponse<Bytes>,
     out: &'a mut Option<SendStream<Bytes>>,
     is_head: bool,
-    most_informed: usize,
+    limits: &'a Limits,
     progress: &'a Progress,
 }
 
@@ -154,7 +169,7 @@ impl Back<'_> {
         self.progress.answering(head.status.as_u16());
         begin(self.respond, self.out, response, is_ended).map_err(|_| Fault::Gone)?;
         match self.out.as_mut().filter(|_| !is_ended) {
-            Some(out) => copy(first, body, out, self.progress).await,
+            Some(out) => copy(first, body, out, self.progress, self.limits.write_time).await,
             None => Ok(()),
         }
     }
@@ -172,7 +187,7 @@ impl Back<'_> {
                 Head::Informational(response) => response,
             };
             informed += 1;
-            if informed > self.most_informed {
+            if informed > self.limits.informational {
                 return Err(Fault::TooMuch);
             }
             let (head, ()) = response.into_parts();
@@ -189,6 +204,7 @@ async fn copy(
     mut body: RecvStream,
     out: &mut SendStream<Bytes>,
     progress: &Progress,
+    most: Duration,
 ) -> Result<(), Fault> {
     loop {
         let data = match first.take() {
@@ -201,7 +217,7 @@ async fn copy(
         match data {
             Some(Ok(data)) => {
                 let length = data.len();
-                send(out, data, false).await.map_err(|_| Fault::Gone)?;
+                send(out, data, false, most).await.map_err(|_| Fault::Gone)?;
                 progress.wrote(length as u64);
                 drop(body.flow_control().release_capacity(length));
             }

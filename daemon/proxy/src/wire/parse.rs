@@ -32,6 +32,9 @@ pub(crate) enum Fault {
     Version,
     #[error("501 Not Implemented")]
     Coding,
+    /// Too much is held for all clients.
+    #[error("503 Service Unavailable")]
+    NoRoom,
     /// Answered like any request, not as a bare text.
     #[error("417 Expectation Failed")]
     Expectation,

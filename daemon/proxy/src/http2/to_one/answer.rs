@@ -201,7 +201,7 @@ async fn copy<R: AsyncRead + Unpin>(
         let sent = match part {
             Part::Data(data) => {
                 let length = data.len() as u64;
-                send(out, data, false).await?;
+                send(out, data, false, lane.limits.write_time).await?;
                 lane.progress.wrote(length);
                 continue;
             }

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A client that does not read is not waited for without end.
+//!
+//! Mechanism: a writing half that fails when nothing of it could be written for some time. Writes that go through at once
+//! cost a comparison; the timer is made when one has to wait for the first time.
+//! Invariants: it never fails before the time has passed without a byte.
+//! Depends on: alarm.
+
+use crate::alarm::Alarm;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::AsyncWrite;
+use tokio::time::Instant;
+
+/// A writing half, and how long it may stand still; zero: any time.
+pub(crate) struct Patient<W> {
+    io: W,
+    most: Duration,
+    since: Option<Instant>,
+    alarm: Option<Alarm>,
+}
+
+impl<W: AsyncWrite + Unpin> Patient<W> {
+    pub(crate) fn new(io: W, most: Duration) -> Self {
+        Self {
+            io,
+            most,
+            since: None,
+            alarm: None,
+        }
+    }
+
+    fn judge<T>(&mut self, result: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if result.is_ready() || self.most.is_zero() {
+            self.since = None;
+            return result;
+        }
+        let since = *self.since.get_or_insert_with(Instant::now);
+        let alarm = self.alarm.get_or_insert_with(Alarm::new);
+        match since.checked_add(self.most) {
+            Some(end) => alarm
+                .poll_ring(end, context)
+                .map(|()| Err(io::ErrorKind::TimedOut.into())),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl<W: AsyncWrite + Unpin> AsyncWrite for Patient<W> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.io).poll_write(context, bytes);
+        self.judge(written, context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.io).poll_write_vectored(context, slices);
+        self.judge(written, context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.io).poll_flush(context);
+        self.judge(flushed, context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+
+    #[tokio::test(start_paused = true)]
+    async fn it_waits_as_long_as_something_moves() {
+        let (here, mut there) = duplex(10);
+        let mut here = Patient::new(here, Duration::from_secs(5));
+        let begin = Instant::now();
+        let slow = async {
+            // Ten bytes go at once; then one every four seconds, then none.
+            for _ in 0..3 {
+                tokio::time::sleep(Duration::from_secs(4)).await;
+                there.read_u8().await.unwrap();
+            }
+            std::future::pending::<()>().await;
+        };
+        let fault = tokio::select! {
+            written = here.write_all(&[0; 100]) => written.unwrap_err(),
+            () = slow => unreachable!(),
+        };
+        assert_eq!((fault.kind(), begin.elapsed().as_secs()), (io::ErrorKind::TimedOut, 17));
+    }
+}
