@@ -2,12 +2,13 @@
 //! A listener's policy: how requests find their revision, which probes it answers, who is next.
 //!
 //! Mechanism: one struct, made by who opens the listener; the path only reads it.
-//! Depends on: headers, limits, log, origin, ready, revision, room, tls, logic::traffic.
+//! Depends on: headers, limits, log, origin, peers, ready, revision, room, tls, logic::traffic.
 
 use crate::headers::NextHop;
 use crate::limits::Limits;
 use crate::log::RequestLog;
 use crate::origin::Inside;
+use crate::peers::Peers;
 use crate::ready::Readiness;
 use crate::revision::Revision;
 use crate::room::Room;
@@ -181,6 +182,8 @@ pub struct Door {
     pub log: Option<RequestLog>,
     /// For clients inside the cluster, if it is.
     pub inside: Option<Inside>,
+    /// The daemons of other nodes, which may ask for slots of pods of this one.
+    pub peers: Option<Arc<Peers>>,
     /// Why health checks fail; none: they pass.
     pub health: Health,
     /// Owns what this listener starts.

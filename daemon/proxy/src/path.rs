@@ -6,22 +6,24 @@
 //! Mechanism: five named steps, below in their order. A step that cannot go on says how the request ends (`End`).
 //! Invariants: a slot is held exactly as long as the pod may work for the request; a request is sent again only if none of
 //! it can have been acted on; the timers of data-plane spec 4.6 run over all of it, waiting included.
-//! Depends on: alarm, door, exchange, gateway, headers, log, message, origin, probes, progress, revision.
+//! Depends on: alarm, door, exchange, gateway, headers, links, log, message, origin, probes, progress, revision.
 
 use crate::alarm::Alarm;
 use crate::door::{Door, Entry, Revisions};
 use crate::exchange::{Broken, Client, Lane};
 use crate::gateway;
 use crate::headers::{self, NextHop};
+use crate::links::{Question, Reply};
 use crate::log::Line;
-use crate::message::{Answer, BodySize, Request, name};
+use crate::message::{Answer, BodySize, Request, Version, name};
 use crate::origin::Leads;
-use crate::pod::{DialFault, Retries};
+use crate::pod::{DialFault, Pod, Retries};
 use crate::probes;
 use crate::progress::Progress;
+use crate::protocol::PodProtocol;
 use crate::revision::Revision;
 use http::{HeaderValue, StatusCode, header};
-use logic::limiter::shared::{Admit, Admitted, Permit};
+use logic::limiter::shared::{Admit, Admitted, Asking, Permit};
 use logic::limiter::{Rebuff, Refusal};
 use std::future::{Future as _, poll_fn};
 use std::pin::Pin;
@@ -161,15 +163,23 @@ async fn run<C: Client>(
         let place = admit(revision, held_bytes(request))
             .await
             .map_err(|refusal| refused(door, revision, refusal))?;
-        let permit = tokio::select! {
-            permit = activate(revision, place) => permit.map_err(|refusal| refused(door, revision, refusal))?,
-            () = client.gone() => return Err(End::Gone),
+        let Seat { permit, granted } = match place {
+            Place::Running(seat) => seat,
+            place => tokio::select! {
+                seat = activate(door, revision, request, place) => seat.map_err(|refusal| refused(door, revision, refusal))?,
+                () = client.gone() => return Err(End::Gone),
+            },
         };
         tried += 1;
-        let broken = match forward(door, revision, request, client, &permit, tried, progress).await {
+        let pod = granted.map(Arc::new).or_else(|| revision.pod(permit.pod()));
+        let broken = match forward(door, revision, request, client, pod, tried, progress).await {
             Ok(()) => return Ok(()),
             Err(broken) => broken,
         };
+        if matches!(broken, Broken::Dial(DialFault::Used(_))) && tried < PODS_TRIED {
+            revision.counters.retries.fetch_add(1, Relaxed);
+            continue;
+        }
         let pod = revision.pod(permit.pod());
         let has_other = || pod.is_none_or(|pod| revision.has_other(&pod));
         let is_elsewhere = tried < PODS_TRIED && has_other();
@@ -199,35 +209,82 @@ async fn admit(revision: &Revision, bytes: u64) -> Result<Place, Refusal> {
     let mut admit = revision.limiter.admit(bytes);
     let first = poll_fn(|context| Poll::Ready(Pin::new(&mut admit).poll(context))).await;
     match first {
-        Poll::Ready(Ok(Admitted::Here(permit))) => Ok(Place::Running(permit)),
-        Poll::Ready(Ok(Admitted::AtPeer(asking))) => match asking.refused(Rebuff::Unreachable) {
-            Some(admit) => Ok(Place::Waiting(admit)),
-            None => Err(Refusal::Busy),
-        },
+        Poll::Ready(Ok(admitted)) => Ok(admitted.into()),
         Poll::Ready(Err(refusal)) => Err(refusal),
         Poll::Pending => Ok(Place::Waiting(admit)),
     }
 }
 
 enum Place {
-    Running(Permit),
+    Running(Seat),
+    Asking(Asking),
     Waiting(Admit),
 }
 
-/// Waits until there is room on a pod.
-async fn activate(revision: &Revision, place: Place) -> Result<Permit, Refusal> {
-    let mut waiting = match place {
-        Place::Running(permit) => return Ok(permit),
-        Place::Waiting(waiting) => waiting,
-    };
-    let _holding = revision.held.begin();
-    loop {
-        match waiting.await? {
-            Admitted::Here(permit) => return Ok(permit),
-            // No peer is ever listed yet (`Revision::set_pods`).
-            Admitted::AtPeer(asking) => waiting = asking.refused(Rebuff::Unreachable).ok_or(Refusal::Busy)?,
+/// A slot, and the way to its pod if another node granted it.
+struct Seat {
+    permit: Permit,
+    granted: Option<Pod>,
+}
+
+impl From<Admitted> for Place {
+    fn from(admitted: Admitted) -> Self {
+        match admitted {
+            Admitted::Here(permit) => Self::Running(Seat { permit, granted: None }),
+            Admitted::AtPeer(asking) => Self::Asking(asking),
         }
     }
+}
+
+/// Waits until there is room on a pod.
+async fn activate(door: &Door, revision: &Arc<Revision>, request: &Request, place: Place) -> Result<Seat, Refusal> {
+    let mut place = place;
+    let _holding = revision.held.begin();
+    loop {
+        place = match place {
+            Place::Running(seat) => return Ok(seat),
+            Place::Waiting(waiting) => waiting.await?.into(),
+            Place::Asking(asking) => ask(door, revision, request, asking).await?,
+        };
+    }
+}
+
+/// Asks the pod's own node for the slot.
+async fn ask(door: &Door, revision: &Arc<Revision>, request: &Request, asking: Asking) -> Result<Place, Refusal> {
+    let ask = asking.ask();
+    let (pod, links) = (revision.pod(ask.pod), revision.links());
+    let reply = match pod.as_ref().zip(links) {
+        Some((pod, links)) => {
+            let question = Question {
+                namespace: &revision.identity.namespace,
+                revision: &revision.identity.name,
+                pod: pod.address,
+                offer: ask.offer,
+                has_other: revision.has_other(pod),
+                // A connection that carried HTTP/1.1 cannot carry HTTP/2.
+                fresh: match revision.protocol {
+                    PodProtocol::H2c => true,
+                    PodProtocol::AsClient => request.version == Version::Two,
+                    PodProtocol::Http1 => false,
+                },
+            };
+            links.ask(ask.node, &question).await
+        }
+        None => Reply::Unreachable,
+    };
+    let why = match (reply, pod) {
+        (Reply::Granted(way), Some(pod)) => {
+            let permit = asking.granted().ok_or(Refusal::Busy)?;
+            let granted = Some(pod.granted(way));
+            return Ok(Place::Running(Seat { permit, granted }));
+        }
+        (Reply::Busy(number), _) => Rebuff::Busy(number),
+        _ => {
+            revision.ask_again(ask.node, &door.tasks);
+            Rebuff::Unreachable
+        }
+    };
+    asking.refused(why).map(Place::Waiting).ok_or(Refusal::Busy)
 }
 
 /// To the pod, and its answer to the client.
@@ -236,13 +293,11 @@ async fn forward<C: Client>(
     revision: &Revision,
     request: &Request,
     client: &mut C,
-    permit: &Permit,
+    pod: Option<Arc<Pod>>,
     tried: u32,
     progress: &Progress,
 ) -> Result<(), Broken> {
-    let pod = revision
-        .pod(permit.pod())
-        .ok_or_else(|| Broken::Pod("the pod has gone".to_owned()))?;
+    let pod = pod.ok_or_else(|| Broken::Pod("the pod has gone".to_owned()))?;
     let host = match &door.next {
         NextHop::App { .. } if request.host.is_empty() => &pod.authority,
         NextHop::App { .. } => &request.host,
@@ -302,7 +357,7 @@ fn broken_end(broken: Broken, progress: &Progress) -> End {
         Broken::TooLarge => End::Answered(Answer::error(StatusCode::PAYLOAD_TOO_LARGE, &broken)),
         Broken::Slow => End::Answered(Answer::error(StatusCode::REQUEST_TIMEOUT, &broken)),
         Broken::BadBody => End::Answered(Answer::error(StatusCode::BAD_REQUEST, &broken)),
-        Broken::Dial(DialFault::Refused(..) | DialFault::TimedOut(_)) | Broken::Pod(_) | Broken::NoAnswer => {
+        Broken::Dial(_) | Broken::Pod(_) | Broken::NoAnswer => {
             End::Answered(Answer::error(StatusCode::BAD_GATEWAY, &broken))
         }
     }

@@ -7,10 +7,12 @@
 //! Dialling: Knative's schedule (data-plane spec 3.3): only time-outs are tried again, each attempt more patient.
 //! Invariants: at most `Limits::idle_to_pod` idle connections, and sixteen of HTTP/2; these are made one at a time, so that
 //! requests which need one at the same moment make one.
-//! Depends on: limits, reader.
+//! A pod that its own node grants (`peers`) is there for one request, with the one connection that leads through that node.
+//! Depends on: limits, reader, way.
 
 use crate::limits::Limits;
 use crate::reader::Reader;
+use crate::way::{FromPod, ToPod};
 use bytes::Bytes;
 use logic::limiter::PodId;
 use std::io;
@@ -21,7 +23,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::{Instant, sleep, timeout};
 
 /// Attempts after the first.
@@ -39,13 +40,16 @@ pub(crate) enum DialFault {
     Refused(SocketAddr, io::Error),
     #[error("dial tcp {0}: i/o timeout")]
     TimedOut(SocketAddr),
+    /// The pod closed a connection that had been used, and its node must be asked for another.
+    #[error("dial tcp {0}: the connection that was granted has ended")]
+    Used(SocketAddr),
 }
 
 /// An HTTP/1.1 connection to a pod.
 #[derive(Debug)]
 pub(crate) struct Stream {
-    pub(crate) reader: Reader<OwnedReadHalf>,
-    pub(crate) writer: OwnedWriteHalf,
+    pub(crate) reader: Reader<FromPod>,
+    pub(crate) writer: ToPod,
     /// It has carried a request before.
     pub(crate) is_reused: bool,
 }
@@ -63,6 +67,10 @@ pub(crate) struct Pod {
     two: Mutex<Vec<Two>>,
     /// Who holds it makes an HTTP/2 connection.
     dialling: tokio::sync::Mutex<()>,
+    /// Only what its own node granted leads to it.
+    is_granted: bool,
+    /// Why its own node could not reach it.
+    fault: Mutex<Option<DialFault>>,
 }
 
 impl Pod {
@@ -75,7 +83,20 @@ impl Pod {
             idle: Mutex::default(),
             two: Mutex::default(),
             dialling: tokio::sync::Mutex::default(),
+            is_granted: false,
+            fault: Mutex::default(),
         }
+    }
+
+    /// The same pod for one request, through its own node.
+    pub(crate) fn granted(&self, way: Result<Stream, DialFault>) -> Self {
+        let mut pod = Self::new(self.id, self.address);
+        pod.is_granted = true;
+        match way {
+            Ok(stream) => pod.idle = Mutex::new(vec![(stream, Instant::now())]),
+            Err(fault) => pod.fault = Mutex::new(Some(fault)),
+        }
+        pod
     }
 
     /// An idle connection that is still good, at this time.
@@ -91,6 +112,9 @@ impl Pod {
 
     /// Keeps a connection for the next request.
     pub(crate) fn keep(&self, mut stream: Stream, limits: &Limits) {
+        if let ToPod::Peer(tunnel) = stream.writer {
+            return tunnel.end_clean();
+        }
         stream.is_reused = true;
         stream.reader.rest();
         let now = Instant::now();
@@ -107,10 +131,14 @@ impl Pod {
 
     /// A new connection.
     pub(crate) async fn dial(&self, retries: Retries) -> Result<Stream, DialFault> {
+        if self.is_granted {
+            let fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner).take();
+            return Err(fault.unwrap_or(DialFault::Used(self.address)));
+        }
         let (reader, writer) = self.connect(retries).await?.into_split();
         Ok(Stream {
-            reader: Reader::new(reader),
-            writer,
+            reader: Reader::new(FromPod::Socket(reader)),
+            writer: ToPod::Socket(writer),
             is_reused: false,
         })
     }
@@ -156,7 +184,15 @@ impl Pod {
         if let Some(lease) = self.lease(TWO_MOST) {
             return Ok(lease);
         }
-        let stream = self.connect(retries).await?;
+        let granted = match self.is_granted {
+            true => self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop(),
+            false => None,
+        };
+        let stream = match granted {
+            Some((stream, _)) => stream,
+            None => self.dial(retries).await?,
+        };
+        let stream = tokio::io::join(stream.reader.io, stream.writer);
         let (sender, connection) = h2::client::Builder::new()
             .initial_window_size(limits.stream_window)
             .initial_connection_window_size(limits.connection_window)
@@ -263,11 +299,18 @@ impl Stream {
     fn is_quiet(&self, look: Look) -> bool {
         let is_idle = |fault: io::Error| fault.kind() == io::ErrorKind::WouldBlock;
         match look {
-            Look::Known => self.reader.io.try_read(&mut [0]).is_err_and(is_idle),
-            Look::Socket => {
-                let socket = socket2::SockRef::from(self.writer.as_ref());
-                socket.peek(&mut [MaybeUninit::uninit()]).is_err_and(is_idle)
-            }
+            Look::Known => match &self.reader.io {
+                FromPod::Socket(half) => half.try_read(&mut [0]).is_err_and(is_idle),
+                // Granted just now.
+                FromPod::Peer(_) => true,
+            },
+            Look::Socket => match &self.writer {
+                ToPod::Socket(half) => {
+                    let socket = socket2::SockRef::from(half.as_ref());
+                    socket.peek(&mut [MaybeUninit::uninit()]).is_err_and(is_idle)
+                }
+                ToPod::Peer(_) => true,
+            },
         }
     }
 }

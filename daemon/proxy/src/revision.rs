@@ -4,18 +4,19 @@
 //! Mechanism: made once, found once a request; everything a request needs hangs on it, so no name is looked up twice.
 //! A pod whose connection was refused gets nothing new for a second while others take requests.
 //! Invariants: the limiter alone decides who runs; a pod keeps its number, and so its count, as long as it is listed.
-//! Depends on: held, pod, progress, logic::limiter.
+//! Depends on: held, links, pod, progress, logic::limiter.
 
 use crate::held::Held;
+use crate::links::Links;
 use crate::pod::Pod;
 use crate::progress::Timeouts;
 use crate::protocol::PodProtocol;
-use logic::limiter::shared::Shared;
-use logic::limiter::{self, Backends, Home, Limiter, PodId, PodSpec};
+use logic::limiter::shared::{Message, Outbox, Shared};
+use logic::limiter::{self, Backends, Home, Limiter, NodeId, PodId, PodSpec};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -84,13 +85,21 @@ pub struct Revision {
     listed: Mutex<Listed>,
     /// Pods that take requests and are not shunned.
     open: AtomicUsize,
+    /// The daemons of other nodes, if their pods are listed.
+    links: OnceLock<Arc<Links>>,
+    tells: Arc<OnceLock<Outbox>>,
+    /// A node that could not be asked will be asked again.
+    asks_again: AtomicBool,
 }
+
+/// How long a node that could not be asked is left alone.
+const LEFT_ALONE: Duration = Duration::from_millis(300);
 
 /// What the limiter is told.
 #[derive(Debug, Default)]
 struct Listed {
-    /// In order; whether it takes requests.
-    pods: Vec<(Arc<Pod>, bool)>,
+    /// In order; whether it takes requests; whose it is.
+    pods: Vec<(Arc<Pod>, bool, Home)>,
     shunned: Vec<(PodId, Instant)>,
     next: u64,
 }
@@ -111,6 +120,13 @@ impl Revision {
         protocol: PodProtocol,
     ) -> Arc<Self> {
         let limiter = Limiter::new(settings, fastrand::u64(..));
+        let tells: Arc<OnceLock<Outbox>> = Arc::default();
+        let told = Arc::clone(&tells);
+        let outbox = move |node: NodeId, message: Message| {
+            if let Some(tell) = told.get() {
+                tell(node, message);
+            }
+        };
         Arc::new(Self {
             private_host: format!("{}-private.{}", identity.name, identity.namespace).into(),
             identity,
@@ -118,33 +134,67 @@ impl Revision {
             protocol,
             counters: Counters::default(),
             held: Held::default(),
-            // Peers come with the daemons' own protocol; until then nobody is told anything.
-            limiter: Shared::new(limiter, Box::new(|_, _| {})),
+            limiter: Shared::new(limiter, Box::new(outbox)),
             pods: RwLock::default(),
             listed: Mutex::default(),
             open: AtomicUsize::new(0),
+            links: OnceLock::new(),
+            tells,
+            asks_again: AtomicBool::new(false),
         })
+    }
+
+    /// From now on pods of other nodes are asked for by these, and `tell` takes offers to them and declines.
+    pub(crate) fn link(&self, links: Arc<Links>, tell: Outbox) {
+        // Who came first stays.
+        drop(self.links.set(links));
+        drop(self.tells.set(tell));
+    }
+
+    pub(crate) fn links(&self) -> Option<&Arc<Links>> {
+        self.links.get()
+    }
+
+    /// A node could not be asked: it is asked again in a moment, also if nothing is heard of it until then.
+    pub(crate) fn ask_again(self: &Arc<Self>, node: NodeId, tasks: &life::Tasks) {
+        if !self.asks_again.swap(true, Relaxed) {
+            let revision = Arc::clone(self);
+            tasks.spawn("node is asked again", async move {
+                tokio::time::sleep(LEFT_ALONE).await;
+                revision.asks_again.store(false, Relaxed);
+                revision.limiter.owner_gone(node);
+            });
+        }
     }
 
     /// Lists its pods; those with `true` take requests.
     pub fn set_pods(&self, addresses: &[(SocketAddr, bool)]) {
+        let here = addresses.iter();
+        let here: Vec<_> = here
+            .map(|(address, accepting)| (*address, *accepting, Home::Here))
+            .collect();
+        self.set_placed_pods(&here);
+    }
+
+    /// Lists its pods and whose daemon counts their slots (`Peers::home`); those with `true` take requests.
+    pub fn set_placed_pods(&self, addresses: &[(SocketAddr, bool, Home)]) {
         let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
         let mut wanted: Vec<_> = addresses.to_vec();
-        wanted.sort_by_cached_key(|(address, _)| address.to_string());
-        wanted.dedup_by_key(|(address, _)| *address);
+        wanted.sort_by_cached_key(|(address, ..)| address.to_string());
+        wanted.dedup_by_key(|(address, ..)| *address);
         let old = std::mem::take(&mut listed.pods);
-        for (address, accepting) in wanted {
-            let known = old.iter().find(|(pod, _)| pod.address == address);
+        for (address, accepting, home) in wanted {
+            let known = old.iter().find(|(pod, ..)| pod.address == address);
             let pod = match known {
-                Some((pod, _)) => Arc::clone(pod),
+                Some((pod, ..)) => Arc::clone(pod),
                 None => {
                     listed.next += 1;
                     Arc::new(Pod::new(PodId(listed.next), address))
                 }
             };
-            listed.pods.push((pod, accepting));
+            listed.pods.push((pod, accepting, home));
         }
-        let by_id = listed.pods.iter().map(|(pod, _)| (pod.id, Arc::clone(pod))).collect();
+        let by_id = listed.pods.iter().map(|(pod, ..)| (pod.id, Arc::clone(pod))).collect();
         *self.pods.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(by_id);
         self.publish(&mut listed);
     }
@@ -152,12 +202,18 @@ impl Revision {
     /// Its pods, in order.
     pub(crate) fn pods(&self) -> Vec<Arc<Pod>> {
         let listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
-        listed.pods.iter().map(|(pod, _)| Arc::clone(pod)).collect()
+        listed.pods.iter().map(|(pod, ..)| Arc::clone(pod)).collect()
     }
 
     pub(crate) fn pod(&self, id: PodId) -> Option<Arc<Pod>> {
         let pods = self.pods.read().unwrap_or_else(PoisonError::into_inner);
         pods.get(&id).map(Arc::clone)
+    }
+
+    /// The pod of that address.
+    pub(crate) fn pod_at(&self, address: SocketAddr) -> Option<Arc<Pod>> {
+        let pods = self.pods.read().unwrap_or_else(PoisonError::into_inner);
+        pods.values().find(|pod| pod.address == address).map(Arc::clone)
     }
 
     /// Whether another pod takes requests than this one.
@@ -186,7 +242,7 @@ impl Revision {
         let is_shunned = |pod: &Pod| listed.shunned.iter().any(|(id, _)| *id == pod.id);
         // Shunning all would only make requests wait.
         let mut open = 0;
-        for (pod, accepting) in &listed.pods {
+        for (pod, accepting, _) in &listed.pods {
             let is_open = *accepting && !is_shunned(pod);
             pod.is_open.store(is_open, Relaxed);
             open += usize::from(is_open);
@@ -195,9 +251,9 @@ impl Revision {
         let specs: Vec<PodSpec> = listed
             .pods
             .iter()
-            .map(|(pod, accepting)| PodSpec {
+            .map(|(pod, accepting, home)| PodSpec {
                 id: pod.id,
-                home: Home::Here,
+                home: *home,
                 accepting: *accepting && !(spares && is_shunned(pod)),
             })
             .collect();

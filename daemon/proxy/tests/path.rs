@@ -93,6 +93,7 @@ async fn gateway(revision: &Arc<Revision>, tasks: &Tasks) -> SocketAddr {
         cluster_domain: "cluster.local".to_owned(),
         log: None,
         inside: None,
+        peers: None,
         health: Health::default(),
         tasks: tasks.clone(),
     };

@@ -43,9 +43,24 @@ pub(super) struct Config {
     /// Addresses that clients are steered from; they need `kernel`.
     #[serde(default)]
     pub(super) targets: Vec<Target>,
+    /// The name of this node; not changed while running.
+    #[serde(default)]
+    pub(super) node: Option<String>,
+    /// The daemons of other nodes; they need `node`.
+    #[serde(default)]
+    pub(super) peers: Vec<Peer>,
     /// Where `GET /` tells how all stands, as JSON; not changed while running.
     #[serde(default)]
     pub(super) status: Option<SocketAddr>,
+}
+
+/// The daemon of another node.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Peer {
+    pub(super) name: String,
+    /// Where its gateway listens for plain HTTP.
+    pub(super) address: SocketAddr,
 }
 
 /// A certificate and the hosts it is for.
@@ -74,7 +89,7 @@ pub(super) enum HttpOption {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Revision {
-    /// `address:port`, or `{address, netns}`; none: its requests wait.
+    /// `address:port`, or `{address, netns, node}`; none: its requests wait.
     #[serde(default)]
     pub(super) pods: Vec<Pod>,
     /// An event is counted when so many requests are in flight on its pods.
@@ -157,6 +172,8 @@ pub(super) enum Fault {
         "kernel: clients are steered to a listener with `visibility: cluster-local` and without TLS: there is none"
     )]
     NoGateway,
+    #[error("peers, and pods with a node: they need `node`, the name of this one")]
+    NoNode,
     #[error("targets: they need `kernel`")]
     NoKernel,
     #[error("targets[{index}]: one of `to` and `host` is needed")]
@@ -193,6 +210,10 @@ impl Config {
                 let name = name.clone();
                 return Err(Fault::NoRevision { index, name });
             }
+        }
+        let mut pods = config.revisions.values().flat_map(|revision| &revision.pods);
+        if config.node.is_none() && (!config.peers.is_empty() || pods.any(|pod| pod.node().is_some())) {
+            return Err(Fault::NoNode);
         }
         config.check_targets()?;
         Ok(config)

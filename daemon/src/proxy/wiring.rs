@@ -9,14 +9,14 @@ use super::certificates::{Fault, Files};
 use super::config::{Config, HttpOption, Listen, Protocol, Revision as Wanted, Route, full_name};
 use super::status;
 use super::steer::Steer;
-use crate::failure::{Failure, doing};
+use crate::failure::{Exit, Failure, doing};
 use life::Tasks;
-use logic::limiter;
+use logic::limiter::{self, Home};
 use logic::settings::template::Template;
 use logic::traffic::{BackendPort, Condition, Destination, PathRule, Rule, Split};
 use proxy::{
-    Door, Entry, Front, Health, Identity, Limits, NextHop, PodProtocol, Probes, RequestLog, Revision, Revisions, Room,
-    Tables, Timeouts,
+    Door, Entry, Front, Health, Identity, Limits, NextHop, Peer, Peers, PodProtocol, Probes, RequestLog, Revision,
+    Revisions, Room, Tables, Timeouts,
 };
 use std::io;
 use std::net::SocketAddr;
@@ -34,6 +34,8 @@ pub(super) struct Wiring {
     certificates: Files,
     known: Vec<(String, Settings, Arc<Revision>)>,
     steer: Option<Steer>,
+    /// If this node has a name.
+    peers: Option<Arc<Peers>>,
 }
 
 /// What makes a revision another one.
@@ -51,6 +53,7 @@ impl Wiring {
             addresses: Vec::new(),
             room: Room::default(),
             steer: None,
+            peers: None,
             revisions: Arc::default(),
             tables: Tables::default(),
             certificates: Files::new(folder)?,
@@ -69,6 +72,16 @@ impl Wiring {
             let address = listener.local_addr().map_err(listening())?;
             self.addresses.push((address, listen.clone()));
             listeners.push((listener, listen));
+        }
+        self.peers = match &config.node {
+            Some(node) => Some(Peers::new(node, limits.clone(), tasks).ok_or_else(|| {
+                let message = format!("node: {node:?} is no name");
+                Failure::new(Exit::Usage, message, "letters, digits, `-` and `.` make a name")
+            })?),
+            None => None,
+        };
+        if let Some(peers) = &self.peers {
+            self.known.iter().for_each(|(.., revision)| peers.join(revision));
         }
         // Now that there is a gateway, clients may be sent to it.
         let inside = self.addresses.iter().filter(|(_, listen)| listen.is_inside());
@@ -108,6 +121,7 @@ impl Wiring {
                 .as_ref()
                 .filter(|_| listen.is_inside())
                 .and_then(Steer::inside),
+            peers: self.peers.clone(),
             health: Health::default(),
             tasks: tasks.clone(),
         }
@@ -140,7 +154,11 @@ impl Wiring {
                 .find(|(other, before, _)| other == name && *before == settings);
             let revision = match same {
                 Some((_, _, revision)) => Arc::clone(revision),
-                None => revision(name, settings),
+                None => {
+                    let revision = revision(name, settings);
+                    self.peers.iter().for_each(|peers| peers.join(&revision));
+                    revision
+                }
             };
             self.revisions.insert(Arc::clone(&revision));
             self.known.push((name.clone(), settings, revision));
@@ -166,10 +184,21 @@ impl Wiring {
             let known = self.known.iter();
             steer.apply(config, known.map(|(name, _, revision)| (name.as_str(), revision)));
         }
+        if let Some(peers) = &self.peers {
+            let listed = config.peers.iter().map(|peer| Peer {
+                name: peer.name.clone(),
+                address: peer.address,
+            });
+            peers.set(&listed.collect::<Vec<_>>());
+        }
         for (name, _, revision) in &self.known {
             let pods = config.revisions.get(name).map_or(&[][..], |wanted| &wanted.pods);
-            let pods: Vec<_> = pods.iter().map(|pod| (pod.address(), true)).collect();
-            revision.set_pods(&pods);
+            let home = |node: Option<&str>| match (&self.peers, node) {
+                (Some(peers), Some(node)) => peers.home(node),
+                _ => Home::Here,
+            };
+            let pods: Vec<_> = pods.iter().map(|pod| (pod.address(), true, home(pod.node()))).collect();
+            revision.set_placed_pods(&pods);
         }
     }
 }

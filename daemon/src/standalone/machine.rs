@@ -109,6 +109,7 @@ impl Machine {
             cluster_domain: product::CLUSTER_DOMAIN.to_owned(),
             log: None,
             inside: (visibility == Visibility::ClusterLocal).then(|| self.node.inside()),
+            peers: None,
             health: Health::default(),
             tasks: tasks.clone(),
         }

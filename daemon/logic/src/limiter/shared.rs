@@ -54,6 +54,16 @@ impl<L: Exclusive<Core>> Shared<L> {
         self.change(|core| core.limiter.peer_gone(peer));
     }
 
+    /// A pod's own node cannot be asked any more, or can be again (`Limiter::owner_gone`).
+    pub fn owner_gone(&self, node: NodeId) {
+        self.change(|core| core.limiter.owner_gone(node));
+    }
+
+    /// A peer does not ask here any more, or anew (`Limiter::asker_gone`).
+    pub fn asker_gone(&self, peer: NodeId) {
+        self.change(|core| core.limiter.asker_gone(peer));
+    }
+
     /// Where requests can go from now on.
     pub fn set_backends(&self, backends: Backends<'_>) {
         self.change(|core| core.limiter.set_backends(backends));

@@ -2,7 +2,7 @@
 //! A client's HTTP/2 connection: a task for each of its streams.
 //!
 //! Invariants: streams, resets, heads and windows are bounded by `Limits`; draining says GOAWAY and lets streams finish.
-//! Depends on: side, io, origin, path, door.
+//! Depends on: side, io, origin, path, peers, door.
 
 use super::io::Whole;
 use super::side::Two;
@@ -111,6 +111,11 @@ async fn stream(
 ) {
     let is_head = request.method() == Method::HEAD;
     let (head, body) = request.into_parts();
+    if let Some(peers) = &door.peers
+        && let Some(caller) = peers.caller(&head.headers, arrival.peer.ip())
+    {
+        return peers.serve(caller, &head.headers, body, respond).await;
+    }
     let is_ended = body.is_end_stream();
     let mut client = Two {
         body,

@@ -135,6 +135,7 @@ impl Rig {
             timeout_text: "request timeout",
             cluster_domain: "cluster.local".to_owned(),
             log: None,
+            peers: None,
             health: Health::default(),
             tasks: self.tasks.clone(),
         };

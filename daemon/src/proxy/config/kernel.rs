@@ -55,38 +55,48 @@ pub(in crate::proxy) enum Mode {
     Buffered,
 }
 
-/// A pod: an address, or an address and where to count it.
+/// A pod: an address, or an address and where it is.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
 pub(in crate::proxy) enum Pod {
-    /// Not counted by the kernel.
+    /// Of this node, not counted by the kernel.
     Address(SocketAddr),
-    /// Counted.
-    Counted(CountedPod),
+    /// Counted, or of another node.
+    Placed(PlacedPod),
 }
 
-/// A pod of this machine.
+/// A pod and where it is.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::proxy) struct CountedPod {
+pub(in crate::proxy) struct PlacedPod {
     address: SocketAddr,
     /// The file of its network namespace.
     #[serde(default)]
     netns: Option<PathBuf>,
+    /// The node whose daemon counts its slots; none: this one.
+    #[serde(default)]
+    node: Option<String>,
 }
 
 impl Pod {
+    pub(in crate::proxy) fn node(&self) -> Option<&str> {
+        match self {
+            Self::Address(_) => None,
+            Self::Placed(pod) => pod.node.as_deref(),
+        }
+    }
+
     pub(in crate::proxy) fn address(&self) -> SocketAddr {
         match self {
             Self::Address(address) => *address,
-            Self::Counted(pod) => pod.address,
+            Self::Placed(pod) => pod.address,
         }
     }
 
     pub(in crate::proxy) fn netns(&self) -> Option<&PathBuf> {
         match self {
             Self::Address(_) => None,
-            Self::Counted(pod) => pod.netns.as_ref(),
+            Self::Placed(pod) => pod.netns.as_ref(),
         }
     }
 }

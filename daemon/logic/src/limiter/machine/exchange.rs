@@ -123,12 +123,30 @@ impl Limiter {
 
     /// A peer's daemon is gone or new: nothing it said or was told holds any more. Its requests end one by one.
     pub fn peer_gone(&mut self, peer: NodeId) {
-        self.era = self.era.wrapping_add(1);
-        self.pods.forget_refusals(peer, 0);
+        self.forget_owner(peer);
         for pod in self.peers.forget(peer) {
             self.unkeep(pod);
         }
         self.start_waiting();
+    }
+
+    /// The half of `peer_gone` that is about asking it: what that node refused is forgotten, so who waits asks anew.
+    pub fn owner_gone(&mut self, node: NodeId) {
+        self.forget_owner(node);
+        self.start_waiting();
+    }
+
+    /// The half of `peer_gone` that is about its asking here: it waits for nothing, and no slot is kept for it.
+    pub fn asker_gone(&mut self, peer: NodeId) {
+        for pod in self.peers.forget(peer) {
+            self.unkeep(pod);
+        }
+        self.start_waiting();
+    }
+
+    fn forget_owner(&mut self, node: NodeId) {
+        self.era = self.era.wrapping_add(1);
+        self.pods.forget_refusals(node, 0);
     }
 
     /// The ask is over, one way or the other; the slot is still taken.

@@ -76,6 +76,7 @@ impl Product {
             cluster_domain: "cluster.local".to_owned(),
             log: request_log(case, &lines),
             inside: None,
+            peers: None,
             health,
             tasks: tasks.clone(),
         });

@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The daemons of other nodes as this one speaks to them: asking for slots, offers and declines.
+//!
+//! Problem: a request for a pod of another node needs that node's leave, and a way to the pod (design 4.1).
+//! Mechanism: a few connections of HTTP/2 a node, made when they are needed. An ask is a request of its own; the answer says
+//! no, or that its data are from now on the bytes of a connection to the pod. A session is a control stream's life.
+//! Invariants: nothing is asked without a session, nor answered for an old one; a name keeps its number for ever.
+//! Depends on: words, control, pod, way, limits.
+
+pub(crate) mod control;
+pub(crate) mod words;
+
+use crate::limits::Limits;
+use crate::pod::{DialFault, Stream};
+use crate::reader::Reader;
+use crate::way::{FromPeer, FromPod, ToPeer, ToPod};
+use bytes::Bytes;
+use h2::client::SendRequest;
+use h2::{RecvStream, SendStream};
+use http::{HeaderName, HeaderValue, Request};
+use life::Tasks;
+use logic::limiter::NodeId;
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use words::Word;
+
+/// Tunnels of one connection, before there is another.
+const TUNNELS: usize = 200;
+/// A connection to a daemon must stand within this time.
+const DIAL: Duration = Duration::from_secs(1);
+/// A pod's own node must answer within this time, its own dialling included.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// A slot that is wanted.
+pub(crate) struct Question<'a> {
+    pub(crate) namespace: &'a str,
+    pub(crate) revision: &'a str,
+    pub(crate) pod: SocketAddr,
+    pub(crate) offer: Option<u64>,
+    pub(crate) has_other: bool,
+    pub(crate) fresh: bool,
+}
+
+/// What the pod's own node says.
+pub(crate) enum Reply {
+    /// The slot is ours, and this is the way to the pod, if it could be reached.
+    Granted(Result<Stream, DialFault>),
+    /// Not now; it will offer. The number of the refusal.
+    Busy(u64),
+    /// It cannot be asked.
+    Unreachable,
+}
+
+/// Every other daemon that was ever heard of.
+pub(crate) struct Links {
+    me: HeaderValue,
+    limits: Limits,
+    tasks: Tasks,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    numbers: HashMap<String, NodeId>,
+    /// Those that can be asked.
+    links: HashMap<NodeId, Arc<Link>>,
+    /// Those that ask here: the session's number, and what takes offers to them.
+    askers: HashMap<NodeId, (u64, UnboundedSender<Word>)>,
+}
+
+/// A daemon that can be asked.
+pub(crate) struct Link {
+    pub(crate) session: u64,
+    address: SocketAddr,
+    words: UnboundedSender<Word>,
+    lines: tokio::sync::Mutex<Vec<Arc<Line>>>,
+    /// Set when the other end is dead: then its connections are given up.
+    dead: watch::Sender<bool>,
+}
+
+/// A connection.
+struct Line {
+    sender: SendRequest<Bytes>,
+}
+
+impl Links {
+    pub(crate) fn new(me: HeaderValue, limits: Limits, tasks: Tasks) -> Self {
+        Self {
+            me,
+            limits,
+            tasks,
+            state: Mutex::default(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The number of a node, from now on.
+    pub(crate) fn number(&self, name: &str) -> NodeId {
+        let mut state = self.state();
+        let next = NodeId(u32::try_from(state.numbers.len()).unwrap_or(u32::MAX));
+        *state.numbers.entry(name.to_owned()).or_insert(next)
+    }
+
+    /// Opens a session with a daemon: its control stream. `words` is what goes there.
+    pub(crate) async fn open(
+        &self,
+        address: SocketAddr,
+        words: UnboundedSender<Word>,
+    ) -> io::Result<(Arc<Link>, RecvStream, SendStream<Bytes>)> {
+        let link = Arc::new(Link {
+            session: fastrand::u64(..),
+            address,
+            words,
+            lines: tokio::sync::Mutex::default(),
+            dead: watch::Sender::new(false),
+        });
+        let line = self.line(&link).await?;
+        let mut request = self.head(&link)?;
+        request
+            .headers_mut()
+            .insert(words::CONTROL, HeaderValue::from_static("1"));
+        let opening = async {
+            let mut sender = line.sender.clone().ready().await?;
+            let (answer, out) = sender.send_request(request, false)?;
+            Ok::<_, h2::Error>((answer.await?, out))
+        };
+        let (answer, out) = timeout(DIAL, opening)
+            .await
+            .map_err(|_| io::ErrorKind::TimedOut)?
+            .map_err(io::Error::other)?;
+        if said(&answer, &words::ANSWER) != words::answer::WELCOME {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        Ok((link, answer.into_body(), out))
+    }
+
+    /// From now on this node can be asked, by this link.
+    pub(crate) fn publish(&self, node: NodeId, link: &Arc<Link>) {
+        self.state().links.insert(node, Arc::clone(link));
+    }
+
+    /// From now on it cannot.
+    pub(crate) fn withdraw(&self, node: NodeId, link: &Link) {
+        let mut state = self.state();
+        if state
+            .links
+            .get(&node)
+            .is_some_and(|known| known.session == link.session)
+        {
+            state.links.remove(&node);
+        }
+    }
+
+    /// That node asks here in this session from now on.
+    pub(crate) fn admit(&self, node: NodeId, session: u64, words: UnboundedSender<Word>) {
+        self.state().askers.insert(node, (session, words));
+    }
+
+    /// That session is over; false if it was over already.
+    pub(crate) fn dismiss(&self, node: NodeId, session: Option<u64>) -> bool {
+        let mut state = self.state();
+        let is_it = |known: &(u64, _)| session.is_none_or(|session| known.0 == session);
+        if state.askers.get(&node).is_some_and(is_it) {
+            state.askers.remove(&node);
+            return true;
+        }
+        false
+    }
+
+    /// Whether that node asks here in this session.
+    pub(crate) fn is_current(&self, node: NodeId, session: u64) -> bool {
+        self.state().askers.get(&node).is_some_and(|known| known.0 == session)
+    }
+
+    /// Takes an offer to who asks, or a decline to who is asked; to whom there is no way, there is nothing to tell.
+    pub(crate) fn tell(&self, node: NodeId, word: Word) {
+        let state = self.state();
+        let to = match &word {
+            Word::Decline(..) => state.links.get(&node).map(|link| &link.words),
+            _ => state.askers.get(&node).map(|(_, words)| words),
+        };
+        if let Some(to) = to {
+            drop(to.send(word));
+        }
+    }
+
+    /// Asks a pod's own node for a slot.
+    pub(crate) async fn ask(&self, node: NodeId, question: &Question<'_>) -> Reply {
+        let link = self.state().links.get(&node).map(Arc::clone);
+        let Some(link) = link else {
+            return Reply::Unreachable;
+        };
+        let asking = self.ask_by(&link, question);
+        match timeout(PATIENCE, asking).await {
+            Ok(Ok(reply)) => reply,
+            Ok(Err(_)) | Err(_) => Reply::Unreachable,
+        }
+    }
+
+    async fn ask_by(&self, link: &Arc<Link>, question: &Question<'_>) -> io::Result<Reply> {
+        let line = self.line(link).await?;
+        let mut request = self.head(link)?;
+        let headers = request.headers_mut();
+        let mut add =
+            |name: HeaderName, value: &str| HeaderValue::from_str(value).map(|value| headers.insert(name, value));
+        let asked = [
+            (words::NAMESPACE, question.namespace.to_owned()),
+            (words::REVISION, question.revision.to_owned()),
+            (words::POD, question.pod.to_string()),
+        ];
+        let offer = question.offer.map(|offer| (words::OFFER, offer.to_string()));
+        let fresh = question.fresh.then(|| (words::FRESH, "1".to_owned()));
+        let elsewhere = question.has_other.then(|| (words::ELSEWHERE, "1".to_owned()));
+        for (name, value) in asked.into_iter().chain(offer).chain(fresh).chain(elsewhere) {
+            add(name, &value).map_err(io::Error::other)?;
+        }
+        let mut sender = line.sender.clone().ready().await.map_err(io::Error::other)?;
+        let (answer, out) = sender.send_request(request, false).map_err(io::Error::other)?;
+        let answer = answer.await.map_err(io::Error::other)?;
+        let said_of_it = said(&answer, &words::ANSWER);
+        let fault = || io::Error::other(said(&answer, &words::FAULT).to_owned());
+        let is_reused = match said_of_it {
+            words::answer::GRANTED => false,
+            words::answer::REUSED => true,
+            words::answer::BUSY => {
+                let number = said(&answer, &words::NUMBER).parse();
+                return Ok(number.map_or(Reply::Unreachable, Reply::Busy));
+            }
+            words::answer::REFUSED => return Ok(Reply::Granted(Err(DialFault::Refused(question.pod, fault())))),
+            words::answer::TIMED_OUT => return Ok(Reply::Granted(Err(DialFault::TimedOut(question.pod)))),
+            _ => return Ok(Reply::Unreachable),
+        };
+        Ok(Reply::Granted(Ok(Stream {
+            reader: Reader::new(FromPod::Peer(FromPeer::new(answer.into_body()))),
+            writer: ToPod::Peer(ToPeer::new(out, line)),
+            is_reused,
+        })))
+    }
+
+    fn head(&self, link: &Link) -> io::Result<Request<()>> {
+        let mut request = Request::post(format!("http://{}/", link.address))
+            .version(http::Version::HTTP_2)
+            .body(())
+            .map_err(io::Error::other)?;
+        request.headers_mut().insert(words::NODE, self.me.clone());
+        request
+            .headers_mut()
+            .insert(words::SESSION, HeaderValue::from(link.session));
+        Ok(request)
+    }
+
+    /// A connection with room for one more tunnel.
+    async fn line(&self, link: &Arc<Link>) -> io::Result<Arc<Line>> {
+        let mut lines = link.lines.lock().await;
+        // A tunnel holds its line, and so does who is about to open one.
+        let most = |line: &Line| line.sender.current_max_send_streams().clamp(2, TUNNELS);
+        if let Some(line) = lines.iter().find(|line| Arc::strong_count(line) < most(line)) {
+            return Ok(Arc::clone(line));
+        }
+        let line = Arc::new(self.connect(link).await?);
+        lines.push(Arc::clone(&line));
+        Ok(line)
+    }
+
+    async fn connect(&self, link: &Link) -> io::Result<Line> {
+        let connecting = async {
+            let stream = TcpStream::connect(link.address).await?;
+            stream.set_nodelay(true)?;
+            h2::client::Builder::new()
+                .initial_window_size(self.limits.stream_window)
+                .initial_connection_window_size(self.limits.connection_window)
+                .enable_push(false)
+                .handshake::<_, Bytes>(stream)
+                .await
+                .map_err(io::Error::other)
+        };
+        let (sender, connection) = timeout(DIAL, connecting).await.map_err(|_| io::ErrorKind::TimedOut)??;
+        let mut dead = link.dead.subscribe();
+        self.tasks.spawn("connection to a daemon", async move {
+            tokio::select! {
+                // Its end shows in what runs on it.
+                _ = connection => {}
+                Ok(_) = dead.wait_for(|dead| *dead) => {}
+            }
+        });
+        Ok(Line { sender })
+    }
+}
+
+impl Link {
+    /// The other end is dead: what runs there has failed.
+    pub(crate) fn bury(&self) {
+        self.dead.send_replace(true);
+    }
+}
+
+fn said<'a, T>(answer: &'a http::Response<T>, name: &HeaderName) -> &'a str {
+    crate::message::text(answer.headers(), name)
+}
