@@ -66,6 +66,12 @@ const SOAKS: &[Soak] = &[
         is_cut: true,
     },
     Soak {
+        name: "floods",
+        what: "clients that mean harm, eight times as many",
+        command: |_| floods(),
+        is_cut: true,
+    },
+    Soak {
         name: "wire",
         what: "the property tests of the boundary machines, a hundred times as many cases",
         command: |_| wire(),
@@ -185,6 +191,14 @@ fn cases(names: &[&str]) -> Result<Command> {
         .env("CI", "true")
         .env("SLUICE_LONG", "1")
         .envs(other);
+    Ok(command)
+}
+
+fn floods() -> Result<Command> {
+    let mut command = both_outputs(optimised(&["--package", "proxy", "--test", "floods"], "floods")?);
+    command
+        .args(["--ignored", "--skip", "server_process", "--test-threads", "2"])
+        .env("SLUICE_LONG", "1");
     Ok(command)
 }
 

@@ -31,6 +31,8 @@ pub(crate) enum Suite {
     Clippy,
     /// Tests that need no privilege
     Plain,
+    /// Clients that mean harm, beside one that does not
+    Floods,
     /// Every case of what real Knative answered
     Golden,
     /// The daemon and its kernel crate on this kernel, the verifier's budget; needs root
@@ -67,13 +69,14 @@ pub(crate) struct Manner {
 
 impl Suite {
     /// In the order they run: cheap verdicts first.
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::Fmt,
         Self::Layers,
         Self::Deny,
         Self::Object,
         Self::Clippy,
         Self::Plain,
+        Self::Floods,
         Self::Golden,
         Self::Root,
         Self::Netns,
@@ -95,6 +98,7 @@ impl Suite {
             Self::Object => objects(),
             Self::Clippy => clippy(),
             Self::Plain => plain(manner.strict),
+            Self::Floods => floods(manner.strict),
             Self::Golden => golden::tally().map(Outcome::Ran),
             Self::Root => root(manner.strict),
             Self::Netns => netns(manner),
@@ -120,7 +124,9 @@ impl Suite {
             Self::Bench => setup::Purpose::Bench,
             Self::Kernels => setup::Purpose::Kernels,
             Self::Golden => return golden::obstacle(),
-            Self::Fmt | Self::Layers | Self::Deny | Self::Clippy | Self::Plain | Self::Pods => return None,
+            Self::Fmt | Self::Layers | Self::Deny | Self::Clippy | Self::Plain | Self::Floods | Self::Pods => {
+                return None;
+            }
             Self::Api | Self::Control => return Cluster::prepare().err().map(|error| format!("{error:#}")),
         };
         setup::need(purpose).err().map(|error| format!("{error:#}"))
@@ -200,6 +206,14 @@ fn plain(strict: bool) -> Result<Outcome> {
     let inner = tests(&testing(strict, &inner))?;
     let called = tests(&testing(strict, &["--package", "sluice", "--test", "plain"]))?;
     Ok(Outcome::Ran(pure + inner + called))
+}
+
+/// Those of the plain tests are ignored that take a process each.
+fn floods(strict: bool) -> Result<Outcome> {
+    let mut floods = testing(strict, &["--package", "proxy", "--test", "floods"]);
+    let only = ["--", "--ignored", "--skip", "server_process"];
+    floods.arguments.extend(only.map(str::to_owned));
+    tests(&floods).map(Outcome::Ran)
 }
 
 /// No tests, though the runner lists them: tests start them as processes of their own.

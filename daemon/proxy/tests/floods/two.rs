@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Floods of HTTP/2, written frame by frame.
+
+use crate::rig::{Flooded, HOST, connect, larger};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::{Instant, timeout};
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const PING: u8 = 6;
+const CONTINUATION: u8 = 9;
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    let mut frame = vec![length[1], length[2], length[3], kind, flags];
+    frame.extend_from_slice(&stream.to_be_bytes());
+    frame.extend_from_slice(payload);
+    frame
+}
+
+/// The fields of a GET, without Huffman's code.
+fn head() -> Vec<u8> {
+    let mut block = vec![0x82, 0x86, 0x84, 0x41, u8::try_from(HOST.len()).unwrap()];
+    block.extend_from_slice(HOST.as_bytes());
+    block
+}
+
+fn preface() -> Vec<u8> {
+    let mut begin = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    begin.extend(frame(SETTINGS, 0, 0, &[]));
+    begin
+}
+
+/// How a flood ended: with an end of the connection, or because enough was sent.
+#[derive(Debug, PartialEq, Eq)]
+enum Ended {
+    ByServer,
+    ByClient,
+}
+
+/// Writes `piece(n)` again and again, for some seconds at most.
+async fn flood(flooded: &Flooded, begin: Vec<u8>, reads: bool, piece: impl Fn(u32) -> Vec<u8>) -> Ended {
+    let (mut reader, mut writer) = connect(flooded.address).await.into_split();
+    let writing = async {
+        let end = Instant::now() + Duration::from_secs(3);
+        if writer.write_all(&[preface(), begin].concat()).await.is_err() {
+            return Ended::ByServer;
+        }
+        for number in 0.. {
+            match timeout(Duration::from_secs(5), writer.write_all(&piece(number))).await {
+                Ok(Ok(())) if Instant::now() < end => {}
+                Ok(Ok(())) | Err(_) => return Ended::ByClient,
+                Ok(Err(_)) => return Ended::ByServer,
+            }
+        }
+        Ended::ByClient
+    };
+    let reading = async {
+        let mut piece = [0; 16 << 10];
+        while reads {
+            if !matches!(reader.read(&mut piece).await, Ok(1..)) {
+                return;
+            }
+        }
+        std::future::pending().await
+    };
+    tokio::select! {
+        ended = writing => ended,
+        () = reading => Ended::ByServer,
+    }
+}
+
+/// Many frames in one write.
+fn many(from: u32, make: impl Fn(u32) -> Vec<u8>) -> Vec<u8> {
+    (from * 100..(from + 1) * 100).flat_map(make).collect()
+}
+
+#[tokio::test]
+#[ignore = "of the suite floods"]
+async fn a_rapid_reset_ends_the_connection_or_costs_nothing() {
+    let flooded = Flooded::start().await;
+    for _ in 0..larger(2) {
+        flood(&flooded, Vec::new(), true, |number| {
+            many(number, |number| {
+                let stream = number * 2 + 1;
+                let mut both = frame(HEADERS, END_HEADERS | END_STREAM, stream, &head());
+                both.extend(frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes()));
+                both
+            })
+        })
+        .await;
+    }
+    flooded.end(32 << 20).await;
+}
+
+#[tokio::test]
+#[ignore = "of the suite floods"]
+async fn a_head_without_end_ends_the_connection() {
+    let flooded = Flooded::start().await;
+    for payload in [&[][..], &[0x0f, 0x10, 0x01, b'x'].repeat(1000)] {
+        let begin = frame(HEADERS, END_STREAM, 1, &head());
+        let ended = flood(&flooded, begin, true, |_| frame(CONTINUATION, 0, 1, payload)).await;
+        assert_eq!(ended, Ended::ByServer);
+    }
+    flooded.end(24 << 20).await;
+}
+
+#[tokio::test]
+#[ignore = "of the suite floods"]
+async fn questions_whose_answers_nobody_reads_end_the_connection() {
+    let flooded = Flooded::start().await;
+    for reads in [false, true] {
+        for kind in [PING, SETTINGS] {
+            let payload: &[u8] = if kind == PING { &[0; 8] } else { &[0, 4, 0, 1, 0, 0] };
+            let ended = flood(&flooded, Vec::new(), reads, |number| {
+                many(number, |_| frame(kind, 0, 0, payload))
+            })
+            .await;
+            assert!(reads || ended == Ended::ByServer, "{kind}: {ended:?}");
+        }
+    }
+    flooded.end(32 << 20).await;
+}
+
+#[tokio::test]
+#[ignore = "of the suite floods"]
+async fn empty_data_costs_nothing() {
+    let flooded = Flooded::start().await;
+    let begin = frame(HEADERS, END_HEADERS, 1, &head());
+    flood(&flooded, begin, true, |number| many(number, |_| frame(DATA, 0, 1, &[]))).await;
+    flooded.end(24 << 20).await;
+}
+
+#[tokio::test]
+#[ignore = "of the suite floods"]
+async fn a_field_named_a_thousand_times_is_no_head_of_a_hundred_megabytes() {
+    let flooded = Flooded::start().await;
+    // One field of 4000 bytes goes into the table; each byte 0xbe is all of it again.
+    let mut block = head();
+    block.extend_from_slice(&[0x40, 1, b'x', 0x7f, 0xa1, 0x1e]);
+    block.extend(vec![b'y'; 4000]);
+    block.extend(vec![0xbe; 10_000]);
+    flood(&flooded, Vec::new(), true, |number| {
+        frame(HEADERS, END_HEADERS | END_STREAM, number * 2 + 1, &block)
+    })
+    .await;
+    flooded.end(48 << 20).await;
+}
+
+#[tokio::test]
+#[ignore = "of the suite floods"]
+async fn a_window_that_stays_shut_lets_go_of_the_pod() {
+    let flooded = Flooded::start().await;
+    let mut block = head();
+    // The path by its own name: `/big` instead of `/`.
+    block.remove(2);
+    block.extend_from_slice(&[0x04, 4]);
+    block.extend_from_slice(b"/big");
+    let mut clients = Vec::new();
+    for _ in 0..larger(20) {
+        let mut client = connect(flooded.address).await;
+        let mut all = preface();
+        all.extend(frame(HEADERS, END_HEADERS | END_STREAM, 1, &block));
+        client.write_all(&all).await.unwrap();
+        clients.push(client);
+    }
+    flooded.until("/begun", clients.len()).await;
+    flooded.until("/open", 0).await;
+    flooded.end(32 << 20).await;
+}
