@@ -321,6 +321,7 @@ async fn answer(mut stream: TcpStream, counts: Arc<Counts>, held: Arc<Revision>)
                 counts.open.fetch_sub(1, SeqCst);
                 continue;
             }
+            "/some" => "x".repeat(100_000),
             _ => "ok".to_owned(),
         };
         let answer = format!(
