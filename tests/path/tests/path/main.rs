@@ -8,6 +8,10 @@
 //! Depends on: the program `sluice` beside this test.
 #![expect(clippy::unwrap_used, reason = "in a test this is how it fails")]
 
+mod clients;
+mod faults;
+mod frames;
 mod gateway;
+mod mixing;
 mod pods;
 mod smuggling;

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+//! curl, Node, Python and nghttp against pods of hyper and of Python.
+//!
+//! Depends on: gateway, pods; curl, node, python3, nghttp (`cargo xtask setup`).
+
+use crate::gateway::{Gateway, Service};
+use crate::pods;
+use std::path::Path;
+use tokio::process::Command;
+
+/// What it prints.
+async fn run(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output().await.unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {arguments:?}: {text}\n{errors}");
+    text
+}
+
+fn script(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients").join(name);
+    path.to_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn node_speaks_both_protocols() {
+    let (pod, _) = pods::hyper().await;
+    let gateway = Gateway::start(&[Service::new("app.test", &[pod])]);
+    let said = run("node", &[&script("client.mjs"), &gateway.address.to_string()]).await;
+    assert_eq!(said, "ok\n");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn python_keeps_one_connection_for_all_shapes() {
+    let (hyper, _) = pods::hyper().await;
+    let python = pods::python();
+    for pod in [hyper, python.address] {
+        let gateway = Gateway::start(&[Service::new("app.test", &[pod])]);
+        let said = run("python3", &[&script("client.py"), &gateway.address.to_string()]).await;
+        assert_eq!(said, "ok\n");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn curl_speaks_every_version() {
+    let (pod, _) = pods::hyper().await;
+    let gateway = Gateway::start(&[Service::new("app.test", &[pod])]);
+    let url = |path: &str| format!("http://{}{path}", gateway.address);
+    for version in ["--http1.0", "--http1.1", "--http2", "--http2-prior-knowledge"] {
+        let common = ["-sS", "--max-time", "20", "-H", "Host: app.test", version];
+        let body = "x".repeat(5000);
+        let cases: [(&[&str], String); 4] = [
+            (&[], "GET /get\n|200".to_owned()),
+            (&["-d", &body], format!("POST /get\n{body}|200")),
+            (
+                &["-d", &body, "-H", "Expect: 100-continue"],
+                format!("POST /get\n{body}|200"),
+            ),
+            (&["-X", "DELETE"], "DELETE /get\n|200".to_owned()),
+        ];
+        for (own, due) in cases {
+            let url = url("/get");
+            let arguments = [&common[..], own, &["-w", "|%{http_code}", &url]].concat();
+            assert_eq!(run("curl", &arguments).await, due, "{version}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nghttp_multiplexes() {
+    let (pod, _) = pods::hyper().await;
+    let gateway = Gateway::start(&[Service::new("app.test", &[pod])]);
+    let url = format!("http://{}/many", gateway.address);
+    let said = run("nghttp", &["-m", "20", "-H", ":authority: app.test", &url]).await;
+    assert_eq!(said.matches("GET /many\n").count(), 20);
+}
