@@ -114,6 +114,8 @@ impl Tasks {
             name,
         };
         let stopped = self.reached(Stage::Stopped);
+        // Boxed: what an async block captures and then moves it holds twice, and connections idle by the ten thousand.
+        let task = Box::pin(task);
         let run = async move {
             let _counted = counted;
             tokio::select! {

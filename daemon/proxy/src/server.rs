@@ -55,7 +55,9 @@ pub async fn listen(listener: TcpListener, door: Arc<Door>) {
                         None => plain(stream, arrival, &door_of_it).await,
                         Some(certificates) => {
                             let limits = &door_of_it.limits;
-                            if let Some(secured) = tls::secure(stream, certificates, &handshakes, limits).await {
+                            if let Some(secured) =
+                                Box::pin(tls::secure(stream, certificates, &handshakes, limits)).await
+                            {
                                 Box::pin(encrypted(secured, arrival, &door_of_it)).await;
                             }
                         }
