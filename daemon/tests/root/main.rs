@@ -15,4 +15,5 @@ mod client;
 mod faults;
 mod life;
 mod rig;
+mod standalone;
 mod top;
