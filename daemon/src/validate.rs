@@ -6,7 +6,7 @@
 //! Invariants: at most so much is read of a file as the API server would take; no file stops the others.
 //! Depends on: api, logic.
 
-mod config;
+pub(crate) mod config;
 pub(crate) mod shown;
 pub(crate) mod source;
 

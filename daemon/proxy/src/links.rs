@@ -7,6 +7,11 @@
 //! Invariants: nothing is asked without a session, nor answered for an old one; a name keeps its number for ever.
 //! Depends on: words, control, pod, way, limits.
 
+#![expect(
+    clippy::disallowed_types,
+    reason = "what waits is a word or two of a request at hand, and those are bounded by `Limits` and the limiter's queue"
+)]
+
 pub(crate) mod control;
 pub(crate) mod words;
 

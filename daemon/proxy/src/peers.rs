@@ -8,6 +8,11 @@
 //! runs on when a peer is taken off the list; a request that was forwarded here is never forwarded again.
 //! Depends on: links, owner, revision, pod, limits.
 
+#![expect(
+    clippy::disallowed_types,
+    reason = "what waits is a word or two of a request at hand, and those are bounded by `Limits` and the limiter's queue"
+)]
+
 mod owner;
 
 use crate::limits::Limits;

@@ -3,7 +3,13 @@
 //!
 //! Mechanism: `server_process` is this program once more; its limits are small, so that they are met quickly. `SLUICE_LONG`
 //! makes every flood larger. Run by the suite `floods`.
-#![expect(clippy::unwrap_used, reason = "in a test this is how it fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "in a test this is how it fails, is told how long to be, and runs beside itself"
+)]
 
 #[path = "floods/rig.rs"]
 mod rig;

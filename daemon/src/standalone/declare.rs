@@ -17,7 +17,7 @@ use serde_json::Value;
 use tower_service::Service as _;
 
 use crate::failure::{Exit, Failure};
-use crate::validate::{shown, source};
+use crate::validate::{config, shown, source};
 
 /// Who owns the fields that come from files.
 const MANAGER: &str = "sluice-standalone";
@@ -37,21 +37,26 @@ pub(super) struct Declared {
 
 /// Reads all files; what is refused is told on stderr.
 pub(super) fn read(files: &[PathBuf]) -> Result<Vec<Declared>, Failure> {
-    let mut declared = Vec::new();
-    let mut refused = 0_usize;
+    let mut texts = Vec::new();
+    // Settings among the files count for the rest, as they will when all is applied.
+    let mut circumstances = Circumstances::default();
     for source in source::all(files) {
         let unusable = |why: &dyn std::fmt::Display| Failure::new(Exit::Usage, format!("{}: {why}", source.name()), "");
         let text = source.read().map_err(|error| unusable(&error))?;
-        for judgement in manifest::judge(&text, &Circumstances::default()) {
-            let is_refused = judgement.verdict == Verdict::Refused;
-            refused += usize::from(is_refused);
-            if is_refused || !judgement.findings.is_empty() {
-                shown::lines(source.name(), &judgement)
-                    .iter()
-                    .for_each(|line| eprintln!("{line}"));
+        config::add(source.name(), &text, &mut circumstances.settings)?;
+        texts.push((source, text));
+    }
+    let (mut declared, mut refused) = (Vec::new(), 0_usize);
+    for (source, text) in texts {
+        for judgement in manifest::judge(&text, &circumstances) {
+            if judgement.verdict == Verdict::Refused {
+                refused += 1;
+                let lines = shown::lines(source.name(), &judgement);
+                lines.iter().for_each(|line| eprintln!("{line}"));
             }
         }
-        for object in manifest::objects_in(&text).map_err(|error| unusable(&error))? {
+        let unusable = |why: String| Failure::new(Exit::Usage, format!("{}: {why}", source.name()), "");
+        for object in manifest::objects_in(&text).map_err(&unusable)? {
             declared.push(of(source.name(), object)?);
         }
     }

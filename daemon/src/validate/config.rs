@@ -10,21 +10,27 @@ use api::manifest;
 use logic::settings::{Autoscaler, Data, Defaults, Features, Problems};
 use serde_json::Value;
 
-use super::source::Source;
+use super::source;
 use crate::failure::{Exit, Failure};
 
 /// What the ConfigMaps in `files` say; the rest is as installed.
 pub(super) fn settings(files: &[PathBuf]) -> Result<Settings, Failure> {
     let mut settings = Settings::default();
-    for file in files {
-        let source = Source::of(file.clone());
-        let unusable = |why: String| Failure::new(Exit::Usage, format!("{}: {why}", source.name()), "");
-        let text = source.read().map_err(|error| unusable(error.to_string()))?;
-        for object in manifest::objects_in(&text).map_err(&unusable)? {
-            take(&object, &mut settings).map_err(|problems| unusable(problems.to_string()))?;
-        }
+    for source in source::all(files) {
+        let unusable = |why: &dyn std::fmt::Display| Failure::new(Exit::Usage, format!("{}: {why}", source.name()), "");
+        let text = source.read().map_err(|error| unusable(&error))?;
+        add(source.name(), &text, &mut settings)?;
     }
     Ok(settings)
+}
+
+/// Adds what the ConfigMaps of one text say.
+pub(crate) fn add(name: &str, text: &str, settings: &mut Settings) -> Result<(), Failure> {
+    let unusable = |why: String| Failure::new(Exit::Usage, format!("{name}: {why}"), "");
+    for object in manifest::objects_in(text).map_err(&unusable)? {
+        take(&object, settings).map_err(|problems| unusable(problems.to_string()))?;
+    }
+    Ok(())
 }
 
 fn take(object: &Value, settings: &mut Settings) -> Result<(), Problems> {

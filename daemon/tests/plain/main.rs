@@ -3,7 +3,7 @@
 //!
 //! Depends on: the binary `sluice`, docs/examples, curl.
 
-#![expect(clippy::unwrap_used, reason = "this is how a test fails")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "this is how a test fails")]
 
 mod proxy;
 mod simulate;

@@ -186,48 +186,6 @@ fn a_service_answers_from_zero_and_goes_back_to_zero() {
 }
 
 #[test]
-fn twenty_services_cycle_through_zero_without_a_failed_request() {
-    let Some(place) = Place::new() else { return };
-    let names: Vec<_> = (0..20).map(|number| format!("s{number}")).collect();
-    let services: String = names
-        .iter()
-        .map(|name| service(name, "autoscaling.knative.dev/initial-scale: '0'"))
-        .collect();
-    let allowed = FAST.replace("data: {", "data: {allow-zero-initial-scale: 'true', ");
-    let instance = place.start(&format!("{allowed}{services}"), &[]);
-    let failed = AtomicU64::new(0);
-    let ready = || {
-        let all = instance.list("/apis/serving.knative.dev/v1/namespaces/default/services");
-        let is_ready = |service: &Value| {
-            let conditions = service["status"]["conditions"].as_array().cloned().unwrap_or_default();
-            conditions
-                .iter()
-                .any(|one| one["type"] == "Ready" && one["status"] == "True")
-        };
-        all.len() == names.len() && all.iter().all(is_ready)
-    };
-    assert!(within(Duration::from_secs(60), ready), "not all services are ready");
-    for round in 0..2 {
-        thread::scope(|scope| {
-            for name in &names {
-                let (instance, failed) = (&instance, &failed);
-                scope.spawn(move || {
-                    let (status, body) = instance.get(&format!("{name}.default.localhost"), "/");
-                    if status != 200 {
-                        println!("round {round}, {name}: {status} {body}");
-                        failed.fetch_add(1, Ordering::Relaxed);
-                    }
-                });
-            }
-        });
-        assert!(within(Duration::from_secs(90), || instance.pods() == 0), "pods stay");
-    }
-    assert_eq!(failed.load(Ordering::Relaxed), 0);
-    instance.end();
-    place.assert_nothing_left();
-}
-
-#[test]
 fn pods_and_objects_outlive_a_killed_daemon() {
     let Some(place) = Place::new() else { return };
     let state = place.folder.join("state");

@@ -243,6 +243,7 @@ pub(crate) async fn serve() {
     let routes = Routes::default();
     routes.replace(Table::build([rule(HOST, "app"), rule(HELD, "held")]).0);
     let door = Door {
+        peers: None,
         entry: Entry::ByRoute(revisions, routes),
         front: Front::default(),
         probes: Probes::Gateway,

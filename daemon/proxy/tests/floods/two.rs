@@ -62,12 +62,10 @@ async fn flood(flooded: &Flooded, begin: Vec<u8>, reads: bool, piece: impl Fn(u3
     };
     let reading = async {
         let mut piece = [0; 16 << 10];
-        while reads {
-            if !matches!(reader.read(&mut piece).await, Ok(1..)) {
-                return;
-            }
+        if !reads {
+            std::future::pending::<()>().await;
         }
-        std::future::pending().await
+        while matches!(reader.read(&mut piece).await, Ok(1..)) {}
     };
     tokio::select! {
         ended = writing => ended,
