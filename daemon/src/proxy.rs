@@ -84,12 +84,19 @@ async fn serve(path: &Path, config: Config) -> Result<(), Failure> {
     for (address, listen) in wiring.addresses() {
         println!("listening on {address}{}", remark(listen));
     }
-    let mut seen = changed_at(path);
+    let (mut seen, mut lost) = (changed_at(path), 0);
     loop {
         tokio::select! {
             () = sleep(LOOK) => {}
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
+        }
+        let before = std::mem::replace(&mut lost, wiring.lost());
+        if lost > before {
+            eprintln!(
+                "{} lines of the log were dropped: its reader is too slow, or gone",
+                lost - before
+            );
         }
         let now = changed_at(path);
         if now != seen {

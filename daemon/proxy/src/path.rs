@@ -14,7 +14,7 @@ use crate::exchange::{Broken, Client, Lane};
 use crate::gateway;
 use crate::headers::{self, NextHop};
 use crate::links::{Question, Reply};
-use crate::log::Line;
+use crate::log::{Line, Outcome};
 use crate::message::{Answer, BodySize, Request, Version, name};
 use crate::origin::Leads;
 use crate::pod::{DialFault, Pod, Retries};
@@ -54,26 +54,37 @@ pub(crate) async fn serve<C: Client>(
 ) {
     let progress = Progress::new();
     let is_probe = probes::is_probe(request);
+    let log = door.log.as_ref().filter(|log| log.probes || !is_probe);
     if let Some(answer) = probes::answer(door, request).await {
-        let line = Line::begin(door.log.as_ref().filter(|log| log.probes), request, None);
+        let line = Line::begin(log.filter(|log| log.probes), request, &progress);
         drop(client.answer(&answer, &progress).await);
-        return Line::end(line, &progress);
+        return Line::end(line, Outcome::Answered);
     }
+    // A gateway logs what its client asked for; Knative's parts what they made of it, and only what names a revision.
+    let is_gateway = matches!(door.entry, Entry::ByRoute(..));
+    let mut line = Line::begin(log.filter(|_| is_gateway), request, &progress);
     let revision = match route(door, leads, request) {
         Ok(revision) => revision,
-        Err(answer) => return drop(client.answer(&answer, &progress).await),
+        Err(answer) => {
+            drop(client.answer(&answer, &progress).await);
+            return Line::end(line, Outcome::Answered);
+        }
     };
     if matches!(door.next, NextHop::App { .. }) {
         headers::add_forwarded(&mut request.headers);
     }
-    let log = door.log.as_ref().filter(|log| log.probes || !is_probe);
-    let line = Line::begin(log, request, Some(&revision));
+    if !is_gateway {
+        line = Line::begin(log, request, &progress);
+    }
+    if let Some(line) = &mut line {
+        line.routed(&revision);
+    }
     revision.counters.requests.fetch_add(1, Relaxed);
     let present = Present::begin(&revision);
     headers::to_next(request, &door.next);
     let end = tokio::select! {
         biased;
-        end = run(door, &revision, request, client, &progress) => end,
+        end = run(door, &revision, request, client, &progress, &mut line) => end,
         () = progress.overdue(&revision.timeouts, alarm) => {
             revision.counters.overdue.fetch_add(1, Relaxed);
             match progress.has_answer() {
@@ -82,9 +93,9 @@ pub(crate) async fn serve<C: Client>(
             }
         }
     };
-    account(&revision, client, end, &progress).await;
+    let outcome = account(&revision, client, end, &progress).await;
     drop(present);
-    Line::end(line, &progress);
+    Line::end(line, outcome);
 }
 
 /// Counts a request for as long as it is here, however it ends.
@@ -154,6 +165,7 @@ async fn run<C: Client>(
     request: &Request,
     client: &mut C,
     progress: &Progress,
+    line: &mut Option<Line<'_>>,
 ) -> Result<(), End> {
     if is_too_large(request, door) {
         return Err(broken_end(Broken::TooLarge, progress));
@@ -172,6 +184,9 @@ async fn run<C: Client>(
         };
         tried += 1;
         let pod = granted.map(Arc::new).or_else(|| revision.pod(permit.pod()));
+        if let (Some(line), Some(pod)) = (line.as_mut(), &pod) {
+            line.sent(pod.address);
+        }
         let broken = match forward(door, revision, request, client, pod, tried, progress).await {
             Ok(()) => return Ok(()),
             Err(broken) => broken,
@@ -321,13 +336,20 @@ async fn forward<C: Client>(
 }
 
 /// Tells the client how it ended, and counts it.
-async fn account<C: Client>(revision: &Revision, client: &mut C, end: Result<(), End>, progress: &Progress) {
+async fn account<C: Client>(revision: &Revision, client: &mut C, end: Result<(), End>, progress: &Progress) -> Outcome {
+    let outcome = match &end {
+        Ok(()) => Outcome::Whole,
+        Err(End::Answered(_)) => Outcome::Answered,
+        Err(End::Cut) => Outcome::Cut,
+        Err(End::Gone) => Outcome::Gone,
+    };
     match end {
         Ok(()) => {}
         Err(End::Answered(answer)) => drop(client.answer(&answer, progress).await),
         Err(End::Cut | End::Gone) => client.cut(),
     }
     revision.counters.answered(progress.status());
+    outcome
 }
 
 /// What a request holds while it waits: its head, about.

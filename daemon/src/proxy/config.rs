@@ -2,18 +2,19 @@
 //! The file of `sluice proxy`.
 //!
 //! Invariants: an unknown field is refused, and so is a route to a revision that is not there; the fault names its line.
-//! Depends on: kernel, listen, limits, serde.
+//! Depends on: kernel, listen, limits, log, serde.
 
 mod kernel;
 mod limits;
 mod listen;
+mod log;
 
 pub(super) use kernel::{Kernel, Mode, Pod, Target};
 pub(super) use limits::BadLimit;
 pub(super) use listen::{Listen, Visibility};
+pub(super) use log::Log;
 
 use limits::Limits;
-use logic::settings::template::Template;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -31,9 +32,9 @@ pub(super) struct Config {
     /// By `namespace/name`, or a bare name in the namespace `default`.
     pub(super) revisions: BTreeMap<String, Revision>,
     pub(super) routes: Vec<Route>,
-    /// A template of Knative's request log; not changed while running.
+    /// A line a request; not changed while running.
     #[serde(default)]
-    pub(super) log: Option<String>,
+    pub(super) log: Option<Log>,
     /// Bounds of each listener; not changed while running.
     #[serde(default)]
     pub(super) limits: Limits,
@@ -190,7 +191,7 @@ impl Config {
             return Err(Fault::NoAddress);
         }
         if let Some(log) = &config.log {
-            Template::parse("log", log).map_err(|fault| Fault::Log(fault.to_string()))?;
+            log.format().map_err(Fault::Log)?;
         }
         config.limits.checked()?;
         if let Some(index) = config.listen.iter().position(|listen| listen.tls)

@@ -7,21 +7,22 @@ use super::steer::Shared;
 use crate::node::Standing;
 use crate::page::{self, Page};
 use life::Tasks;
+use proxy::LogCounts;
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
 use tokio::net::TcpListener;
 
 /// Answers until the tasks are drained.
-pub(super) fn serve(listener: TcpListener, shared: Arc<Shared>, tasks: &Tasks) {
+pub(super) fn serve(listener: TcpListener, shared: Arc<Shared>, logged: Option<Arc<LogCounts>>, tasks: &Tasks) {
     let page = Page {
         content: "application/json",
-        write: Arc::new(move || tell(&shared).to_string()),
+        write: Arc::new(move || tell(&shared, logged.as_deref()).to_string()),
     };
     page::serve(listener, page, tasks);
 }
 
-fn tell(shared: &Shared) -> Value {
+fn tell(shared: &Shared, logged: Option<&LogCounts>) -> Value {
     let revisions = shared.revisions.lock().unwrap_or_else(PoisonError::into_inner);
     let bursts = shared.bursts.lock().unwrap_or_else(PoisonError::into_inner);
     let revision = |(name, path): (&String, &Arc<proxy::Revision>)| {
@@ -43,6 +44,10 @@ fn tell(shared: &Shared) -> Value {
     json!({
         "revisions": revisions.iter().filter_map(revision).collect::<Vec<_>>(),
         "targets": shared.node.targets().iter().map(target).collect::<Vec<_>>(),
+        "log": logged.map(|counts| json!({
+            "written": counts.written.load(Relaxed),
+            "dropped": counts.dropped.load(Relaxed),
+        })),
         "obstacle": shared.node.obstacle(),
     })
 }

@@ -6,22 +6,22 @@
 //! Depends on: certificates, config, status, steer, proxy.
 
 use super::certificates::{Fault, Files};
-use super::config::{Config, HttpOption, Listen, Protocol, Revision as Wanted, Route, full_name};
+use super::config::{Config, HttpOption, Listen, Log, Protocol, Revision as Wanted, Route, full_name};
 use super::status;
 use super::steer::Steer;
 use crate::failure::{Exit, Failure, doing};
 use life::Tasks;
 use logic::limiter::{self, Home};
-use logic::settings::template::Template;
 use logic::traffic::{BackendPort, Condition, Destination, PathRule, Rule, Split};
 use proxy::{
-    Door, Entry, Front, Health, Identity, Limits, NextHop, Peer, Peers, PodProtocol, Probes, RequestLog, Revision,
-    Revisions, Room, Tables, Timeouts,
+    Door, Entry, Front, Health, Identity, Limits, LogCounts, LogLines, NextHop, Peer, Peers, PodProtocol, Probes,
+    RequestLog, Revision, Revisions, Room, Tables, Timeouts,
 };
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::net::TcpListener;
 
@@ -36,6 +36,7 @@ pub(super) struct Wiring {
     steer: Option<Steer>,
     /// If this node has a name.
     peers: Option<Arc<Peers>>,
+    logged: Option<Arc<LogCounts>>,
 }
 
 /// What makes a revision another one.
@@ -54,6 +55,7 @@ impl Wiring {
             room: Room::default(),
             steer: None,
             peers: None,
+            logged: None,
             revisions: Arc::default(),
             tables: Tables::default(),
             certificates: Files::new(folder)?,
@@ -87,20 +89,22 @@ impl Wiring {
         let inside = self.addresses.iter().filter(|(_, listen)| listen.is_inside());
         let gateways: Vec<SocketAddr> = inside.map(|(address, _)| *address).collect();
         let steer = Steer::open(config, &gateways, tasks)?;
+        let lines = config.log.as_ref().map(|_| LogLines::open(tokio::io::stdout(), tasks));
+        self.logged = lines.as_ref().map(LogLines::counts);
         if let Some(address) = config.status {
             let listener = TcpListener::bind(address).await.map_err(listening())?;
-            status::serve(listener, steer.shared(), tasks);
+            status::serve(listener, steer.shared(), self.logged.clone(), tasks);
         }
         self.steer = Some(steer);
         self.tell_pods(config);
         for (listener, listen) in listeners {
-            let door = self.door(listen, config, limits, tasks);
+            let door = self.door(listen, config, limits, lines.as_ref(), tasks);
             tasks.spawn("listener", proxy::listen(listener, Arc::new(door)));
         }
         Ok(())
     }
 
-    fn door(&self, listen: &Listen, config: &Config, limits: &Limits, tasks: &Tasks) -> Door {
+    fn door(&self, listen: &Listen, config: &Config, limits: &Limits, lines: Option<&LogLines>, tasks: &Tasks) -> Door {
         let visibility = listen.visibility.into();
         Door {
             entry: Entry::ByRoute(Arc::clone(&self.revisions), self.tables.of(visibility)),
@@ -115,7 +119,11 @@ impl Wiring {
             limits: limits.clone(),
             timeout_text: "request timeout",
             cluster_domain: "cluster.local".to_owned(),
-            log: log(config),
+            log: config
+                .log
+                .as_ref()
+                .zip(lines)
+                .and_then(|(wanted, lines)| log(wanted, lines)),
             inside: self
                 .steer
                 .as_ref()
@@ -132,6 +140,11 @@ impl Wiring {
         if let Some(steer) = &self.steer {
             steer.leave();
         }
+    }
+
+    /// Lines of the log that were lost until now.
+    pub(super) fn lost(&self) -> u64 {
+        self.logged.as_ref().map_or(0, |counts| counts.dropped.load(Relaxed))
     }
 
     /// Where clients come in.
@@ -264,13 +277,13 @@ fn rule(route: &Route) -> Rule<Destination> {
     }
 }
 
-fn log(config: &Config) -> Option<RequestLog> {
-    let template = Template::parse("log", config.log.as_deref()?).ok()?;
+/// Called only with a template that was read before.
+fn log(log: &Log, lines: &LogLines) -> Option<RequestLog> {
     Some(RequestLog {
-        template,
+        format: log.format().ok()?,
         probes: false,
         pod: (String::new(), String::new()),
         traces: true,
-        sink: Arc::new(|line| println!("{line}")),
+        sink: lines.sink(),
     })
 }

@@ -167,6 +167,73 @@ limits: {{head_time: 5s, request_head: 64Ki}}
 }
 
 #[test]
+fn every_request_leaves_one_line_of_json() {
+    let folder = Folder::new("log");
+    let mut app = Running::start(&["sample", "--port", "0"]);
+    let app_address = app.address();
+    let config = format!(
+        "
+listen: [127.0.0.1:0]
+revisions:
+  app: {{pods: ['{app_address}']}}
+  empty: {{timeout_seconds: 1}}
+routes:
+  - {{hosts: [app.example.com], path: /none, to: {{empty: 1}}}}
+  - {{hosts: [app.example.com], to: {{app: 1}}, rewrite_host: other.example.com}}
+log: json
+"
+    );
+    folder.write("proxy.yaml", &config);
+    let file = folder.path("proxy.yaml");
+    let mut proxy = Running::start(&["proxy", "--config", file.to_str().unwrap()]);
+    let http = proxy.address();
+    let mut line_of = |path: &str, arguments: &[&str]| -> serde_json::Value {
+        let url = format!("http://app.example.com:{}{path}", http.port());
+        curl(http, Path::new("/dev/null"), "", &[&[url.as_str()], arguments].concat());
+        let mut line = String::new();
+        proxy.lines.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap()
+    };
+
+    let good = line_of(
+        "/hello?a",
+        &[
+            "-A",
+            "quo\"te\\",
+            "-H",
+            "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        ],
+    );
+    assert_eq!(
+        (&good["status"], &good["end"]),
+        (&200.into(), &"whole".into()),
+        "{good}"
+    );
+    assert_eq!(
+        (&good["path"], &good["user_agent"]),
+        (&"/hello?a".into(), &"quo\"te\\".into())
+    );
+    assert_eq!(good["host"], format!("app.example.com:{}", http.port()));
+    assert_eq!(
+        (&good["revision"], &good["pod"]),
+        (&"app".into(), &app_address.to_string().into())
+    );
+    assert_eq!(good["trace_id"], "0af7651916cd43dd8448eb211c80319c");
+    assert!(good["duration_ms"].as_f64() >= good["waited_ms"].as_f64(), "{good}");
+
+    let lost = line_of("/", &["-H", "Host: nobody.example.com"]);
+    assert_eq!((&lost["status"], &lost["end"]), (&404.into(), &"answered_here".into()));
+    assert!(lost.get("revision").is_none(), "{lost}");
+
+    let late = line_of("/none", &[]);
+    assert_eq!((&late["status"], &late["revision"]), (&504.into(), &"empty".into()));
+    assert!(late.get("pod").is_none(), "{late}");
+
+    let gone = line_of("/none", &["--max-time", "0.3"]);
+    assert_eq!((&gone["status"], &gone["end"]), (&499.into(), &"client_gone".into()));
+}
+
+#[test]
 fn a_file_that_cannot_work_is_refused_with_the_place() {
     let folder = Folder::new("bad");
     folder.new_pair("ca.pem");

@@ -9,8 +9,8 @@ use life::Tasks;
 use logic::limiter;
 use logic::settings::template::Template;
 use proxy::{
-    Door, Endpoints, Entry, Front, Handler, Health, Identity, Judging, Limits, NextHop, Probe, Probes, Readiness,
-    RequestLog, Revision, Revisions, Timeouts,
+    Door, Endpoints, Entry, Front, Handler, Health, Identity, Judging, Limits, LogFormat, NextHop, Probe, Probes,
+    Readiness, RequestLog, Revision, Revisions, Timeouts,
 };
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap};
@@ -241,7 +241,7 @@ fn request_log(case: &Value, lines: &Arc<Mutex<Vec<String>>>) -> Option<RequestL
         false => ("pod-1".to_owned(), "10.0.0.7".to_owned()),
     };
     Some(RequestLog {
-        template,
+        format: LogFormat::Template(template),
         probes: config["enable_probe_request_log"] == true,
         pod,
         traces: !is_activator,
