@@ -9,6 +9,7 @@ mod http1;
 mod http2;
 mod life;
 mod redirect;
+mod slots;
 mod steered;
 mod tools;
 
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
     cases.extend(faults::cases());
     cases.extend(life::cases());
     cases.extend(redirect::cases());
+    cases.extend(slots::cases());
     cases.extend(steered::cases());
     cases.extend(tools::cases());
     suite::main(cases)

@@ -13,7 +13,7 @@ mod daemon;
 
 pub use app::{App, Seen, job as app};
 pub use client::{Clients, Load, Outcome, job as client};
-pub use daemon::{Daemon, Status, TargetStatus};
+pub use daemon::{Daemon, Status, TargetStatus, program};
 
 use std::net::{Ipv4Addr, SocketAddr};
 

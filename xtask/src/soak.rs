@@ -60,6 +60,12 @@ const SOAKS: &[Soak] = &[
         is_cut: true,
     },
     Soak {
+        name: "slots",
+        what: "slots of pods that daemons share, while these die and change their peers",
+        command: |_| daemons(&["slots::"]),
+        is_cut: true,
+    },
+    Soak {
         name: "netns",
         what: "the whole network suite in its long form",
         command: |_| cases(&[]),
@@ -200,6 +206,12 @@ fn floods() -> Result<Command> {
         .args(["--ignored", "--skip", "server_process", "--test-threads", "2"])
         .env("SLUICE_LONG", "1");
     Ok(command)
+}
+
+/// The same, with the daemon built as it is used.
+fn daemons(names: &[&str]) -> Result<Command> {
+    process::run(process::cargo().args(["build", "--release", "--quiet", "--package", "sluice"]))?;
+    cases(names)
 }
 
 fn wire() -> Result<Command> {

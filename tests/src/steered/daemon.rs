@@ -200,7 +200,7 @@ impl Drop for Daemon<'_> {
 }
 
 /// Beside the test binary's folder, or as SLUICE_BINARY says.
-fn program() -> Result<PathBuf> {
+pub fn program() -> Result<PathBuf> {
     if let Some(named) = std::env::var_os("SLUICE_BINARY") {
         return Ok(named.into());
     }
