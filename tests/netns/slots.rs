@@ -84,6 +84,7 @@ fn nodes<'f>(rig: &'f Rig, field: &'f Field) -> Result<Vec<Node<'f>>> {
     ])
 }
 
+#[expect(clippy::unwrap_used, reason = "the addresses of the rig are addresses")]
 fn address(ip: &str, port: u16) -> SocketAddr {
     SocketAddr::new(ip.parse().unwrap(), port)
 }

@@ -11,9 +11,7 @@
     reason = "in a test this is how it fails, is told how long to be, and runs beside itself"
 )]
 
-#[path = "floods/rig.rs"]
 mod rig;
-#[path = "floods/two.rs"]
 mod two;
 
 use rig::{Flooded, HOST, ask, connect, get, larger, rest};
