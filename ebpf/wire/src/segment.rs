@@ -164,7 +164,12 @@ fn adopt_mode<E: Env>(env: &mut E, side: &mut Side) {
     if mode & MODE_OPAQUE != 0 {
         side.phase = Phase::OPAQUE;
     } else if mode & MODE_HTTP2 != 0 && side.phase == Phase::FIRST {
-        side.phase = Phase::FRAME;
+        if side.line == 0 {
+            side.phase = Phase::FRAME;
+        } else {
+            // Half a line went out before the client's preface: no frame begins there.
+            h1::lose(env, side);
+        }
     }
 }
 

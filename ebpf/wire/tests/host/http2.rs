@@ -309,3 +309,15 @@ fn repeated_segments_change_nothing() {
         assert!(!check(&session.dialogue(), &truth, network, seed).is_uncertain());
     }
 }
+
+#[test]
+fn a_server_that_began_a_line_before_the_preface_is_flagged() {
+    for count in 1..20 {
+        let mut connection = crate::machine::Connection::established();
+        connection.server(0, &b"HTTP/1.1 200 OK Sure"[..count], false);
+        connection.client(0, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+        connection.server(count, &crate::frames::frame(4, 0, 0, &[]), false);
+        assert!(connection.is_uncertain(), "{count} bytes of a line");
+        connection.assert_closed();
+    }
+}
