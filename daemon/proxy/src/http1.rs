@@ -3,7 +3,7 @@
 //!
 //! Mechanism: `serve` holds a client's connection, `relay` carries one request to a pod and its answer back (`to_two`: to
 //! a pod of HTTP/2), `tunnel` carries what comes after an upgrade.
-//! Depends on: wire, pod, path, http2::frames.
+//! Depends on: wire, pod, path, frames.
 
 mod client;
 mod relay;

@@ -2,11 +2,10 @@
 //! Clients of HTTP/2, and pods of HTTP/2.
 //!
 //! Mechanism: `serve` holds a client's connection, one task a stream; `client` is one stream, which `to_two` carries to a pod
-//! of HTTP/2 and `to_one` to one of HTTP/1.1; `frames` is what both sides of HTTP/2 have in common.
-//! Depends on: pod, path, headers, wire.
+//! of HTTP/2 and `to_one` to one of HTTP/1.1; `crate::frames` is what both sides of HTTP/2 have in common.
+//! Depends on: pod, path, headers, wire, frames.
 
 mod client;
-pub(crate) mod frames;
 mod io;
 pub(crate) mod serve;
 mod side;

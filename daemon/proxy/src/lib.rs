@@ -11,6 +11,7 @@
 mod alarm;
 mod door;
 mod exchange;
+mod frames;
 mod gateway;
 mod get;
 mod headers;

@@ -2,16 +2,18 @@
 //! The request log: one line a request, in JSON or by a template (data-plane spec 4.10).
 //!
 //! Mechanism: `line` puts aside what is logged of a request, only if there is a log, and is written when it is dropped;
-//! `json` and `template` say how; `queue` takes finished lines to where they are read, off the request's way.
+//! `facts` is what it knows, `json` and `template` say how; `queue` takes finished lines to where they are read, off the request's way.
 //! Invariants: a request leaves one line however it ends, in one piece, whatever bytes its client sent; a slow reader of
 //! the log costs lines, which are counted, never time or memory.
 //! Depends on: message, progress, revision, life, logic::settings::template.
 
+mod facts;
 mod json;
 mod line;
 mod queue;
 mod template;
 
-pub use line::{Format, RequestLog, Sink};
-pub(crate) use line::{Line, Outcome};
+pub(crate) use facts::Outcome;
+pub use facts::{Format, RequestLog, Sink};
+pub(crate) use line::Line;
 pub use queue::{Counts, Lines};

@@ -3,12 +3,12 @@
 //!
 //! Mechanism: as `relay`, with frames on the pod's side; trailers pass both ways, if the client's body or answer is chunked.
 //! Invariants: memory is one read each way; a response that breaks off ends the connection, never as if it were whole.
-//! Depends on: side, http2::frames, wire, headers, sniff.
+//! Depends on: side, frames, wire, headers, sniff.
 
 use super::side::One;
 use crate::exchange::{Broken, Intake, Lane};
+use crate::frames::{self, Head, outgoing};
 use crate::headers;
-use crate::http2::frames::{self, Head, outgoing};
 use crate::limits::Limits;
 use crate::message::{BodySize, Request, Response, Version};
 use crate::reader::Reader;

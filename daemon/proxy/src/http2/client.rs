@@ -4,10 +4,10 @@
 //! Invariants: a reset goes through with its reason; a body that breaks off ends in a reset, never as if it were whole.
 //! Depends on: exchange, frames, side, to_one, to_two.
 
-use super::frames::{begin, inform, send};
 use super::side::Two;
 use super::{to_one, to_two};
 use crate::exchange::{Broken, Client, Lane};
+use crate::frames::{begin, inform, send};
 use crate::message::{Answer, Request};
 use crate::progress::Progress;
 use crate::protocol::PodProtocol;

@@ -5,9 +5,9 @@
 //! follows an extended CONNECT is data like any other.
 //! Depends on: frames, headers, pod, side.
 
-use super::frames::{Head, begin, inform, next_head, outgoing, send};
 use super::side::Two;
 use crate::exchange::{Broken, Intake, Lane};
+use crate::frames::{Head, begin, inform, next_head, outgoing, send};
 use crate::headers;
 use crate::limits::Limits;
 use crate::message::{Request, Response};

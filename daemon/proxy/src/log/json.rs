@@ -3,16 +3,16 @@
 //!
 //! Invariants: what a client sent can neither end a string nor a line: control characters, quotes and bytes that are not
 //! UTF-8 are escaped or replaced; a field that does not apply is left out.
-//! Depends on: line, message.
+//! Depends on: facts, message.
 
-use super::line::{Ended, Line, Outcome};
+use super::facts::{Ended, Facts, Outcome};
 use crate::message::{BodySize, Version};
 use http::{HeaderName, header};
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The line, without its end.
-pub(super) fn render(line: &Line<'_>, ended: &Ended) -> String {
+pub(super) fn render(line: &Facts<'_>, ended: &Ended) -> String {
     let mut object = Object::begin();
     object.raw("time", format_args!("\"{}\"", Utc(line.arrived)));
     object.text("method", line.method.as_str().as_bytes());
@@ -49,7 +49,7 @@ pub(super) fn render(line: &Line<'_>, ended: &Ended) -> String {
 }
 
 /// Of W3C's header, else of B3's.
-fn trace<'a>(line: &'a Line<'_>) -> Option<&'a [u8]> {
+fn trace<'a>(line: &'a Facts<'_>) -> Option<&'a [u8]> {
     let of = |name: &'static str| line.headers.get(name).map(http::HeaderValue::as_bytes);
     let part = |value: &'a [u8], index| value.split(|byte| *byte == b'-').nth(index);
     line.log.traces.then_some(())?;
@@ -114,7 +114,7 @@ impl Object {
         self.0.push('"');
     }
 
-    fn header(&mut self, name: &'static str, line: &Line<'_>, header: &HeaderName) {
+    fn header(&mut self, name: &'static str, line: &Facts<'_>, header: &HeaderName) {
         if let Some(value) = line.headers.get(header) {
             self.text(name, value.as_bytes());
         }

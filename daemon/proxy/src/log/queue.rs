@@ -5,7 +5,7 @@
 //! Invariants: putting a line never waits; one that does not fit, or cannot be written, is counted as dropped.
 //! Depends on: life, tokio.
 
-use super::line::Sink;
+use super::facts::Sink;
 use life::Tasks;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};

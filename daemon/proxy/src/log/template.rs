@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What a template of Knative's request log can see of a request (data-plane spec 4.10).
 //!
-//! Depends on: message, log::line, logic::settings::template.
+//! Depends on: message, log::facts, logic::settings::template.
 
-use super::line::{Ended, Line};
+use super::facts::{Ended, Facts};
 use crate::message::{BodySize, Version, text};
 use crate::revision::Identity;
 use http::{HeaderName, header};
@@ -11,7 +11,7 @@ use logic::settings::template::{Record, Template, Value, canonical};
 use std::collections::BTreeMap;
 
 /// The line; one that cannot be rendered still says what matters.
-pub(super) fn render(template: &Template, line: &Line<'_>, ended: &Ended) -> String {
+pub(super) fn render(template: &Template, line: &Facts<'_>, ended: &Ended) -> String {
     let latency = ended.took.as_secs_f64();
     let mut text = template.render(&value(line, ended, latency)).unwrap_or_else(|_| {
         format!(
@@ -25,7 +25,7 @@ pub(super) fn render(template: &Template, line: &Line<'_>, ended: &Ended) -> Str
     text
 }
 
-fn value(line: &Line<'_>, ended: &Ended, latency: f64) -> Value {
+fn value(line: &Facts<'_>, ended: &Ended, latency: f64) -> Value {
     let response = record(
         "httplog.RequestLogResponse",
         vec![
@@ -59,7 +59,7 @@ fn value(line: &Line<'_>, ended: &Ended, latency: f64) -> Value {
     )
 }
 
-fn request(line: &Line<'_>) -> Value {
+fn request(line: &Facts<'_>) -> Value {
     let (proto, major, minor) = match line.version {
         Version::One0 => ("HTTP/1.0", 1, 0),
         Version::One1 => ("HTTP/1.1", 1, 1),
@@ -95,7 +95,7 @@ fn request(line: &Line<'_>) -> Value {
     )
 }
 
-fn headers(line: &Line<'_>) -> Value {
+fn headers(line: &Facts<'_>) -> Value {
     let mut map: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (name, value) in &line.headers {
         let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
@@ -105,7 +105,7 @@ fn headers(line: &Line<'_>) -> Value {
 }
 
 /// Of W3C's header, else of B3's.
-fn trace<'a>(line: &'a Line<'_>) -> &'a str {
+fn trace<'a>(line: &'a Facts<'_>) -> &'a str {
     if !line.log.traces {
         return "";
     }

@@ -3,9 +3,9 @@
 //!
 //! Invariants: the slot is held until the pod is done with the request: its connection is fit for another one, or it has
 //! closed it, or a second has passed since it was told that nobody waits.
-//! Depends on: pod, way, http2::frames, limits.
+//! Depends on: pod, way, frames, limits.
 
-use crate::http2::frames;
+use crate::frames;
 use crate::limits::Limits;
 use crate::pod::{Pod, Stream};
 use crate::reader::Reader;

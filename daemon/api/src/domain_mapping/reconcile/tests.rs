@@ -109,7 +109,8 @@ fn it_is_ready_with_its_ingress_and_then_nothing_is_written() {
     let mut ingress = Ingress::clone(made);
     ingress.metadata.generation = Some(1);
     ingress.status.observed.observed_generation = 1;
-    ingress.status.marks(&now()).mark_true(READY);
+    ingress.status.mark_network_configured(&now());
+    ingress.status.mark_load_balancer_ready(Vec::new(), Vec::new(), &now());
     let seen = Seen {
         ingress: Some(&ingress),
         ..seen

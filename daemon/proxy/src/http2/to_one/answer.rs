@@ -5,8 +5,8 @@
 
 use super::no_more;
 use crate::exchange::{Broken, Lane};
+use crate::frames::{begin, inform, send};
 use crate::headers;
-use crate::http2::frames::{begin, inform, send};
 use crate::message::{BodySize, Request, Response, lists};
 use crate::reader::Reader;
 use crate::sniff;

@@ -6,7 +6,7 @@
 
 use super::no_more;
 use crate::exchange::Lane;
-use crate::http2::frames::send;
+use crate::frames::send;
 use crate::pod::Stream;
 use crate::reader::Reader;
 use bytes::Bytes;
