@@ -9,7 +9,9 @@
 use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;
@@ -65,6 +67,79 @@ pub(crate) fn follow(command: &mut Command, each: impl FnMut(&str)) -> Result<Ex
 /// As [`follow`], but kills a command that takes longer than `limit`.
 pub(crate) fn follow_for(limit: Duration, command: &mut Command, each: impl FnMut(&str)) -> Result<ExitStatus> {
     follow_until(Some(Instant::now() + limit), command, each)
+}
+
+/// As [`follow`], but ends a command, and all that it started, which has not ended within `limit` of its first line:
+/// what it builds before that takes the time it takes.
+pub(crate) fn follow_from_first(
+    limit: Duration,
+    command: &mut Command,
+    mut each: impl FnMut(&str),
+) -> Result<ExitStatus> {
+    announce(command);
+    let mut running = start(command)?;
+    let lines = lines_of(&mut running)?;
+    let (mut end, mut last) = (None, String::new());
+    loop {
+        match next(&lines, end) {
+            Ok(Some(line)) => {
+                end.get_or_insert_with(|| Instant::now() + limit);
+                println!("{line}");
+                each(&line);
+                last = line;
+            }
+            Ok(None) => return running.0.wait().context("waiting for a child"),
+            Err(_) => {
+                end_tree(&running)?;
+                bail!(
+                    "{} did not end within {} minutes; its last line was: {last}",
+                    name(command),
+                    limit.as_secs().div_ceil(60)
+                );
+            }
+        }
+    }
+}
+
+/// Asks all that a child started to end, and kills what does not; the child is its owner's.
+fn end_tree(running: &Running) -> Result<()> {
+    let tree = descendants(running.0.id())?;
+    for signal in [Signal::SIGTERM, Signal::SIGKILL] {
+        for id in &tree {
+            // Those that have ended are no matter.
+            let _ = kill(Pid::from_raw(*id), signal);
+        }
+        let end = Instant::now() + GRACE;
+        let lives = |id: &i32| Path::new(&format!("/proc/{id}/exe")).exists();
+        while Instant::now() < end && tree.iter().any(lives) {
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+    Ok(())
+}
+
+/// The processes that descend from one, by `/proc`.
+fn descendants(root: u32) -> Result<Vec<i32>> {
+    let mut parents = Vec::new();
+    for entry in fs::read_dir("/proc").context("/proc cannot be read")? {
+        let name = entry.context("/proc cannot be read")?.file_name();
+        let Some(id) = name.to_str().and_then(|name| name.parse::<i32>().ok()) else {
+            continue;
+        };
+        // After the name in parentheses: state and parent (proc_pid_stat(5)).
+        let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        let parent = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1));
+        if let Some(parent) = parent.and_then(|parent| parent.parse::<i32>().ok()) {
+            parents.push((id, parent));
+        }
+    }
+    let mut tree = vec![i32::try_from(root).context("invariant: process ids are positive")?];
+    let mut at = 0;
+    while let Some(&one) = tree.get(at) {
+        tree.extend(parents.iter().filter(|(_, parent)| *parent == one).map(|(id, _)| *id));
+        at += 1;
+    }
+    Ok(tree.split_off(1))
 }
 
 /// As [`follow`], but asks a command to end at `end`; none if that was needed.
@@ -244,6 +319,18 @@ mod tests {
         let end = Instant::now() + Duration::from_millis(300);
         let status = follow_gently(Some(end), &mut sh(script), |line| lines.push(line.to_owned())).unwrap();
         assert_eq!((status, lines), (None, vec!["here".to_owned(), "bye".to_owned()]));
+    }
+
+    #[test]
+    fn what_a_command_started_ends_with_it_when_it_takes_too_long() {
+        let mut child = 0;
+        let limit = Duration::from_millis(200);
+        let error = follow_from_first(limit, &mut sh("sleep 600 & echo $!; wait"), |line| {
+            child = line.parse().unwrap();
+        })
+        .unwrap_err();
+        assert!(format!("{error:#}").contains("did not end"), "{error:#}");
+        assert!(child > 0 && !Path::new(&format!("/proc/{child}/exe")).exists());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use anyhow::Result;
 use std::fmt;
 use std::iter::Sum;
 use std::process::Command;
+use std::time::Duration;
 
 /// Numbers of tests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,12 +80,19 @@ impl Tally {
     }
 }
 
-/// Runs tests and sums what they say; a runner that fails without a failed test is one failure.
+/// What no run of tests takes on any machine; one that hangs must not cost the verdict of all others.
+const LIMIT: Duration = Duration::from_secs(20 * 60);
+
+/// Runs tests and sums what they say; a runner that fails without a failed test, or does not end, is one failure.
 pub(crate) fn counted(command: &mut Command) -> Result<Tally> {
     let mut tally = Tally::default();
-    let status = process::follow(command, |line| tally.read(line))?;
-    if !status.success() && tally.failed == 0 {
-        tally = tally + Tally::FAILED;
+    match process::follow_from_first(LIMIT, command, |line| tally.read(line)) {
+        Ok(status) if status.success() || tally.failed > 0 => {}
+        Ok(_) => tally = tally + Tally::FAILED,
+        Err(error) => {
+            eprintln!("{error:#}");
+            tally = tally + Tally::FAILED;
+        }
     }
     Ok(tally)
 }
