@@ -29,8 +29,48 @@ pub struct Column {
     pub name: String,
     /// `string`, `integer` or `date`.
     pub form: String,
-    /// Where its value is, as the JSONPath of a definition.
-    pub path: String,
+    /// What stands in it.
+    pub source: Source,
+    /// 0, or 1 for those that only `-o wide` shows.
+    pub priority: u8,
+}
+
+/// Where a column's value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The JSONPath of a definition.
+    Path(String),
+    /// Put together as the API server does for its own kinds.
+    Made(Made),
+}
+
+/// Columns of Kubernetes' own kinds that are no field (`pkg/printers/internalversion` of Kubernetes).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Made {
+    /// Of a pod: ready containers of all.
+    ReadyContainers,
+    /// Of a pod: why it waits or ended, else its phase.
+    PodState,
+    /// Of a pod: how often its containers were started again.
+    Restarts,
+    /// Of a Deployment: ready pods of those wanted.
+    ReadyReplicas,
+    /// Of a Service: where it is reached from outside.
+    ExternalAddress,
+    /// Of a Service: its ports.
+    Ports,
+    /// Of an Endpoints object: its first addresses.
+    Addresses,
+    /// Of an EndpointSlice: its first addresses.
+    SliceAddresses,
+    /// Of a ConfigMap or Secret: how many entries it has.
+    Entries,
+    /// Of an event: what it is about.
+    Regarding,
+    /// Of a node: whether it is ready.
+    NodeState,
+    /// A count that is 0 while its field is not there: the field of `status`.
+    Count(&'static str),
 }
 
 /// A resource.

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Tables, as `kubectl get` asks for them.
 //!
-//! Depends on: resource.
+//! Depends on: resource, made.
+
+mod made;
 
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::resource::{Column, Resource};
+use crate::resource::{Column, Resource, Source};
 
 /// A table of objects at a time (seconds).
 pub(super) fn of(resource: &Resource, objects: &[&Value], version: &Value, now: i64) -> Value {
@@ -14,9 +16,13 @@ pub(super) fn of(resource: &Resource, objects: &[&Value], version: &Value, now: 
         "name": "Name", "type": "string", "format": "name", "description": "Name must be unique.", "priority": 0,
     });
     let headings = resource.columns.iter().map(|column| {
+        let description = match &column.source {
+            Source::Path(path) => format!("Custom resource definition column (in JSONPath format): {path}"),
+            Source::Made(_) => String::new(),
+        };
         json!({
-            "name": column.name, "type": column.form, "format": "", "priority": 0,
-            "description": format!("Custom resource definition column (in JSONPath format): {}", column.path),
+            "name": column.name, "type": column.form, "format": "", "priority": column.priority,
+            "description": description,
         })
     });
     let headings: Vec<Value> = std::iter::once(name).chain(headings).collect();
@@ -38,7 +44,11 @@ fn row(resource: &Resource, object: &Value, now: i64) -> Value {
 }
 
 fn cell(column: &Column, object: &Value, now: i64) -> Value {
-    let found = at(object, &column.path);
+    let path = match &column.source {
+        Source::Path(path) => path,
+        Source::Made(made) => return made::value(*made, object),
+    };
+    let found = at(object, path);
     match (column.form.as_str(), found) {
         ("date", Some(Value::String(text))) => text.parse::<Timestamp>().map_or("<invalid>".into(), |time| {
             age(now.saturating_sub(time.as_second())).into()

@@ -6,7 +6,7 @@
 use api::{crd, kind::Kind};
 use serde_json::Value;
 
-use super::{Column, Counting, Resource};
+use super::{Column, Counting, Resource, Source};
 
 pub(super) fn rows() -> Vec<Resource> {
     Kind::ALL.into_iter().map(row).collect()
@@ -47,7 +47,8 @@ fn columns(listed: &Value) -> Vec<Column> {
         .map(|column| Column {
             name: text(&column["name"]),
             form: text(&column["type"]),
-            path: text(&column["jsonPath"]),
+            source: Source::Path(text(&column["jsonPath"])),
+            priority: u8::from(column["priority"].as_i64().is_some_and(|priority| priority > 0)),
         })
         .collect()
 }

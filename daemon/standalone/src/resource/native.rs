@@ -3,7 +3,7 @@
 //!
 //! Depends on: nothing.
 
-use super::{Column, Counting, Resource};
+use super::{Column, Counting, Made, Resource, Source};
 
 /// A row before its peculiarities.
 fn row(group: &'static str, version: &'static str, plural: &'static str, kind: &'static str) -> Resource {
@@ -46,6 +46,11 @@ fn core() -> Vec<Resource> {
             namespaced: false,
             has_status: true,
             short_names: vec!["no"],
+            columns: vec![
+                made("Status", Made::NodeState),
+                age(),
+                text("Version", ".status.nodeInfo.kubeletVersion"),
+            ],
             ..row("", "v1", "nodes", "Node")
         },
         Resource {
@@ -54,7 +59,14 @@ fn core() -> Vec<Resource> {
             categories: vec!["all".to_owned()],
             counting: Counting::Spec,
             returns_deleted: true,
-            columns: vec![text("Status", ".status.phase"), text("IP", ".status.podIP"), age()],
+            columns: vec![
+                made("Ready", Made::ReadyContainers),
+                made("Status", Made::PodState),
+                count("Restarts", Made::Restarts),
+                age(),
+                wide(text("IP", ".status.podIP")),
+                wide(text("Node", ".spec.nodeName")),
+            ],
             ..row("", "v1", "pods", "Pod")
         },
         Resource {
@@ -65,20 +77,26 @@ fn core() -> Vec<Resource> {
             columns: vec![
                 text("Type", ".spec.type"),
                 text("Cluster-IP", ".spec.clusterIP"),
-                text("External-Name", ".spec.externalName"),
+                made("External-IP", Made::ExternalAddress),
+                made("Port(s)", Made::Ports),
                 age(),
             ],
             ..row("", "v1", "services", "Service")
         },
         Resource {
             short_names: vec!["ep"],
+            columns: vec![made("Endpoints", Made::Addresses), age()],
             ..row("", "v1", "endpoints", "Endpoints")
         },
         Resource {
             short_names: vec!["cm"],
+            columns: vec![count("Data", Made::Entries), age()],
             ..row("", "v1", "configmaps", "ConfigMap")
         },
-        row("", "v1", "secrets", "Secret"),
+        Resource {
+            columns: vec![text("Type", ".type"), count("Data", Made::Entries), age()],
+            ..row("", "v1", "secrets", "Secret")
+        },
         Resource {
             short_names: vec!["sa"],
             ..row("", "v1", "serviceaccounts", "ServiceAccount")
@@ -89,6 +107,7 @@ fn core() -> Vec<Resource> {
                 date("Last Seen", ".lastTimestamp"),
                 text("Type", ".type"),
                 text("Reason", ".reason"),
+                made("Object", Made::Regarding),
                 text("Message", ".message"),
             ],
             ..row("", "v1", "events", "Event")
@@ -97,24 +116,44 @@ fn core() -> Vec<Resource> {
 }
 
 fn grouped() -> Vec<Resource> {
-    let scaled = |plural, kind, short| Resource {
+    let scaled = |plural, kind, short, columns| Resource {
         has_status: true,
         has_scale: true,
         short_names: vec![short],
         categories: vec!["all".to_owned()],
         counting: Counting::Spec,
-        columns: vec![
-            integer("Desired", ".spec.replicas"),
-            integer("Ready", ".status.readyReplicas"),
-            integer("Available", ".status.availableReplicas"),
-            age(),
-        ],
+        columns,
         ..row("apps", "v1", plural, kind)
     };
     vec![
-        scaled("deployments", "Deployment", "deploy"),
-        scaled("replicasets", "ReplicaSet", "rs"),
+        scaled(
+            "deployments",
+            "Deployment",
+            "deploy",
+            vec![
+                made("Ready", Made::ReadyReplicas),
+                count("Up-to-date", Made::Count("updatedReplicas")),
+                count("Available", Made::Count("availableReplicas")),
+                age(),
+            ],
+        ),
+        scaled(
+            "replicasets",
+            "ReplicaSet",
+            "rs",
+            vec![
+                integer("Desired", ".spec.replicas"),
+                count("Current", Made::Count("replicas")),
+                count("Ready", Made::Count("readyReplicas")),
+                age(),
+            ],
+        ),
         Resource {
+            columns: vec![
+                text("AddressType", ".addressType"),
+                made("Endpoints", Made::SliceAddresses),
+                age(),
+            ],
             counting: Counting::Spec,
             ..row("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
         },
@@ -154,10 +193,29 @@ fn date(name: &str, path: &str) -> Column {
     column(name, "date", path)
 }
 
+fn made(name: &str, made: Made) -> Column {
+    Column {
+        source: Source::Made(made),
+        ..text(name, "")
+    }
+}
+
+fn count(name: &str, made: Made) -> Column {
+    Column {
+        source: Source::Made(made),
+        ..integer(name, "")
+    }
+}
+
+fn wide(column: Column) -> Column {
+    Column { priority: 1, ..column }
+}
+
 fn column(name: &str, form: &str, path: &str) -> Column {
     Column {
         name: name.to_owned(),
         form: form.to_owned(),
-        path: path.to_owned(),
+        source: Source::Path(path.to_owned()),
+        priority: 0,
     }
 }
