@@ -7,6 +7,9 @@
 //! each other in a circle come to an end.
 //! Depends on: the caches, claims, routes, backend, target, certificate, tracker.
 
+mod backends;
+mod certificates;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -15,12 +18,10 @@ use api::names::networking;
 use api::names::product;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use logic::kpa::Mode;
 
 use super::dirty::Dirty;
 use crate::caches::Caches;
-use crate::gateway::backend::{Backend, find_port};
-use crate::gateway::certificate::Certificate;
+use crate::gateway::backend::find_port;
 use crate::gateway::claims::Claims;
 use crate::gateway::programme::Programme;
 use crate::gateway::routes::{self, Found, IngressRules, Problem, World};
@@ -144,72 +145,6 @@ impl Settling<'_> {
         self.todo.insert(Dirty::Target(key.clone()));
     }
 
-    /// What stands behind a Revision, or behind every port of a Service that is used.
-    fn backends(&mut self, key: &Key) {
-        let revision = self.work.caches.revisions.get(key);
-        let found = revision.map(|revision| {
-            let uid = revision.metadata.uid.as_deref().unwrap_or_default();
-            let pods = self.work.caches.pods.labelled(&key.namespace, uid);
-            let mode = mode(&self.work.caches, key);
-            Backend::of_revision(&revision, mode, pods.iter().map(AsRef::as_ref))
-        });
-        let is_revision = found.is_some();
-        self.put_backend(key, found);
-        if is_revision {
-            return;
-        }
-        let of_service = |name: &str| {
-            name.strip_prefix(key.name.as_str())
-                .is_some_and(|rest| rest.starts_with(':'))
-        };
-        let users = self.work.ingresses.sources(SERVICE, key.clone());
-        let known: Vec<Key> = match users.is_empty() {
-            // Whoever uses it anew says so.
-            true => Vec::new(),
-            false => {
-                let all = self.work.programme.backends.iter().map(|(key, _)| key);
-                all.filter(|known| known.namespace == key.namespace && of_service(&known.name))
-                    .cloned()
-                    .collect()
-            }
-        };
-        for known in known {
-            self.plain(&known);
-        }
-    }
-
-    /// A port of a Service that is none of ours: `<name>:<port>`.
-    fn plain(&mut self, key: &Key) {
-        let Some((name, port)) = key.name.rsplit_once(':') else {
-            return;
-        };
-        let service = Key::new(&key.namespace, name);
-        let wanted = port
-            .parse()
-            .map_or_else(|_| IntOrString::String(port.to_owned()), IntOrString::Int);
-        let users = self.work.ingresses.sources(SERVICE, service.clone());
-        let found = self
-            .work
-            .caches
-            .kubernetes_services
-            .get(&service)
-            .filter(|_| !users.is_empty());
-        let backend = found.and_then(|found| {
-            let port = find_port(&found, &wanted)?;
-            let slices = self.work.caches.endpoint_slices.labelled(&key.namespace, name);
-            Some(Backend::of_service(port, slices.iter().map(AsRef::as_ref)))
-        });
-        self.put_backend(key, backend);
-    }
-
-    fn put_backend(&mut self, key: &Key, backend: Option<Backend>) {
-        if self.work.programme.backends.set(key, backend) {
-            self.has_changed = true;
-            let sources = self.work.targets.sources(BACKEND, key.clone());
-            self.todo.extend(sources.into_iter().map(Dirty::Target));
-        }
-    }
-
     fn ingress(&mut self, key: &Key) {
         let found = self.work.caches.ingresses.get(key);
         let ingress = found.filter(|ingress| is_ours(ingress));
@@ -262,19 +197,6 @@ impl Settling<'_> {
         problems.extend(self.missing_certificates(key, ingress));
         self.put_rules(key, Some(translated.rules));
         self.stand(key, ingress, problems);
-    }
-
-    /// The ports of Services that are none of ours, which nobody may have used before.
-    fn plain_backends_of(&mut self, rules: &IngressRules) {
-        let all = rules.private.iter().chain(&rules.public).flat_map(|rule| &rule.paths);
-        let plain: BTreeSet<Key> = all
-            .flat_map(|path| path.split.destinations())
-            .filter(|to| to.service.contains(':'))
-            .map(|to| Key::new(&*to.namespace, &*to.service))
-            .collect();
-        for key in plain {
-            self.plain(&key);
-        }
     }
 
     fn put_rules(&mut self, key: &Key, rules: Option<IngressRules>) {
@@ -336,76 +258,6 @@ impl Settling<'_> {
         self.want_certificates(key, BTreeMap::new());
         if self.work.standings.remove(key).is_some() {
             self.standings.insert(key.clone(), None);
-        }
-    }
-
-    /// The Secrets of an Ingress that hold no certificate.
-    fn missing_certificates(&mut self, key: &Key, ingress: &Ingress) -> Vec<Problem> {
-        let mut wanted: BTreeMap<Key, Vec<String>> = BTreeMap::new();
-        for tls in &ingress.spec.tls {
-            let namespace = match tls.secret_namespace.as_str() {
-                "" => ingress.namespace(),
-                namespace => namespace,
-            };
-            let hosts = wanted.entry(Key::new(namespace, &tls.secret_name)).or_default();
-            hosts.extend(tls.hosts.iter().cloned());
-        }
-        let secrets: Vec<Key> = wanted.keys().cloned().collect();
-        self.want_certificates(key, wanted);
-        let certificates = &self.work.programme.certificates;
-        let missing = secrets.into_iter().filter(|secret| certificates.get(secret).is_none());
-        missing.map(Problem::NoCertificate).collect()
-    }
-
-    fn want_certificates(&mut self, key: &Key, wanted: BTreeMap<Key, Vec<String>>) {
-        let secrets: BTreeSet<Key> = wanted.keys().cloned().collect();
-        let had = self.work.secrets_of.remove(key).unwrap_or_default();
-        for secret in had.difference(&secrets) {
-            if let Some(users) = self.work.secrets.get_mut(secret) {
-                users.remove(key);
-                if users.is_empty() {
-                    self.work.secrets.remove(secret);
-                }
-            }
-        }
-        for (secret, hosts) in wanted {
-            self.work.secrets.entry(secret).or_default().insert(key.clone(), hosts);
-        }
-        for secret in had.union(&secrets) {
-            self.certificate(secret);
-        }
-        if !secrets.is_empty() {
-            self.work.secrets_of.insert(key.clone(), secrets);
-        }
-    }
-
-    /// The certificate of a Secret, for all who want it; whether it is another one now.
-    fn certificate(&mut self, secret: &Key) -> bool {
-        let users = self.work.secrets.get(secret);
-        let hosts: BTreeSet<String> = users
-            .into_iter()
-            .flat_map(|users| users.values().flatten().cloned())
-            .collect();
-        let found = self.work.caches.secrets.get(secret).filter(|_| !hosts.is_empty());
-        let certificate = found.and_then(|found| Certificate::of(&found, hosts.into_iter().collect()));
-        let has_changed = self.work.programme.certificates.set(secret, certificate);
-        if has_changed {
-            self.has_changed = true;
-            self.work.programme.certificates_version = self.version;
-        }
-        has_changed
-    }
-
-    fn secret(&mut self, key: &Key) {
-        if self.certificate(key) {
-            let users = self
-                .work
-                .secrets
-                .get(key)
-                .into_iter()
-                .flat_map(|users| users.keys().cloned());
-            let users: Vec<Key> = users.collect();
-            self.todo.extend(users.into_iter().map(Dirty::Ingress));
         }
     }
 
@@ -472,16 +324,6 @@ impl Settling<'_> {
 pub(crate) fn is_ours(ingress: &Ingress) -> bool {
     let class = networking::INGRESS_CLASS.iter().find_map(|key| ingress.annotation(key));
     class == Some(product::INGRESS_CLASS) && ingress.metadata.deletion_timestamp.is_none()
-}
-
-/// Whether pods or gateways stand behind the public Service, as the autoscaler wishes.
-fn mode(caches: &Caches, revision: &Key) -> Option<Mode> {
-    let services = caches.serverless_services.get(revision)?;
-    match services.spec.mode.as_str() {
-        "Serve" => Some(Mode::Serve),
-        "Proxy" => Some(Mode::Proxy),
-        _ => None,
-    }
 }
 
 fn hosts_of(rules: &IngressRules) -> impl Iterator<Item = String> {
