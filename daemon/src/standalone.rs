@@ -8,10 +8,10 @@
 //! Depends on: standalone, control, proxy, node, life, cli.
 
 mod choices;
+mod claim;
 mod cluster;
 mod declare;
 mod figures;
-
 mod live;
 mod machine;
 mod plane;
@@ -45,9 +45,10 @@ pub(crate) fn run(arguments: &cli::Standalone) -> Result<Exit, Failure> {
 async fn serve(arguments: &cli::Standalone, declared: &[declare::Declared]) -> Result<(), Failure> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(doing("waiting for signals", ""))?;
     let mut terminate = signal(SignalKind::terminate()).map_err(doing("waiting for signals", ""))?;
-    let tasks = Tasks::new();
+    // Whoever has a request finishes it; the rest has nothing to finish.
+    let (requests, tasks) = (Tasks::new(), Tasks::new());
     let cluster = Cluster::open(arguments, &tasks)?;
-    let machine = Machine::start(arguments, &cluster, &tasks).await?;
+    let machine = Machine::start(arguments, &cluster, &requests, &tasks).await?;
     let applied = async {
         let mut served = cluster.serve(arguments.api, machine.logs(), &tasks).await?;
         choices::settle(&mut served.local, &arguments.domain).await?;
@@ -73,10 +74,10 @@ async fn serve(arguments: &cli::Standalone, declared: &[declare::Declared]) -> R
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }
-    tasks.drain();
-    if timeout(LAST, tasks.gone()).await.is_err() {
-        tasks.stop().await;
-    }
+    requests.drain();
+    let _ = timeout(LAST, requests.gone()).await;
+    requests.stop().await;
+    tasks.stop().await;
     if ended.is_ok() {
         ended = machine::forget(arguments);
     }

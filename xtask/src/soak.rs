@@ -66,6 +66,12 @@ const SOAKS: &[Soak] = &[
         is_cut: true,
     },
     Soak {
+        name: "cycles",
+        what: "fifty services, a thousand times to zero and back, no request failed",
+        command: |_| cycles(),
+        is_cut: true,
+    },
+    Soak {
         name: "netns",
         what: "the whole network suite in its long form",
         command: |_| cases(&[]),
@@ -212,6 +218,17 @@ fn floods() -> Result<Command> {
 fn daemons(names: &[&str]) -> Result<Command> {
     process::run(process::cargo().args(["build", "--release", "--quiet", "--package", "sluice"]))?;
     cases(names)
+}
+
+fn cycles() -> Result<Command> {
+    setup::need(setup::Purpose::Test)?;
+    object::build(Variant::Plain)?;
+    let mut command = both_outputs(optimised(&["--package", "sluice", "--test", "root"], "root")?);
+    command
+        .args(["cycles::", "--nocapture"])
+        .env("CI", "true")
+        .env("SLUICE_LONG", "1");
+    Ok(command)
 }
 
 fn wire() -> Result<Command> {

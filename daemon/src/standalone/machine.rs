@@ -29,6 +29,7 @@ use proxy::{Certificates, Door, Entry, Front, Health, Limits, NextHop, Probes, R
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use super::claim::Claim;
 use super::cluster::{Cluster, NODE, Served};
 use super::figures::Figures;
 use super::live::{Drained, Told};
@@ -59,12 +60,19 @@ pub(super) struct Machine {
     revisions: Arc<Revisions>,
     tables: Tables,
     certificates: Arc<Certificates>,
+    _claim: Claim,
 }
 
 impl Machine {
-    /// Starts all but the controllers.
-    pub(super) async fn start(arguments: &cli::Standalone, cluster: &Cluster, tasks: &Tasks) -> Result<Self, Failure> {
+    /// Starts all but the controllers; `requests` are those tasks that must be let finish.
+    pub(super) async fn start(
+        arguments: &cli::Standalone,
+        cluster: &Cluster,
+        requests: &Tasks,
+        tasks: &Tasks,
+    ) -> Result<Self, Failure> {
         let cgroup = cgroup_of(arguments)?;
+        let claim = Claim::take(&arguments.run_dir, &cgroup, &arguments.device_prefix, cluster.pods)?;
         let drained = Drained::default();
         let settings = runner_settings(arguments, cluster, cgroup.clone())?;
         let runner = Runner::begin(settings, Arc::clone(&cluster.state), Arc::new(drained.clone()), tasks)
@@ -87,11 +95,12 @@ impl Machine {
             revisions: Arc::default(),
             tables: Tables::default(),
             certificates: Arc::new(certificates),
+            _claim: claim,
         };
-        let inside = machine.door(Visibility::ClusterLocal, tasks);
-        tasks.spawn("inner gateway", proxy::listen(inner_listener, Arc::new(inside)));
-        let outside = machine.door(Visibility::External, tasks);
-        tasks.spawn("gateway", proxy::listen(outer_listener, Arc::new(outside)));
+        let inside = machine.door(Visibility::ClusterLocal, requests);
+        requests.spawn("inner gateway", proxy::listen(inner_listener, Arc::new(inside)));
+        let outside = machine.door(Visibility::External, requests);
+        requests.spawn("gateway", proxy::listen(outer_listener, Arc::new(outside)));
         Ok(machine)
     }
 

@@ -12,8 +12,10 @@
 
 mod check;
 mod client;
+mod cycles;
 mod faults;
 mod life;
+mod place;
 mod rig;
 mod standalone;
 mod top;

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Instances of `sluice standalone`: each with its own cgroup, pins, devices, addresses, ports, folder.
+//!
+//! Invariants: no two tests have the same number, nor do those of two processes: a name in the machine's network is bound for
+//! as long as the place exists. Every wait ends.
+
+use crate::rig::{Rig, SLUICE};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr as UnixAddress, UnixListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Scales down after six seconds, the shortest time that Knative allows.
+pub(crate) const FAST: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: config-autoscaler, namespace: knative-serving}\n\
+    data: {allow-zero-initial-scale: 'true', stable-window: 6s, scale-to-zero-grace-period: 6s}\n";
+/// The longest that an instance may take to be ready, or to end.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) struct Place {
+    pub(crate) folder: PathBuf,
+    number: u8,
+    /// Bound: the number is ours.
+    _number: UnixListener,
+    /// Dropped last: its cgroup and bpffs go when nothing is in them.
+    rig: Rig,
+}
+
+pub(crate) struct Instance {
+    process: Child,
+    pub(crate) gateway: SocketAddr,
+    pub(crate) api: SocketAddr,
+}
+
+impl Place {
+    pub(crate) fn new() -> Option<Self> {
+        let rig = Rig::new()?;
+        let (number, bound) = number();
+        let folder = std::env::temp_dir().join(format!("sluice-standalone-{}-{number}", std::process::id()));
+        fs::create_dir(&folder).unwrap();
+        Some(Self {
+            folder,
+            number,
+            _number: bound,
+            rig,
+        })
+    }
+
+    pub(crate) fn start(&self, manifests: &str, more: &[&str]) -> Instance {
+        let mut process = self.command(manifests, more).stdout(Stdio::piped()).spawn().unwrap();
+        let told = told(process.stdout.take().unwrap());
+        let Some(told) = told else {
+            let _ = process.kill();
+            panic!("not ready after {PATIENCE:?}: {:?}", process.wait());
+        };
+        let address = |what: &str| {
+            let line = told.iter().find(|line| line.starts_with(what));
+            let line = line.unwrap_or_else(|| panic!("it ended, having said {told:?}"));
+            let url = line.split_whitespace().nth(1).unwrap();
+            url.trim_start_matches("http://").parse().unwrap()
+        };
+        Instance {
+            gateway: address("gateway"),
+            api: address("API"),
+            process,
+        }
+    }
+
+    /// How it is started, with these manifests in its file.
+    pub(crate) fn command(&self, manifests: &str, more: &[&str]) -> Command {
+        let file = self.folder.join("all.yaml");
+        fs::write(&file, manifests).unwrap();
+        let mut command = Command::new(SLUICE);
+        let any = "127.0.0.1:0";
+        command.args(["standalone", "--listen", any, "--api", any, "--metrics", any, "-f"]);
+        command.arg(&file).arg("--run-dir").arg(self.folder.join("run"));
+        command.arg("--pin-dir").arg(self.rig.pin_dir());
+        command.arg("--cgroup").arg(self.rig.cgroup.join("pods"));
+        command.args(["--pod-cidr", &format!("10.{}.0.0/16", 200 + self.number)]);
+        command.args(["--device-prefix", &format!("slt{}x", self.number)]);
+        command.args(more);
+        command
+    }
+
+    fn devices(&self) -> usize {
+        let prefix = format!("slt{}x", self.number);
+        let devices = fs::read_dir("/sys/class/net").unwrap().flatten();
+        devices
+            .filter(|device| device.file_name().to_string_lossy().starts_with(&prefix))
+            .count()
+    }
+
+    pub(crate) fn assert_nothing_left(&self) {
+        assert_eq!(self.devices(), 0, "network devices were left");
+        self.rig.assert_nothing_left();
+        assert!(!self.rig.cgroup.join("pods").exists() || is_empty(&self.rig.cgroup.join("pods")));
+    }
+}
+
+/// What it says until it is ready or ends; none if that takes too long.
+fn told(stdout: ChildStdout) -> Option<Vec<String>> {
+    let (send, receive) = mpsc::channel();
+    thread::spawn(move || {
+        let mut told = Vec::new();
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            told.push(line);
+            if told.last().is_some_and(|line| line == "ready") {
+                break;
+            }
+        }
+        send.send(told)
+    });
+    receive.recv_timeout(PATIENCE).ok()
+}
+
+/// A number that nobody else on this machine has.
+fn number() -> (u8, UnixListener) {
+    let bound = (0..50).find_map(|number| {
+        let name = UnixAddress::from_abstract_name(format!("sluice-test-place-{number}")).unwrap();
+        Some((number, UnixListener::bind_addr(&name).ok()?))
+    });
+    bound.unwrap_or_else(|| panic!("fifty instances at a time are the most"))
+}
+
+fn is_empty(cgroup: &Path) -> bool {
+    fs::read_dir(cgroup)
+        .unwrap()
+        .flatten()
+        .all(|entry| !entry.path().is_dir())
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+impl Instance {
+    /// Status and body.
+    pub(crate) fn get(&self, host: &str, path: &str) -> (u16, String) {
+        ask(self.gateway, host, path)
+    }
+
+    pub(crate) fn list(&self, path: &str) -> Vec<Value> {
+        let (status, body) = ask(self.api, "api", path);
+        assert_eq!(status, 200, "{body}");
+        let list: Value = serde_json::from_str(&body).unwrap();
+        list["items"].as_array().unwrap().clone()
+    }
+
+    pub(crate) fn pods(&self) -> usize {
+        self.list("/api/v1/namespaces/default/pods").len()
+    }
+
+    pub(crate) fn end(mut self) {
+        self.terminate();
+        let ended = || matches!(self.process.try_wait(), Ok(Some(status)) if status.success());
+        assert!(within(PATIENCE, ended), "it did not end well within {PATIENCE:?}");
+    }
+
+    fn terminate(&self) {
+        let _ = kill(Pid::from_raw(self.process.id() as i32), Signal::SIGTERM);
+    }
+
+    pub(crate) fn kill(mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        if let Ok(None) = self.process.try_wait() {
+            // A test that failed: its pods go, too.
+            self.terminate();
+            within(PATIENCE, || !matches!(self.process.try_wait(), Ok(None)));
+            let _ = self.process.kill();
+            let _ = self.process.wait();
+        }
+    }
+}
+
+pub(crate) fn ask(to: SocketAddr, host: &str, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(to).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream
+        .read_to_string(&mut answer)
+        .unwrap_or_else(|error| panic!("{host}{path}: {error}"));
+    let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok());
+    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned());
+    (status.unwrap_or_default(), body.unwrap_or_default())
+}
+
+pub(crate) fn service(name: &str, annotations: &str) -> String {
+    format!(
+        "---\napiVersion: serving.knative.dev/v1\nkind: Service\nmetadata: {{name: {name}}}\nspec:\n  template:\n    \
+         metadata: {{annotations: {{{annotations}}}}}\n    spec:\n      containers:\n      - image: sluice.dev/sample\n        \
+         env: [{{name: TARGET, value: {name}}}]\n"
+    )
+}
+
+pub(crate) fn within(time: Duration, mut is_true: impl FnMut() -> bool) -> bool {
+    let end = Instant::now() + time;
+    while Instant::now() < end {
+        if is_true() {
+            return true;
+        }
+        thread::sleep(Duration::from_millis(200));
+    }
+    false
+}
