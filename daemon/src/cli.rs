@@ -255,7 +255,10 @@ Example:
   sluice proxy --config proxy.yaml &
   curl --cacert ca.pem --connect-to ::127.0.0.1:8443 https://shop.example.com/hello
 
-Every field: docs/request-path.md; HTTPS: docs/tls.md";
+Restart without a refused client: start the next one with the same --handover, and the running one ends by itself:
+  sluice proxy --config proxy.yaml --handover /run/sluice/proxy.sock
+
+Every field: docs/request-path.md; HTTPS: docs/tls.md; restarts: docs/restart.md";
 
 /// `sluice proxy`
 #[derive(Debug, Args)]
@@ -267,6 +270,12 @@ pub(crate) struct Proxy {
     /// Threads; as many as cores when not given
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<std::num::NonZeroU16>,
+    /// A socket where the next process that is started with it takes the listeners over: a restart without a refused client
+    #[arg(long, value_name = "PATH")]
+    pub(crate) handover: Option<PathBuf>,
+    /// How long requests may go on when another process has taken over: 30s, 5m, up to 1h
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = interval)]
+    pub(crate) drain: Duration,
 }
 
 /// `sluice sample`

@@ -3,10 +3,11 @@
 //!
 //! Mechanism: every typed error of the crates below is turned into a [`Failure`] in this one place, by kind.
 //! Invariants: the numbers of [`Exit`] are documented in `--help` and never change.
-//! Depends on: kernel, node (its error).
+//! Depends on: kernel, node and handover (their errors).
 
 use std::{error::Error, io, path::Path, process::ExitCode};
 
+use crate::handover;
 use crate::node::NodeError;
 use kernel::{AttachError, CallError, CleanupError, NetnsError, ObjectError, OpenError, ReadError, TrackError};
 
@@ -98,6 +99,13 @@ fn of_kind(kind: io::ErrorKind) -> Exit {
     match kind {
         io::ErrorKind::PermissionDenied => Exit::Privilege,
         _ => Exit::Failed,
+    }
+}
+
+impl From<handover::Fault> for Failure {
+    fn from(fault: handover::Fault) -> Self {
+        let advice = fault.advice();
+        Self::of(Exit::Failed, &fault, advice)
     }
 }
 

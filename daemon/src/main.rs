@@ -12,6 +12,7 @@ mod check;
 mod cleanup;
 mod cli;
 mod failure;
+mod handover;
 mod node;
 mod output;
 mod page;

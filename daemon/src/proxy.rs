@@ -5,8 +5,9 @@
 //! Mechanism: `config` reads the file; `wiring` makes revisions and routes of it, and puts a changed file in their place
 //! while requests go on. The file is looked at every second. `steer` hands pods and targets to
 //! the node's kernel part, `status` tells how all stands.
-//! Invariants: a file with a mistake changes nothing, and says where the mistake is; SIGINT and SIGTERM drain.
-//! Depends on: proxy, life, cli, node.
+//! Invariants: a file with a mistake changes nothing, and says where the mistake is; SIGINT and SIGTERM drain,
+//! and so does a successor (`handover`).
+//! Depends on: proxy, life, cli, handover, node.
 
 mod certificates;
 mod config;
@@ -16,18 +17,22 @@ mod wiring;
 
 use crate::cli;
 use crate::failure::{Exit, Failure, doing};
+use crate::handover::Sockets;
 use config::{Config, Listen, Visibility};
 use life::Tasks;
+use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::{sleep, timeout};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{Instant, sleep, sleep_until};
 use wiring::Wiring;
 
 /// Between two looks at the file.
 const LOOK: Duration = Duration::from_secs(1);
 /// How long requests may still take after a signal.
 const GRACE: Duration = Duration::from_secs(30);
+/// How long idle connections stay open for a last request, when another process has taken over.
+const IDLE: Duration = Duration::from_secs(30);
 
 /// Runs the command.
 pub(crate) fn run(arguments: &cli::Proxy) -> Result<Exit, Failure> {
@@ -37,7 +42,7 @@ pub(crate) fn run(arguments: &cli::Proxy) -> Result<Exit, Failure> {
         runtime.worker_threads(usize::from(threads.get()));
     }
     let runtime = runtime.enable_all().build().map_err(doing("starting", ""))?;
-    runtime.block_on(serve(&arguments.config, config))?;
+    runtime.block_on(serve(arguments, config))?;
     Ok(Exit::Done)
 }
 
@@ -70,48 +75,114 @@ fn renewed(faults: &[certificates::Fault]) {
     }
 }
 
-async fn serve(path: &Path, config: Config) -> Result<(), Failure> {
+/// What asks a process to end.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn watch() -> Result<Self, Failure> {
+        let watch = |kind| signal(kind).map_err(doing("waiting for signals", ""));
+        Ok(Self {
+            interrupt: watch(SignalKind::interrupt())?,
+            terminate: watch(SignalKind::terminate())?,
+        })
+    }
+
+    async fn came(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// What is looked at every second.
+struct Looked<'a> {
+    path: &'a Path,
+    wiring: Wiring,
+    seen: Option<SystemTime>,
+    /// Lines of the log.
+    lost: u64,
+}
+
+impl Looked<'_> {
+    fn again(&mut self) {
+        let before = std::mem::replace(&mut self.lost, self.wiring.lost());
+        if self.lost > before {
+            eprintln!(
+                "{} lines of the log were dropped: its reader is too slow, or gone",
+                self.lost - before
+            );
+        }
+        let now = changed_at(self.path);
+        if now != self.seen {
+            self.seen = now;
+            reload(self.path, &mut self.wiring);
+        } else if let Some(faults) = self.wiring.renew() {
+            renewed(&faults);
+        }
+    }
+}
+
+async fn serve(arguments: &cli::Proxy, config: Config) -> Result<(), Failure> {
+    let path = arguments.config.as_path();
     let tasks = Tasks::new();
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(doing("waiting for signals", ""))?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(doing("waiting for signals", ""))?;
+    let mut signals = Signals::watch()?;
     let limits = config.limits.checked().map_err(|fault| at_fault(path, &fault))?;
+    if arguments.handover.is_some() && config.kernel.is_some() {
+        let fault = "kernel: with --handover two processes would steer clients at once";
+        return Err(at_fault(path, &io::Error::other(fault)));
+    }
     let folder = path.parent().unwrap_or(Path::new(""));
     let (mut wiring, faults) = Wiring::new(&config, folder).map_err(doing("making keys for TLS", ""))?;
     if let Some(fault) = faults.first() {
         return Err(at_fault(path, fault));
     }
-    wiring.open(&config, &limits, &tasks).await?;
+    let mut sockets = Sockets::arrive(arguments.handover.as_deref()).await?;
+    wiring.open(&config, &limits, &mut sockets, &tasks).await?;
+    let mut successor = sockets.ready(&tasks).await?;
     for (address, listen) in wiring.addresses() {
         println!("listening on {address}{}", remark(listen));
     }
-    let (mut seen, mut lost) = (changed_at(path), 0);
+    let mut looked = Looked {
+        path,
+        wiring,
+        seen: changed_at(path),
+        lost: 0,
+    };
     loop {
         tokio::select! {
-            () = sleep(LOOK) => {}
-            _ = interrupt.recv() => break,
-            _ = terminate.recv() => break,
-        }
-        let before = std::mem::replace(&mut lost, wiring.lost());
-        if lost > before {
-            eprintln!(
-                "{} lines of the log were dropped: its reader is too slow, or gone",
-                lost - before
-            );
-        }
-        let now = changed_at(path);
-        if now != seen {
-            seen = now;
-            reload(path, &mut wiring);
-        } else if let Some(faults) = wiring.renew() {
-            renewed(&faults);
+            () = sleep(LOOK) => looked.again(),
+            () = signals.came() => {
+                looked.wiring.leave();
+                tasks.drain();
+                finish(&mut looked, GRACE, &mut signals, &tasks).await;
+                return Ok(());
+            }
+            () = successor.came() => {
+                eprintln!("another process has taken over; requests that are here finish");
+                tasks.drain_patiently(IDLE.min(arguments.drain));
+                finish(&mut looked, arguments.drain, &mut signals, &tasks).await;
+                return Ok(());
+            }
         }
     }
-    wiring.leave();
-    tasks.drain();
-    if timeout(GRACE, tasks.gone()).await.is_err() {
-        tasks.stop().await;
+}
+
+/// Until all requests have ended, or for so long; a further signal shortens it. Pods still come and go meanwhile: there may be
+/// requests that wait for one.
+async fn finish(looked: &mut Looked<'_>, grace: Duration, signals: &mut Signals, tasks: &Tasks) {
+    let mut end = Instant::now() + grace;
+    loop {
+        tokio::select! {
+            () = tasks.gone() => return,
+            () = sleep(LOOK) => looked.again(),
+            () = signals.came() => end = end.min(Instant::now() + GRACE),
+            () = sleep_until(end) => return tasks.stop().await,
+        }
     }
-    Ok(())
 }
 
 fn reload(path: &Path, wiring: &mut Wiring) {

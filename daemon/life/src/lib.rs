@@ -2,7 +2,8 @@
 //! Tasks with a name and an owner; beside them the page of figures ([`metrics`]).
 //!
 //! Problem: a task that nobody knows of can neither be waited for nor be stopped, and its panic is lost.
-//! Mechanism: a `Tasks` counts what it started; `drain` asks all to finish what they have, `stop` ends them.
+//! Mechanism: a `Tasks` counts what it started; `drain` asks all to finish what they have, `stop` ends them. Who only waits for
+//! others may be left some patience (`drain_patiently`).
 //! Invariants: whatever was spawned is counted until it is gone; a panic is counted under the task's name; nothing runs
 //! after `stop` has returned.
 //! Depends on: tokio.
@@ -12,9 +13,10 @@ pub mod metrics;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// How far the end has come.
@@ -37,6 +39,8 @@ struct Shared {
     /// How often `stage` may have changed.
     changes: AtomicUsize,
     running: AtomicUsize,
+    /// In milliseconds.
+    patience: AtomicU64,
     /// Told when `running` falls to none.
     idle: tokio::sync::Notify,
     panics: Mutex<BTreeMap<&'static str, u64>>,
@@ -80,7 +84,13 @@ impl Future for Reached {
             return Poll::Pending;
         }
         self.seen = Some((changes, context.waker().clone()));
-        self.wait.as_mut().poll(context)
+        let reached = self.wait.as_mut().poll(context);
+        if reached.is_ready() {
+            // It may be asked again, and is still there.
+            self.seen = None;
+            self.wait = Box::pin(std::future::poll_fn(|_| Poll::Ready(())));
+        }
+        reached
     }
 }
 
@@ -98,6 +108,7 @@ impl Tasks {
             stage: watch::Sender::new(Stage::Running),
             changes: AtomicUsize::new(0),
             running: AtomicUsize::new(0),
+            patience: AtomicU64::new(0),
             idle: tokio::sync::Notify::new(),
             panics: Mutex::default(),
         };
@@ -165,6 +176,19 @@ impl Tasks {
     /// Asks every task to finish what it has.
     pub fn drain(&self) {
         self.advance(Stage::Draining);
+    }
+
+    /// As `drain`; who has nothing to finish, but waits for somebody who may still come, may wait that much longer.
+    pub fn drain_patiently(&self, patience: Duration) {
+        let millis = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
+        self.shared.patience.store(millis, Ordering::Release);
+        self.drain();
+    }
+
+    /// How long after the beginning of a drain who has nothing to finish may still wait.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        Duration::from_millis(self.shared.patience.load(Ordering::Acquire))
     }
 
     /// Ends every task where it stands, and waits until all are gone.
@@ -257,6 +281,18 @@ mod tests {
         }
         tasks.drain();
         tasks.gone().await;
+    }
+
+    #[tokio::test]
+    async fn who_drains_may_leave_patience_and_a_watch_can_be_asked_again() {
+        let tasks = Tasks::new();
+        let mut watch = tasks.drain_watch();
+        assert_eq!(tasks.patience(), Duration::ZERO);
+        tasks.drain_patiently(Duration::from_secs(3));
+        for _ in 0..3 {
+            (&mut watch).await;
+        }
+        assert_eq!(tasks.patience(), Duration::from_secs(3));
     }
 
     #[tokio::test]

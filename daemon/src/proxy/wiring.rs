@@ -3,13 +3,14 @@
 //!
 //! Invariants: a revision that stays keeps its queue and its counts; only its pods may change. One whose other settings
 //! change is a new one; requests of the old one end there.
-//! Depends on: certificates, config, status, steer, proxy.
+//! Depends on: certificates, config, status, steer, handover, proxy.
 
 use super::certificates::{Fault, Files};
 use super::config::{Config, HttpOption, Listen, Log, Protocol, Revision as Wanted, Route, full_name};
 use super::status;
 use super::steer::Steer;
 use crate::failure::{Exit, Failure, doing};
+use crate::handover::Sockets;
 use life::Tasks;
 use logic::limiter::{self, Home};
 use logic::traffic::{BackendPort, Condition, Destination, PathRule, Rule, Split};
@@ -23,7 +24,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
-use tokio::net::TcpListener;
 
 /// What runs.
 pub(super) struct Wiring {
@@ -66,11 +66,17 @@ impl Wiring {
     }
 
     /// Opens the listeners.
-    pub(super) async fn open(&mut self, config: &Config, limits: &Limits, tasks: &Tasks) -> Result<(), Failure> {
+    pub(super) async fn open(
+        &mut self,
+        config: &Config,
+        limits: &Limits,
+        sockets: &mut Sockets,
+        tasks: &Tasks,
+    ) -> Result<(), Failure> {
         let listening = || doing("listening", "choose another `listen` or `status`");
         let mut listeners = Vec::new();
         for listen in &config.listen {
-            let listener = TcpListener::bind(listen.address).await.map_err(listening())?;
+            let listener = sockets.listen("listen", listen.address).await.map_err(listening())?;
             let address = listener.local_addr().map_err(listening())?;
             self.addresses.push((address, listen.clone()));
             listeners.push((listener, listen));
@@ -92,7 +98,7 @@ impl Wiring {
         let lines = config.log.as_ref().map(|_| LogLines::open(tokio::io::stdout(), tasks));
         self.logged = lines.as_ref().map(LogLines::counts);
         if let Some(address) = config.status {
-            let listener = TcpListener::bind(address).await.map_err(listening())?;
+            let listener = sockets.listen("status", address).await.map_err(listening())?;
             status::serve(listener, steer.shared(), self.logged.clone(), tasks);
         }
         self.steer = Some(steer);

@@ -144,12 +144,19 @@ async fn head<R: AsyncRead + Unpin>(
     if reader.buffer.is_empty() {
         reader.rest();
         let patience = if is_first { limits.head_time } else { limits.idle_time };
-        let end = Instant::now() + patience;
-        let begun = tokio::select! {
-            biased;
-            read = reader.fill() => matches!(read, Ok(true)),
-            () = waits.alarm.ring(end) => false,
-            () = &mut waits.draining, if !is_first => false,
+        let mut end = Instant::now() + patience;
+        let mut watches = !is_first;
+        let begun = loop {
+            tokio::select! {
+                biased;
+                read = reader.fill() => break matches!(read, Ok(true)),
+                () = waits.alarm.ring(end) => break false,
+                () = &mut waits.draining, if watches => {
+                    watches = false;
+                    // A request that is on its way already must not meet a closed connection.
+                    end = end.min(Instant::now() + door.tasks.patience());
+                }
+            }
         };
         if !begun {
             return Err(NoHead::Ended);

@@ -84,7 +84,7 @@ fn config(services: &[Service]) -> String {
 }
 
 /// Beside the test binary's folder, or as SLUICE_BINARY says.
-fn program() -> PathBuf {
+pub(crate) fn program() -> PathBuf {
     if let Some(named) = std::env::var_os("SLUICE_BINARY") {
         return named.into();
     }

@@ -4,7 +4,8 @@
 //! Problem: two readers of the same bytes may see different requests; what our own client and server agree on proves little.
 //! Mechanism: `gateway` starts the program with a file; `pods` are three readers (strict, hyper's, Python's) that record what
 //! they saw; `smuggling` and `frames` are bytes that two readers could read differently, `mixing` clients that share pods'
-//! connections, `clients` programs that are not ours, `faults` pods that die.
+//! connections, `clients` programs that are not ours, `faults` pods that die, `restart`
+//! processes that replace each other.
 //! Depends on: the program `sluice` beside this test.
 #![expect(clippy::unwrap_used, reason = "in a test this is how it fails")]
 
@@ -14,4 +15,5 @@ mod frames;
 mod gateway;
 mod mixing;
 mod pods;
+mod restart;
 mod smuggling;
