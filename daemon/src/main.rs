@@ -30,6 +30,14 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use cli::{Cli, Command};
+use nix::sys::signal::{SigSet, Signal};
+
+/// Whoever started us may have blocked the signals that end us; that is inherited, and would make us deaf.
+fn hear_signals() {
+    let ending = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
+    // It fails for no set of valid signals.
+    let _ = ending.thread_unblock();
+}
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
@@ -40,6 +48,7 @@ fn main() -> ExitCode {
         // On the way to every container: nothing else is looked at.
         return ::standalone::runner::start(&arguments.collect::<Vec<_>>());
     }
+    hear_signals();
     let cli = Cli::parse_from(cli::arguments());
     let looks = cli::Looks::of_environment();
     let done = match cli.command {

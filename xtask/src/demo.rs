@@ -1,143 +1,70 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `cargo xtask demo`: a server under load, counted live, through a burst and a kill -9.
+//! `cargo xtask demo`: what Sluice does, shown on this machine with real traffic.
 //!
-//! Mechanism: `sluice sample` runs in a cgroup of its own (`server`), clients of this process keep it busy (`load`), and
-//! `sluice top -o json` is shown a line a second (`top`). At the end the kernel's totals must be what the clients got.
-//! Invariants: whatever happens, an interrupt too, the processes end, the cgroup goes, and what was attached is given back;
-//! a demo whose totals differ fails.
+//! Mechanism: what is missing is installed and built, then `story` plays a few services on `sluice standalone`, or `top`
+//! shows a server counted live.
+//! Invariants: whatever happens, Ctrl-C too, what was started ends and what was made is removed; a demo that sees something
+//! else than it tells fails.
 //! Depends on: setup, object; root.
 
-mod cgroup;
 mod interrupt;
-mod load;
-mod pins;
-mod server;
+mod story;
 mod top;
 
 use crate::object::{self, Variant};
 use crate::place;
 use crate::setup::{self, Purpose};
 use anyhow::{Result, bail, ensure};
-use cgroup::Cgroup;
 use interrupt::Interrupt;
-use load::Load;
-use pins::Pins;
-use server::Server;
-use std::process::Command;
-use std::time::Duration;
-use top::{Reading, Top};
+use std::path::PathBuf;
 
-const FEW: usize = 16;
-const MANY: usize = 64;
-/// An answer takes this long, so a client has this one request in flight nearly all the time.
-const MILLISECONDS: u32 = 20;
+/// Options of `demo`.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    #[command(subcommand)]
+    show: Option<Show>,
+    /// This program instead of one that is built now
+    #[arg(long, value_name = "PATH", global = true)]
+    sluice: Option<PathBuf>,
+    /// Stay after the story, to try things by hand, until Ctrl-C
+    #[arg(long)]
+    stay: bool,
+    /// Leave kubectl alone, and change objects by HTTP
+    #[arg(long)]
+    no_kubectl: bool,
+}
+
+#[derive(clap::Subcommand)]
+enum Show {
+    /// A server under load, counted live, through a burst and a kill -9 of the counter
+    Top,
+}
 
 /// Builds what is needed and shows it.
-pub(crate) fn demo() -> Result<()> {
+pub(crate) fn run(options: &Options) -> Result<()> {
     if !place::is_root() {
         bail!("the demo loads programs into the kernel, which needs root: sudo -E cargo xtask demo");
     }
     setup::need(Purpose::Demo)?;
+    let sluice = program(options)?;
+    let interrupt = Interrupt::expect()?;
+    match options.show {
+        Some(Show::Top) => top::show_it(&sluice, &interrupt),
+        None => story::play(&story::Manner {
+            sluice: &sluice,
+            stays: options.stay,
+            kubectl: place::program("kubectl").filter(|_| !options.no_kubectl),
+            interrupt: &interrupt,
+        }),
+    }
+}
+
+fn program(options: &Options) -> Result<PathBuf> {
+    if let Some(named) = &options.sluice {
+        ensure!(named.is_file(), "--sluice {}: there is no such file", named.display());
+        return Ok(std::path::absolute(named)?);
+    }
     object::build(Variant::Plain)?;
     object::daemon(true)?;
-    let interrupt = Interrupt::expect()?;
-    let cgroup = Cgroup::create()?;
-    let pins = Pins::new();
-    let shown = show(&Stage {
-        server: Server::start(&cgroup)?,
-        cgroup: &cgroup,
-        pins: &pins,
-        interrupt: &interrupt,
-    });
-    let left = pins.is_there();
-    shown?;
-    ensure!(!left, "pins were left behind");
-    println!("\nNothing is left: server and clients ended, links and maps gone with the pin folder, cgroup removed.");
-    Ok(())
-}
-
-struct Stage<'a> {
-    server: Server,
-    cgroup: &'a Cgroup,
-    pins: &'a Pins,
-    interrupt: &'a Interrupt,
-}
-
-fn show(stage: &Stage<'_>) -> Result<()> {
-    let port = stage.server.port();
-    println!("\nEvery client asks for GET /sleep/{MILLISECONDS} again and again, and counts its answers.");
-    println!(
-        "$ sluice top --cgroup {} --port {port} -o json   # as a table:",
-        stage.cgroup.name()
-    );
-    println!("{}", top::HEADING);
-    let mut top = stage.watch()?;
-    // Connections are counted from the attachment on: the first line says that it stands.
-    top.next(stage.interrupt)?;
-    let mut load = Load::new(port, MILLISECONDS);
-    load.grow(FEW);
-    stage.rows(&mut top, 3, &format!("{FEW} clients"))?;
-    load.grow(MANY);
-    stage.rows(&mut top, 3, &format!("a burst: {MANY} clients"))?;
-    let before = load.answers();
-    top.kill_9()?;
-    stage.interrupt.sleep(Duration::from_secs(2))?;
-    println!(
-        "          (kill -9 of sluice top; {} answers in the 2 s when nobody looks)",
-        load.answers() - before
-    );
-    let mut top = stage.watch()?;
-    stage.rows(&mut top, 3, "adopted, nothing lost")?;
-    let answers = load.stop()?;
-    let last = stage.rest(&mut top)?;
-    println!("{last}   clients stopped");
-    top.end()?;
-    verdict(answers, &last)
-}
-
-impl Stage<'_> {
-    fn watch(&self) -> Result<Top> {
-        let mut sluice = sluice();
-        sluice.arg("top").arg("--cgroup").arg(self.cgroup.path());
-        sluice.args(["--port", &self.server.port().to_string(), "-o", "json"]);
-        Top::start(sluice.arg("--pin-dir").arg(self.pins.path()))
-    }
-
-    /// The first line without a request in flight, or the last one before patience ends.
-    fn rest(&self, top: &mut Top) -> Result<Reading> {
-        let mut reading = top.next(self.interrupt)?;
-        for _ in 0..5 {
-            if reading.in_flight == 0 {
-                break;
-            }
-            reading = top.next(self.interrupt)?;
-        }
-        Ok(reading)
-    }
-
-    /// Shows some seconds; the first row bears the remark.
-    fn rows(&self, top: &mut Top, seconds: usize, remark: &str) -> Result<()> {
-        for second in 0..seconds {
-            let reading = top.next(self.interrupt)?;
-            let remark = if second == 0 { remark } else { "" };
-            println!("{}", format!("{reading}   {remark}").trim_end());
-        }
-        Ok(())
-    }
-}
-
-fn verdict(answers: u64, last: &Reading) -> Result<()> {
-    println!(
-        "\nThe clients got {answers} answers; the kernel counted {} started, {} ended, {} in flight.",
-        last.started, last.ended, last.in_flight
-    );
-    ensure!(
-        last.started == answers && last.ended == answers && last.in_flight == 0,
-        "the totals differ"
-    );
-    Ok(())
-}
-
-fn sluice() -> Command {
-    Command::new(place::target().join("release/sluice"))
+    Ok(place::target().join("release/sluice"))
 }

@@ -46,8 +46,8 @@ enum Job {
     Test(test::Options),
     /// Run the long forms of the tests
     Soak(soak::Options),
-    /// Show what Sluice does, on this machine, in a minute
-    Demo,
+    /// Play the story of a few services on this machine, with real traffic; two minutes
+    Demo(demo::Options),
     /// Measure; the tables go into docs/benchmarks.md
     Bench(bench::Options),
     /// Check the arrows between crates and that no crate has a module cycle
@@ -78,7 +78,7 @@ fn run(job: Job) -> Result<()> {
         Job::Build(options) => object::run(&options),
         Job::Test(options) => test::run(&options, in_ci()),
         Job::Soak(options) => soak::run(&options),
-        Job::Demo => demo::demo(),
+        Job::Demo(options) => demo::run(&options),
         Job::Bench(options) => bench::run(&options),
         Job::Layers => layers::run(),
         Job::Golden(options) => golden::run(&options, in_ci()),

@@ -59,7 +59,9 @@ pub(crate) fn need(purpose: Purpose) -> Result<()> {
     match purpose {
         Purpose::Build => build(),
         Purpose::Test => build().and_then(|()| test()),
-        Purpose::Demo => build().and_then(|()| bpffs::mount()),
+        Purpose::Demo => build()
+            .and_then(|()| debian::install(debian::DEMO))
+            .and_then(|()| bpffs::mount()),
         Purpose::Bench => build().and_then(|()| debian::install(debian::BENCH)),
         Purpose::Kernels => build().and_then(|()| test()).and_then(|()| kernels()),
         Purpose::Fuzz => fuzz(),

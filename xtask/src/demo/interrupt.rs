@@ -12,16 +12,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long a wait may be before it asks.
-pub(super) const MOMENT: Duration = Duration::from_millis(50);
+pub(crate) const MOMENT: Duration = Duration::from_millis(50);
 
 /// Whether somebody wants it to end.
-pub(super) struct Interrupt {
+pub(crate) struct Interrupt {
     came: Arc<AtomicBool>,
 }
 
 impl Interrupt {
     /// From now on SIGINT and SIGTERM are only noted; call it before the first thread starts.
-    pub(super) fn expect() -> Result<Self> {
+    pub(crate) fn expect() -> Result<Self> {
         let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
         signals.thread_block().context("blocking signals")?;
         let came = Arc::new(AtomicBool::new(false));
@@ -35,7 +35,7 @@ impl Interrupt {
     }
 
     /// An error once it came.
-    pub(super) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         if self.came.load(Ordering::Relaxed) {
             bail!("interrupted");
         }
@@ -43,7 +43,7 @@ impl Interrupt {
     }
 
     /// Sleeps, unless it comes.
-    pub(super) fn sleep(&self, time: Duration) -> Result<()> {
+    pub(crate) fn sleep(&self, time: Duration) -> Result<()> {
         let end = Instant::now() + time;
         while Instant::now() < end {
             self.check()?;

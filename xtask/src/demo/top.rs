@@ -1,135 +1,131 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `sluice top -o json`, read line by line.
+//! `cargo xtask demo top`: a server under load, counted live, through a burst and a kill -9.
 //!
-//! Invariants: the process ends with its owner.
-//! Depends on: process, the daemon.
+//! Mechanism: `sluice sample` runs in a cgroup of its own (`server`), clients of this process keep it busy (`load`), and
+//! `sluice top -o json` is shown a line a second (`watch`). At the end the kernel's totals must be what the clients got.
+//! Invariants: whatever happens, an interrupt too, the processes end, the cgroup goes, and what was attached is given back;
+//! a demo whose totals differ fails.
+//! Depends on: interrupt; root.
 
-use super::interrupt::{Interrupt, MOMENT};
-use crate::process::{self, Running};
-use anyhow::{Context, Result, bail, ensure};
-use serde_json::Value;
-use std::fmt;
-use std::process::{Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::{Duration, Instant};
+mod cgroup;
+mod load;
+mod pins;
+mod server;
+mod watch;
 
-/// Above the rows.
-pub(super) const HEADING: &str = "in flight  mean 1 s   req/s      p50      p99   started     ended  conns  uncertain";
+use super::interrupt::Interrupt;
+use anyhow::{Result, ensure};
+use cgroup::Cgroup;
+use load::Load;
+use pins::Pins;
+use server::Server;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+use watch::{Reading, Top};
 
-/// Longer than it takes to load, attach and count for a second.
-const PATIENCE: Duration = Duration::from_secs(20);
+const FEW: usize = 16;
+const MANY: usize = 64;
+/// An answer takes this long, so a client has this one request in flight nearly all the time.
+const MILLISECONDS: u32 = 20;
 
-/// A `sluice top` that runs.
-pub(super) struct Top {
-    process: Running,
-    lines: Receiver<String>,
+/// Shows it.
+pub(super) fn show_it(sluice: &Path, interrupt: &Interrupt) -> Result<()> {
+    let cgroup = Cgroup::create()?;
+    let pins = Pins::new(sluice);
+    let shown = show(&Stage {
+        sluice,
+        server: Server::start(sluice, &cgroup)?,
+        cgroup: &cgroup,
+        pins: &pins,
+        interrupt,
+    });
+    let left = pins.is_there();
+    shown?;
+    ensure!(!left, "pins were left behind");
+    println!("\nNothing is left: server and clients ended, links and maps gone with the pin folder, cgroup removed.");
+    Ok(())
 }
 
-/// What one line says.
-pub(super) struct Reading {
-    pub(super) in_flight: u64,
-    pub(super) started: u64,
-    pub(super) ended: u64,
-    concurrency: Option<f64>,
-    rate: Option<f64>,
-    latency: [Option<f64>; 2],
-    connections: u64,
-    uncertain: u64,
+struct Stage<'a> {
+    sluice: &'a Path,
+    server: Server,
+    cgroup: &'a Cgroup,
+    pins: &'a Pins,
+    interrupt: &'a Interrupt,
 }
 
-impl Top {
-    pub(super) fn start(command: &mut Command) -> Result<Self> {
-        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
-        let mut process = Running(child.context("starting sluice top")?);
-        let lines = process::lines_of(&mut process)?;
-        Ok(Self { process, lines })
+fn show(stage: &Stage<'_>) -> Result<()> {
+    let port = stage.server.port();
+    println!("\nEvery client asks for GET /sleep/{MILLISECONDS} again and again, and counts its answers.");
+    println!(
+        "$ sluice top --cgroup {} --port {port} -o json   # as a table:",
+        stage.cgroup.name()
+    );
+    println!("{}", watch::HEADING);
+    let mut top = stage.watch()?;
+    // Connections are counted from the attachment on: the first line says that it stands.
+    top.next(stage.interrupt)?;
+    let mut load = Load::new(port, MILLISECONDS);
+    load.grow(FEW);
+    stage.rows(&mut top, 3, &format!("{FEW} clients"))?;
+    load.grow(MANY);
+    stage.rows(&mut top, 3, &format!("a burst: {MANY} clients"))?;
+    let before = load.answers();
+    top.kill_9()?;
+    stage.interrupt.sleep(Duration::from_secs(2))?;
+    println!(
+        "          (kill -9 of sluice top; {} answers in the 2 s when nobody looks)",
+        load.answers() - before
+    );
+    let mut top = stage.watch()?;
+    stage.rows(&mut top, 3, "adopted, nothing lost")?;
+    let answers = load.stop()?;
+    let last = stage.rest(&mut top)?;
+    println!("{last}   clients stopped");
+    top.end()?;
+    verdict(answers, &last)
+}
+
+impl Stage<'_> {
+    fn watch(&self) -> Result<Top> {
+        let mut sluice = Command::new(self.sluice);
+        sluice.arg("top").arg("--cgroup").arg(self.cgroup.path());
+        sluice.args(["--port", &self.server.port().to_string(), "-o", "json"]);
+        Top::start(sluice.arg("--pin-dir").arg(self.pins.path()))
     }
 
-    /// The next line.
-    pub(super) fn next(&mut self, interrupt: &Interrupt) -> Result<Reading> {
-        let end = Instant::now() + PATIENCE;
-        while Instant::now() < end {
-            interrupt.check()?;
-            match self.lines.recv_timeout(MOMENT) {
-                Ok(line) => return Reading::of(&line).with_context(|| format!("reading {line:?}")),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => {
-                    // Ctrl-C reaches it as well, and perhaps first.
-                    interrupt.sleep(MOMENT)?;
-                    bail!("sluice top ended too early");
-                }
+    /// The first line without a request in flight, or the last one before patience ends.
+    fn rest(&self, top: &mut Top) -> Result<Reading> {
+        let mut reading = top.next(self.interrupt)?;
+        for _ in 0..5 {
+            if reading.in_flight == 0 {
+                break;
             }
+            reading = top.next(self.interrupt)?;
         }
-        bail!("sluice top says nothing");
+        Ok(reading)
     }
 
-    /// What no process can prepare for.
-    pub(super) fn kill_9(mut self) -> Result<()> {
-        self.process.0.kill().context("killing sluice top")
-    }
-
-    /// Asks it to end, and waits.
-    pub(super) fn end(mut self) -> Result<()> {
-        let status = process::end(&mut self.process)?;
-        ensure!(status.success(), "sluice top ended with {status}");
+    /// Shows some seconds; the first row bears the remark.
+    fn rows(&self, top: &mut Top, seconds: usize, remark: &str) -> Result<()> {
+        for second in 0..seconds {
+            let reading = top.next(self.interrupt)?;
+            let remark = if second == 0 { remark } else { "" };
+            println!("{}", format!("{reading}   {remark}").trim_end());
+        }
         Ok(())
     }
 }
 
-impl Reading {
-    fn of(line: &str) -> Option<Self> {
-        let line: Value = serde_json::from_str(line).ok()?;
-        let count = |path: &str| line.pointer(path).and_then(Value::as_u64);
-        let figure = |path: &str| line.pointer(path).and_then(Value::as_f64);
-        Some(Self {
-            in_flight: count("/in_flight")?,
-            started: count("/started")?,
-            ended: count("/ended")?,
-            concurrency: figure("/concurrency/1s"),
-            rate: figure("/requests_per_second"),
-            latency: [figure("/latency_ms/p50"), figure("/latency_ms/p99")],
-            connections: count("/connections/open")?,
-            uncertain: count("/connections/uncertain")?,
-        })
-    }
-}
-
-impl fmt::Display for Reading {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [p50, p99] = self.latency.map(|time| cell(time, 1, " ms"));
-        write!(
-            f,
-            "{:>9} {:>9} {:>7} {p50:>8} {p99:>8} {:>9} {:>9} {:>6} {:>10}",
-            self.in_flight,
-            cell(self.concurrency, 2, ""),
-            cell(self.rate, 0, ""),
-            self.started,
-            self.ended,
-            self.connections,
-            self.uncertain
-        )
-    }
-}
-
-fn cell(figure: Option<f64>, digits: usize, unit: &str) -> String {
-    figure.map_or_else(|| "-".to_owned(), |figure| format!("{figure:.digits$}{unit}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_row_stands_below_its_heading() {
-        let line = r#"{"in_flight":1,"started":3,"ended":2,"concurrency":{"1s":null},"requests_per_second":1.5,
-            "latency_ms":{"p50":1.0,"p99":2.0},"connections":{"open":1,"uncertain":0}}"#;
-        let row = Reading::of(line).unwrap().to_string();
-        assert_eq!(row.len(), HEADING.len());
-        let ends = |text: &str| -> Vec<usize> {
-            let places = text.match_indices(' ').map(|(place, _)| place);
-            places.filter(|&place| !text[..place].ends_with(' ')).collect()
-        };
-        assert!(ends(&row).last() == ends(HEADING).last(), "{row}");
-        assert!(Reading::of("{}").is_none());
-    }
+fn verdict(answers: u64, last: &Reading) -> Result<()> {
+    println!(
+        "\nThe clients got {answers} answers; the kernel counted {} started, {} ended, {} in flight.",
+        last.started, last.ended, last.in_flight
+    );
+    ensure!(
+        last.started == answers && last.ended == answers && last.in_flight == 0,
+        "the totals differ"
+    );
+    Ok(())
 }

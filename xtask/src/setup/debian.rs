@@ -63,6 +63,13 @@ pub(crate) const TEST: &[Package] = &[
     program("python3", "python3", "clients and pods that are not ours"),
 ];
 
+/// An app of the demo that nobody here wrote a server for.
+pub(crate) const DEMO: &[Package] = &[file(
+    "python3-flask",
+    "/usr/lib/python3/dist-packages/flask/__init__.py",
+    "an app of the demo",
+)];
+
 /// What libFuzzer is compiled with.
 pub(crate) const FUZZ: &[Package] = &[program("g++", "c++", "compiles libFuzzer")];
 

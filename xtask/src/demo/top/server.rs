@@ -9,6 +9,7 @@ use super::cgroup::Cgroup;
 use crate::process::Running;
 use anyhow::{Context, Result};
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 const SCRIPT: &str = r#"echo $$ > "$1/cgroup.procs" && exec "$0" sample --port 0"#;
@@ -21,12 +22,9 @@ pub(super) struct Server {
 
 impl Server {
     /// Starts it in a cgroup and waits until it listens.
-    pub(super) fn start(cgroup: &Cgroup) -> Result<Self> {
+    pub(super) fn start(sluice: &Path, cgroup: &Cgroup) -> Result<Self> {
         let mut command = Command::new("sh");
-        command
-            .args(["-c", SCRIPT])
-            .arg(super::sluice().get_program())
-            .arg(cgroup.path());
+        command.args(["-c", SCRIPT]).arg(sluice).arg(cgroup.path());
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
         let mut process = Running(child.context("starting the server")?);
         let output = process.0.stdout.take().context("invariant: standard output is piped")?;

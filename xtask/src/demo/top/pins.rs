@@ -6,15 +6,18 @@
 
 use crate::process;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// A folder on the bpffs, not made yet.
 pub(super) struct Pins {
+    sluice: PathBuf,
     path: PathBuf,
 }
 
 impl Pins {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(sluice: &Path) -> Self {
         Self {
+            sluice: sluice.to_owned(),
             path: Path::new("/sys/fs/bpf").join(format!("sluice-demo-{}", std::process::id())),
         }
     }
@@ -33,7 +36,12 @@ impl Drop for Pins {
         if !self.is_there() {
             return;
         }
-        if let Err(error) = process::run(super::sluice().arg("cleanup").arg("--pin-dir").arg(&self.path)) {
+        if let Err(error) = process::run(
+            Command::new(&self.sluice)
+                .arg("cleanup")
+                .arg("--pin-dir")
+                .arg(&self.path),
+        ) {
             eprintln!("demo: {} stays: {error:#}", self.path.display());
         }
     }
