@@ -6,7 +6,7 @@
 
 use crate::place;
 use crate::process;
-use crate::tally::Tally;
+use crate::tally::{LIMIT, Tally};
 use anyhow::{Result, bail};
 use std::process::Command;
 
@@ -53,7 +53,7 @@ pub(crate) fn tally() -> Result<Tally> {
         show: None,
     };
     let mut tally = Tally::default();
-    let status = process::follow(&mut command(&everything), |line| {
+    let status = process::follow_from_first(LIMIT, &mut command(&everything), |line| {
         tally = Tally::told(line).unwrap_or(tally);
     })?;
     if !status.success() && tally.failed == 0 {

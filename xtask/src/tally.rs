@@ -81,7 +81,7 @@ impl Tally {
 }
 
 /// What no run of tests takes on any machine; one that hangs must not cost the verdict of all others.
-const LIMIT: Duration = Duration::from_secs(20 * 60);
+pub(crate) const LIMIT: Duration = Duration::from_secs(12 * 60);
 
 /// Runs tests and sums what they say; a runner that fails without a failed test, or does not end, is one failure.
 pub(crate) fn counted(command: &mut Command) -> Result<Tally> {

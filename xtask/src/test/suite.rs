@@ -8,7 +8,7 @@
 use super::generation::Other;
 use crate::cluster::{Cluster, Tier};
 use crate::object::{self, Variant};
-use crate::tally::{Outcome, Tally, counted};
+use crate::tally::{LIMIT, Outcome, Tally, counted};
 use crate::{bench, fuzz, golden, kernels, layers, place, process, setup};
 use anyhow::Result;
 use clap::ValueEnum;
@@ -314,7 +314,8 @@ fn other_kernels(manner: &Manner) -> Result<Outcome> {
 
 /// One yes or no among several.
 fn verdict(command: &mut Command) -> Tally {
-    match process::run(command) {
+    let ended = process::follow_from_first(LIMIT, command, |_| ());
+    match ended.and_then(|status| process::finish(status, command)) {
         Ok(()) => Tally::PASSED,
         Err(error) => {
             eprintln!("{error:#}");
