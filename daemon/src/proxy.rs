@@ -20,7 +20,9 @@ use crate::failure::{Exit, Failure, doing};
 use crate::handover::Sockets;
 use config::{Config, Listen, Visibility};
 use life::Tasks;
+use proxy::{Cores, Spread};
 use std::io;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -37,12 +39,12 @@ const IDLE: Duration = Duration::from_secs(30);
 /// Runs the command.
 pub(crate) fn run(arguments: &cli::Proxy) -> Result<Exit, Failure> {
     let config = read(&arguments.config)?;
+    let cores = Cores::start(arguments.threads.map(NonZeroUsize::from)).map_err(doing("starting", ""))?;
+    // Connections are served on the cores; here is what is left.
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    if let Some(threads) = arguments.threads {
-        runtime.worker_threads(usize::from(threads.get()));
-    }
-    let runtime = runtime.enable_all().build().map_err(doing("starting", ""))?;
-    runtime.block_on(serve(arguments, config))?;
+    let runtime = runtime.worker_threads(1).enable_all().build();
+    let runtime = runtime.map_err(doing("starting", ""))?;
+    runtime.block_on(serve(arguments, config, cores.spread()))?;
     Ok(Exit::Done)
 }
 
@@ -126,7 +128,7 @@ impl Looked<'_> {
     }
 }
 
-async fn serve(arguments: &cli::Proxy, config: Config) -> Result<(), Failure> {
+async fn serve(arguments: &cli::Proxy, config: Config, spread: Spread) -> Result<(), Failure> {
     let path = arguments.config.as_path();
     let tasks = Tasks::new();
     let mut signals = Signals::watch()?;
@@ -136,7 +138,7 @@ async fn serve(arguments: &cli::Proxy, config: Config) -> Result<(), Failure> {
         return Err(at_fault(path, &io::Error::other(fault)));
     }
     let folder = path.parent().unwrap_or(Path::new(""));
-    let (mut wiring, faults) = Wiring::new(&config, folder).map_err(doing("making keys for TLS", ""))?;
+    let (mut wiring, faults) = Wiring::new(&config, folder, spread).map_err(doing("making keys for TLS", ""))?;
     if let Some(fault) = faults.first() {
         return Err(at_fault(path, fault));
     }

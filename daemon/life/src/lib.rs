@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 /// How far the end has come.
@@ -119,6 +120,11 @@ impl Tasks {
 
     /// Starts a task; it must be called within a tokio runtime.
     pub fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        self.spawn_on(&Handle::current(), name, task);
+    }
+
+    /// Starts a task on this runtime.
+    pub fn spawn_on(&self, runtime: &Handle, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
         self.shared.running.fetch_add(1, Ordering::AcqRel);
         let counted = Counted {
             shared: Arc::clone(&self.shared),
@@ -127,16 +133,15 @@ impl Tasks {
         let stopped = self.reached(Stage::Stopped);
         // Boxed: what an async block captures and then moves it holds twice, and connections idle by the ten thousand.
         let task = Box::pin(task);
-        let run = async move {
+        // The one place where tasks begin.
+        drop(runtime.spawn(async move {
             let _counted = counted;
             tokio::select! {
                 biased;
                 () = task => {}
                 () = stopped => {}
             }
-        };
-        #[expect(clippy::disallowed_methods, reason = "the one place where tasks begin")]
-        drop(tokio::spawn(run));
+        }));
     }
 
     /// Whether tasks are asked to finish.

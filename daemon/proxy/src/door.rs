@@ -2,8 +2,9 @@
 //! A listener's policy: how requests find their revision, which probes it answers, who is next.
 //!
 //! Mechanism: one struct, made by who opens the listener; the path only reads it.
-//! Depends on: headers, limits, log, origin, peers, ready, revision, room, tls, logic::traffic.
+//! Depends on: cores, headers, limits, log, origin, peers, ready, revision, room, tls, logic::traffic.
 
+use crate::cores::Spread;
 use crate::headers::NextHop;
 use crate::limits::Limits;
 use crate::log::RequestLog;
@@ -149,6 +150,8 @@ pub struct Front {
     pub https_port: u16,
     /// Shared by listeners that are bounded together (`Limits::all_connections` and so on).
     pub room: Room,
+    /// Where connections are served; none: on the runtime of the listener.
+    pub cores: Option<Spread>,
 }
 
 impl Default for Front {
@@ -158,6 +161,7 @@ impl Default for Front {
             visibility: Visibility::External,
             https_port: 443,
             room: Room::default(),
+            cores: None,
         }
     }
 }

@@ -9,6 +9,7 @@
 //! Depends on: logic (limiter, routes, templates), life. docs/request-path.md says how it is meant to be used.
 
 mod alarm;
+mod cores;
 mod door;
 mod exchange;
 mod frames;
@@ -36,13 +37,16 @@ mod ready;
 mod revision;
 mod room;
 mod server;
+mod shelves;
 mod sniff;
+mod stream;
 mod target;
 mod tls;
 mod together;
 mod way;
 mod wire;
 
+pub use cores::{Cores, Spread};
 pub use door::{Door, Entry, Front, Health, Probes, Revisions, Routes, Tables, Visibility};
 pub use headers::NextHop;
 pub use held::Held;

@@ -245,11 +245,10 @@ impl Links {
             words::answer::TIMED_OUT => return Ok(Reply::Granted(Err(DialFault::TimedOut(question.pod)))),
             _ => return Ok(Reply::Unreachable),
         };
-        Ok(Reply::Granted(Ok(Stream {
-            reader: Reader::new(FromPod::Peer(FromPeer::new(answer.into_body()))),
-            writer: ToPod::Peer(ToPeer::new(out, line)),
-            is_reused,
-        })))
+        let reader = Reader::new(FromPod::Peer(FromPeer::new(answer.into_body())));
+        let mut stream = Stream::new(reader, ToPod::Peer(ToPeer::new(out, line)), None);
+        stream.is_reused = is_reused;
+        Ok(Reply::Granted(Ok(stream)))
     }
 
     fn head(&self, link: &Link) -> io::Result<Request<()>> {

@@ -183,7 +183,7 @@ async fn run<C: Client>(
             },
         };
         tried += 1;
-        let pod = granted.map(Arc::new).or_else(|| revision.pod(permit.pod()));
+        let pod = granted.or_else(|| revision.pod(permit.pod()));
         if let (Some(line), Some(pod)) = (line.as_mut(), &pod) {
             line.sent(pod.address);
         }
@@ -239,7 +239,7 @@ enum Place {
 /// A slot, and the way to its pod if another node granted it.
 struct Seat {
     permit: Permit,
-    granted: Option<Pod>,
+    granted: Option<Arc<Pod>>,
 }
 
 impl From<Admitted> for Place {
@@ -290,7 +290,7 @@ async fn ask(door: &Door, revision: &Arc<Revision>, request: &Request, asking: A
     let why = match (reply, pod) {
         (Reply::Granted(way), Some(pod)) => {
             let permit = asking.granted().ok_or(Refusal::Busy)?;
-            let granted = Some(pod.granted(way));
+            let granted = Some(Arc::new(pod.granted(way)));
             return Ok(Place::Running(Seat { permit, granted }));
         }
         (Reply::Busy(number), _) => Rebuff::Busy(number),

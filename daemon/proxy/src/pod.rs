@@ -1,24 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A pod: its address and the connections to it.
 //!
-//! Mechanism: idle HTTP/1.1 connections are a stack, the warmest on top; before one is used its socket is looked at, so that
-//! a request is not written into an end; one that may be repeated goes by what the runtime has heard of the socket. HTTP/2
-//! has a connection for each hundred streams, or for as many as the pod allows.
+//! Mechanism: idle HTTP/1.1 connections are stacks, the warmest on top (`shelves`); before one is used its socket is looked
+//! at, so that a request is not written into an end; one that may be repeated goes by what the runtime has heard of the socket.
+//! HTTP/2 has a connection for each hundred streams, or for as many as the pod allows.
 //! Dialling: Knative's schedule (data-plane spec 3.3): only time-outs are tried again, each attempt more patient.
 //! Invariants: at most `Limits::idle_to_pod` idle connections, and sixteen of HTTP/2; these are made one at a time, so that
 //! requests which need one at the same moment make one.
 //! A pod that its own node grants (`peers`) is there for one request, with the one connection that leads through that node.
-//! Depends on: limits, reader, way.
+//! Depends on: limits, reader, shelves, stream, way.
 
 use crate::limits::Limits;
 use crate::reader::Reader;
+use crate::shelves::Shelves;
+use crate::stream::Open;
+pub(crate) use crate::stream::{Look, Stream};
 use crate::way::{FromPod, ToPod};
 use bytes::Bytes;
 use logic::limiter::PodId;
 use std::io;
-use std::mem::MaybeUninit;
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -45,15 +47,6 @@ pub(crate) enum DialFault {
     Used(SocketAddr),
 }
 
-/// An HTTP/1.1 connection to a pod.
-#[derive(Debug)]
-pub(crate) struct Stream {
-    pub(crate) reader: Reader<FromPod>,
-    pub(crate) writer: ToPod,
-    /// It has carried a request before.
-    pub(crate) is_reused: bool,
-}
-
 /// A pod of a revision.
 #[derive(Debug)]
 pub(crate) struct Pod {
@@ -63,7 +56,9 @@ pub(crate) struct Pod {
     pub(crate) authority: Box<str>,
     /// It takes requests, and did not refuse a connection just now.
     pub(crate) is_open: AtomicBool,
-    idle: Mutex<Vec<(Stream, Instant)>>,
+    idle: Shelves,
+    /// Connections that are open, but for those of HTTP/2 and those through another node.
+    connections: Arc<AtomicUsize>,
     two: Mutex<Vec<Two>>,
     /// Who holds it makes an HTTP/2 connection.
     dialling: tokio::sync::Mutex<()>,
@@ -80,7 +75,8 @@ impl Pod {
             address,
             authority: address.to_string().into(),
             is_open: AtomicBool::new(false),
-            idle: Mutex::default(),
+            idle: Shelves::default(),
+            connections: Arc::default(),
             two: Mutex::default(),
             dialling: tokio::sync::Mutex::default(),
             is_granted: false,
@@ -93,7 +89,7 @@ impl Pod {
         let mut pod = Self::new(self.id, self.address);
         pod.is_granted = true;
         match way {
-            Ok(stream) => pod.idle = Mutex::new(vec![(stream, Instant::now())]),
+            Ok(stream) => pod.idle.push(stream, Instant::now(), Duration::MAX, 1, 1),
             Err(fault) => pod.fault = Mutex::new(Some(fault)),
         }
         pod
@@ -102,9 +98,9 @@ impl Pod {
     /// An idle connection that is still good, at this time.
     pub(crate) fn idle(&self, limits: &Limits, now: Instant, look: Look) -> Option<Stream> {
         loop {
-            let (stream, since) = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
+            let (stream, since) = self.idle.pop()?;
             let is_young = now.saturating_duration_since(since) < limits.idle_to_pod_time;
-            if is_young && stream.is_quiet(look) {
+            if is_young && let Some(stream) = stream.here(look) {
                 return Some(stream);
             }
         }
@@ -117,16 +113,14 @@ impl Pod {
         }
         stream.is_reused = true;
         stream.reader.rest();
-        let now = Instant::now();
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let old = idle
-            .iter()
-            .take_while(|(_, since)| now - *since > limits.idle_to_pod_time)
-            .count();
-        idle.drain(..old);
-        if idle.len() < limits.idle_to_pod {
-            idle.push((stream, now));
-        }
+        let open = self.connections.load(Relaxed);
+        self.idle.push(
+            stream,
+            Instant::now(),
+            limits.idle_to_pod_time,
+            limits.idle_to_pod,
+            open,
+        );
     }
 
     /// A new connection.
@@ -136,11 +130,12 @@ impl Pod {
             return Err(fault.unwrap_or(DialFault::Used(self.address)));
         }
         let (reader, writer) = self.connect(retries).await?.into_split();
-        Ok(Stream {
-            reader: Reader::new(FromPod::Socket(reader)),
-            writer: ToPod::Socket(writer),
-            is_reused: false,
-        })
+        let reader = Reader::new(FromPod::Socket(reader));
+        Ok(Stream::new(
+            reader,
+            ToPod::Socket(writer),
+            Some(Open::count(&self.connections)),
+        ))
     }
 
     async fn connect(&self, retries: Retries) -> Result<TcpStream, DialFault> {
@@ -185,7 +180,7 @@ impl Pod {
             return Ok(lease);
         }
         let granted = match self.is_granted {
-            true => self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop(),
+            true => self.idle.pop(),
             false => None,
         };
         let stream = match granted {
@@ -275,50 +270,10 @@ pub(crate) enum TwoFault {
     Protocol(#[from] h2::Error),
 }
 
-/// How closely an idle connection is looked at before it is used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Look {
-    /// At what the runtime knows: costs nothing, and may miss an end of this very moment. For requests that may be repeated.
-    Known,
-    /// At the socket itself.
-    Socket,
-}
-
-impl Look {
-    /// At a connection for a request that may be repeated or not.
-    pub(crate) fn before(may_repeat: bool) -> Self {
-        match may_repeat {
-            true => Self::Known,
-            false => Self::Socket,
-        }
-    }
-}
-
-impl Stream {
-    /// Neither the end nor unasked bytes wait in the socket.
-    fn is_quiet(&self, look: Look) -> bool {
-        let is_idle = |fault: io::Error| fault.kind() == io::ErrorKind::WouldBlock;
-        match look {
-            Look::Known => match &self.reader.io {
-                FromPod::Socket(half) => half.try_read(&mut [0]).is_err_and(is_idle),
-                // Granted just now.
-                FromPod::Peer(_) => true,
-            },
-            Look::Socket => match &self.writer {
-                ToPod::Socket(half) => {
-                    let socket = socket2::SockRef::from(half.as_ref());
-                    socket.peek(&mut [MaybeUninit::uninit()]).is_err_and(is_idle)
-                }
-                ToPod::Peer(_) => true,
-            },
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    use std::sync::atomic::Ordering::SeqCst;
     use tokio::net::TcpListener;
 
     /// A pod that allows one stream a connection, and counts connections.
@@ -365,5 +320,75 @@ mod tests {
         assert_eq!(count.load(SeqCst), 2);
         drop((second, third));
         tasks.stop().await;
+    }
+
+    /// What a core makes of this work, which must not take long.
+    fn on_core<T: Send + 'static>(
+        runtime: &tokio::runtime::Handle,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> T {
+        let (said, heard) = std::sync::mpsc::channel();
+        let work = async move { said.send(work.await).unwrap() };
+        life::Tasks::new().spawn_on(runtime, "work", work);
+        heard.recv_timeout(Duration::from_secs(10)).unwrap()
+    }
+
+    #[test]
+    fn a_connection_that_lies_idle_on_another_core_is_used_there() {
+        use std::io::{Read as _, Write as _};
+        use tokio::io::AsyncWriteExt as _;
+        let cores = crate::cores::Cores::start(std::num::NonZeroUsize::new(2)).unwrap();
+        let spread = cores.spread();
+        let (one, two) = (spread.least().unwrap(), spread.least().unwrap());
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let pod = Arc::new(Pod::new(PodId(1), listener.local_addr().unwrap()));
+        let here = Arc::clone(&pod);
+        on_core(one.0, async move {
+            here.keep(here.dial(Retries::Here).await.unwrap(), &Limits::default());
+        });
+        let (mut accepted, _) = listener.accept().unwrap();
+        let there = Arc::clone(&pod);
+        let read = on_core(two.0, async move {
+            let mut stream = there.idle(&Limits::default(), Instant::now(), Look::Known).unwrap();
+            stream.writer.write_all(b"ask").await.unwrap();
+            let mut asked = [0; 3];
+            accepted.read_exact(&mut asked).unwrap();
+            accepted.write_all(b"answer").unwrap();
+            let read = stream.reader.fill().await.unwrap();
+            there.keep(stream, &Limits::default());
+            // An end that came meanwhile is seen, though the runtime has not heard of it.
+            drop(accepted);
+            read
+        });
+        assert!(read);
+        assert_eq!(pod.connections.load(Relaxed), 1);
+        let back = Arc::clone(&pod);
+        let is_over = on_core(one.0, async move {
+            back.idle(&Limits::default(), Instant::now(), Look::Known).is_none()
+        });
+        assert!(is_over);
+        assert_eq!(pod.connections.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn no_more_lie_idle_than_may() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let pod = Pod::new(PodId(1), listener.local_addr().unwrap());
+            let limits = Limits {
+                idle_to_pod: 2,
+                ..Limits::default()
+            };
+            let mut used = Vec::new();
+            for _ in 0..4 {
+                used.push(pod.dial(Retries::Here).await.unwrap());
+            }
+            used.into_iter().for_each(|stream| pod.keep(stream, &limits));
+            assert_eq!(pod.connections.load(Relaxed), 2);
+        });
     }
 }

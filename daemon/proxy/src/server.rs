@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Listeners: connections come in, are told apart by protocol, and served.
 //!
-//! Mechanism: one accepting task a listener, one task a connection. With TLS the handshake says the protocol; else HTTP/2 with
+//! Mechanism: one accepting task a listener, one task a connection, on the core that has the fewest. With TLS the handshake says the protocol; else HTTP/2 with
 //! prior knowledge is known by its first bytes. A stream is split in halves, and everything after takes any halves.
 //! Invariants: at most `Limits::connections` are served at once, `all_connections` by all listeners; draining stops accepting, and connections end politely.
-//! Depends on: door, http1, http2, origin, patient, room, tls.
+//! Depends on: cores, door, http1, http2, origin, patient, room, tls.
 
+use crate::cores::Spread;
 use crate::door::Door;
 use crate::origin::Arrival;
 use crate::patient::Patient;
 use crate::reader::Reader;
 use crate::{http1, http2, tls};
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -45,29 +47,77 @@ pub async fn listen(listener: TcpListener, door: Arc<Door>) {
                     shed(stream, &door, &told);
                     continue;
                 };
-                let (door_of_it, handshakes) = (Arc::clone(&door), Arc::clone(&handshakes));
-                door.tasks.spawn("client connection", async move {
-                    // Without it answers wait for each other; a socket that cannot is as good as any.
-                    drop(stream.set_nodelay(true));
-                    let local = stream.local_addr().ok();
-                    let arrival = Arrival::new(peer, local, door_of_it.inside.as_ref());
-                    match &door_of_it.front.tls {
-                        None => plain(stream, arrival, &door_of_it).await,
-                        Some(certificates) => {
-                            let limits = &door_of_it.limits;
-                            if let Some(secured) =
-                                Box::pin(tls::secure(stream, certificates, &handshakes, limits)).await
-                            {
-                                Box::pin(encrypted(secured, arrival, &door_of_it)).await;
-                            }
-                        }
-                    }
-                    drop((place, share));
-                });
+                let client = Accepted {
+                    stream,
+                    peer,
+                    handshakes: Arc::clone(&handshakes),
+                    door: Arc::clone(&door),
+                };
+                client.begin((place, share));
             }
             // Out of descriptors, or the client left before it was accepted.
             Err(fault) if fault.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(_) => sleep(Duration::from_millis(10)).await,
+        }
+    }
+}
+
+/// A client that has come.
+struct Accepted {
+    stream: TcpStream,
+    peer: SocketAddr,
+    handshakes: Arc<Semaphore>,
+    door: Arc<Door>,
+}
+
+impl Accepted {
+    /// Serves it on the core with the fewest connections, if there are cores; `held` until its end.
+    fn begin(self, held: impl Send + 'static) {
+        let door = Arc::clone(&self.door);
+        let Some((runtime, core)) = door.front.cores.as_ref().and_then(Spread::least) else {
+            return door.tasks.spawn("client connection", async move {
+                self.serve().await;
+                drop(held);
+            });
+        };
+        // The socket is registered anew with the runtime that serves it; one that cannot be is closed.
+        let Ok(socket) = self.stream.into_std() else {
+            return;
+        };
+        let (peer, handshakes, door_of_it) = (self.peer, self.handshakes, self.door);
+        door.tasks.spawn_on(runtime, "client connection", async move {
+            if let Ok(stream) = TcpStream::from_std(socket) {
+                let client = Self {
+                    stream,
+                    peer,
+                    handshakes,
+                    door: door_of_it,
+                };
+                client.serve().await;
+            }
+            drop((core, held));
+        });
+    }
+
+    async fn serve(self) {
+        let Self {
+            stream,
+            peer,
+            handshakes,
+            door,
+        } = self;
+        // Without it answers wait for each other; a socket that cannot is as good as any.
+        drop(stream.set_nodelay(true));
+        let local = stream.local_addr().ok();
+        let arrival = Arrival::new(peer, local, door.inside.as_ref());
+        match &door.front.tls {
+            None => plain(stream, arrival, &door).await,
+            Some(certificates) => {
+                let limits = &door.limits;
+                if let Some(secured) = Box::pin(tls::secure(stream, certificates, &handshakes, limits)).await {
+                    Box::pin(encrypted(secured, arrival, &door)).await;
+                }
+            }
         }
     }
 }

@@ -6,9 +6,11 @@ use life::Tasks;
 use logic::limiter;
 use logic::traffic::{BackendPort, Destination, PathRule, Rule, Split, Table};
 use proxy::{
-    Door, Entry, Front, Health, Identity, Limits, NextHop, Probes, Readiness, Revision, Revisions, Routes, Timeouts,
+    Cores, Door, Entry, Front, Health, Identity, Limits, NextHop, Probes, Readiness, Revision, Revisions, Routes,
+    Spread, Timeouts,
 };
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
@@ -70,6 +72,11 @@ fn revision(concurrency: u32, queue: u32) -> Arc<Revision> {
 
 /// A gateway with one route.
 async fn gateway(revision: &Arc<Revision>, tasks: &Tasks) -> SocketAddr {
+    gateway_on(None, revision, tasks).await
+}
+
+/// The same, which serves its clients on these cores.
+async fn gateway_on(cores: Option<Spread>, revision: &Arc<Revision>, tasks: &Tasks) -> SocketAddr {
     let revisions = Arc::new(Revisions::default());
     revisions.insert(Arc::clone(revision));
     let routes = Routes::default();
@@ -85,7 +92,10 @@ async fn gateway(revision: &Arc<Revision>, tasks: &Tasks) -> SocketAddr {
     routes.replace(Table::build([rule]).0);
     let door = Door {
         entry: Entry::ByRoute(revisions, routes),
-        front: Front::default(),
+        front: Front {
+            cores,
+            ..Front::default()
+        },
         probes: Probes::App(Readiness::new(None)),
         next: NextHop::App { restore_host: false },
         limits: Limits::default(),
@@ -131,12 +141,28 @@ async fn ask_many(gateway: SocketAddr, count: usize) -> Vec<String> {
 
 #[tokio::test]
 async fn a_pod_never_has_more_than_its_concurrency() {
+    within_concurrency(None).await;
+}
+
+/// Who waits on one core is called by who ends on another.
+#[test]
+fn nor_has_it_when_clients_are_spread_over_cores() {
+    let cores = Cores::start(NonZeroUsize::new(3)).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let limit = Duration::from_secs(50);
+    let work = async { tokio::time::timeout(limit, within_concurrency(Some(cores.spread()))).await };
+    runtime
+        .block_on(work)
+        .expect("a hundred requests, six at once, each of 5 ms");
+}
+
+async fn within_concurrency(cores: Option<Spread>) {
     let tasks = Tasks::new();
     let (first, one) = app(&tasks, Duration::from_millis(5)).await;
     let (second, two) = app(&tasks, Duration::from_millis(5)).await;
     let revision = revision(3, 1000);
     revision.set_pods(&[(first, true), (second, true)]);
-    let gateway = gateway(&revision, &tasks).await;
+    let gateway = gateway_on(cores, &revision, &tasks).await;
     let answers = ask_many(gateway, 100).await;
     assert!(answers.iter().all(|answer| answer.starts_with("HTTP/1.1 200")));
     assert!(one.most.load(SeqCst) <= 3 && two.most.load(SeqCst) <= 3);

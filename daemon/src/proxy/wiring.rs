@@ -16,7 +16,7 @@ use logic::limiter::{self, Home};
 use logic::traffic::{BackendPort, Condition, Destination, PathRule, Rule, Split};
 use proxy::{
     Door, Entry, Front, Health, Identity, Limits, LogCounts, LogLines, NextHop, Peer, Peers, PodProtocol, Probes,
-    RequestLog, Revision, Revisions, Room, Tables, Timeouts,
+    RequestLog, Revision, Revisions, Room, Spread, Tables, Timeouts,
 };
 use std::io;
 use std::net::SocketAddr;
@@ -29,6 +29,7 @@ use std::time::Duration;
 pub(super) struct Wiring {
     addresses: Vec<(SocketAddr, Listen)>,
     room: Room,
+    cores: Spread,
     revisions: Arc<Revisions>,
     tables: Tables,
     certificates: Files,
@@ -49,10 +50,11 @@ struct Settings {
 
 impl Wiring {
     /// What is there before the listeners.
-    pub(super) fn new(config: &Config, folder: &Path) -> io::Result<(Self, Vec<Fault>)> {
+    pub(super) fn new(config: &Config, folder: &Path, cores: Spread) -> io::Result<(Self, Vec<Fault>)> {
         let mut wiring = Self {
             addresses: Vec::new(),
             room: Room::default(),
+            cores,
             steer: None,
             peers: None,
             logged: None,
@@ -119,6 +121,7 @@ impl Wiring {
                 visibility,
                 https_port: listen.https_port,
                 room: self.room.clone(),
+                cores: Some(self.cores.clone()),
             },
             probes: Probes::Gateway,
             next: NextHop::App { restore_host: false },

@@ -25,7 +25,7 @@ use control::ingress::Reached;
 use control::route::Gateway;
 use life::Tasks;
 use life::metrics::Registry;
-use proxy::{Certificates, Door, Entry, Front, Health, Limits, NextHop, Probes, Revisions, Tables, Visibility};
+use proxy::{Certificates, Cores, Door, Entry, Front, Health, Limits, NextHop, Probes, Revisions, Tables, Visibility};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -61,6 +61,8 @@ pub(super) struct Machine {
     tables: Tables,
     certificates: Arc<Certificates>,
     _claim: Claim,
+    /// Serve the connections.
+    cores: Cores,
 }
 
 impl Machine {
@@ -96,6 +98,7 @@ impl Machine {
             tables: Tables::default(),
             certificates: Arc::new(certificates),
             _claim: claim,
+            cores: Cores::start(None).map_err(doing("starting", ""))?,
         };
         let inside = machine.door(Visibility::ClusterLocal, requests);
         requests.spawn("inner gateway", proxy::listen(inner_listener, Arc::new(inside)));
@@ -109,6 +112,7 @@ impl Machine {
             entry: Entry::ByRoute(Arc::clone(&self.revisions), self.tables.of(visibility)),
             front: Front {
                 visibility,
+                cores: Some(self.cores.spread()),
                 ..Front::default()
             },
             probes: Probes::Gateway,
