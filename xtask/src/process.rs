@@ -2,7 +2,7 @@
 //! Running other programs, visibly.
 //!
 //! Problem: a long step must show what runs, and what it prints must both be seen and be counted.
-//! Mechanism: [`run`] prints the command and lets it write; [`follow`] also hands every line of its output on.
+//! Mechanism: [`run`] prints the command and lets it write; [`follow_for`] also hands every line of its output on.
 //! Invariants: a child that is not waited for any more is killed ([`Running`]).
 //! Depends on: nothing.
 
@@ -59,17 +59,22 @@ pub(crate) fn succeeds(command: &mut Command) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// Runs a command, prints its output as it comes and hands each line to `each`.
-pub(crate) fn follow(command: &mut Command, each: impl FnMut(&str)) -> Result<ExitStatus> {
-    follow_until(None, command, each)
+/// Runs a command, prints its output as it comes and hands each line to `each`; one that takes longer than `limit` is killed.
+pub(crate) fn follow_for(limit: Duration, command: &mut Command, mut each: impl FnMut(&str)) -> Result<ExitStatus> {
+    let end = Some(Instant::now() + limit);
+    announce(command);
+    let mut written = Ok(());
+    let status = each_line(end, command, |line| {
+        if written.is_ok() {
+            written = writeln!(std::io::stdout(), "{line}");
+        }
+        each(line);
+    })?;
+    written.context("writing to standard output")?;
+    Ok(status)
 }
 
-/// As [`follow`], but kills a command that takes longer than `limit`.
-pub(crate) fn follow_for(limit: Duration, command: &mut Command, each: impl FnMut(&str)) -> Result<ExitStatus> {
-    follow_until(Some(Instant::now() + limit), command, each)
-}
-
-/// As [`follow`], but ends a command, and all that it started, which has not ended within `limit` of its first line:
+/// As [`follow_for`], but ends a command, and all that it started, which has not ended within `limit` of its first line:
 /// what it builds before that takes the time it takes.
 pub(crate) fn follow_from_first(
     limit: Duration,
@@ -142,7 +147,7 @@ fn descendants(root: u32) -> Result<Vec<i32>> {
     Ok(tree.split_off(1))
 }
 
-/// As [`follow`], but asks a command to end at `end`; none if that was needed.
+/// As [`follow_for`], but asks a command to end at `end`; none if that was needed.
 pub(crate) fn follow_gently(
     end: Option<Instant>,
     command: &mut Command,
@@ -170,19 +175,6 @@ pub(crate) fn follow_gently(
 pub(crate) fn lines(command: &mut Command, each: impl FnMut(&str)) -> Result<ExitStatus> {
     announce(command);
     each_line(None, command, each)
-}
-
-fn follow_until(end: Option<Instant>, command: &mut Command, mut each: impl FnMut(&str)) -> Result<ExitStatus> {
-    announce(command);
-    let mut written = Ok(());
-    let status = each_line(end, command, |line| {
-        if written.is_ok() {
-            written = writeln!(std::io::stdout(), "{line}");
-        }
-        each(line);
-    })?;
-    written.context("writing to standard output")?;
-    Ok(status)
 }
 
 fn each_line(end: Option<Instant>, command: &mut Command, mut each: impl FnMut(&str)) -> Result<ExitStatus> {
@@ -302,7 +294,7 @@ mod tests {
     #[test]
     fn every_line_is_handed_on_and_the_status_is_told() {
         let mut lines = Vec::new();
-        let status = follow(&mut sh("echo one; printf two; exit 3"), |line| {
+        let status = follow_for(GRACE, &mut sh("echo one; printf two; exit 3"), |line| {
             lines.push(line.to_owned())
         })
         .unwrap();
