@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `cargo xtask fuzz`: the fuzz targets of every crate in `CRATES`, by cargo-fuzz.
 //!
-//! Mechanism: cargo-fuzz finds the targets in the folder `fuzz` of a crate's folder and lists them from its manifest.
+//! Mechanism: cargo-fuzz finds the targets in the folder `fuzz` of a crate's folder and lists them from its manifest. A target
+//! that has a folder in `fuzz/seeds` begins with what is there.
 //! Invariants: a target runs for a bounded time; its corpus stays in its folder between runs.
 //! Depends on: setup, toolchain.
 
@@ -11,6 +12,8 @@ use crate::setup;
 use crate::tally::Tally;
 use crate::toolchain;
 use anyhow::{Context, Result, bail};
+use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -108,9 +111,21 @@ fn fuzzing(target: &Target, time: Duration) -> Command {
     if !toolchain::has_nightly() {
         command.args(["--sanitizer", "none"]);
     }
-    command.args([&target.name, "--", "-print_final_stats=1"]);
+    command.arg(&target.name);
+    if let Some(folders) = seeded(target) {
+        command.args(folders);
+    }
+    command.args(["--", "-print_final_stats=1"]);
     command.arg(format!("-max_total_time={}", time.as_secs()));
     command
+}
+
+/// What it finds goes into the first folder; without seeds cargo-fuzz knows where.
+fn seeded(target: &Target) -> Option<[PathBuf; 2]> {
+    let fuzz = place::root().join(target.folder).join("fuzz");
+    let seeds = fuzz.join("seeds").join(&target.name);
+    let found = fuzz.join("corpus").join(&target.name);
+    (seeds.is_dir() && fs::create_dir_all(&found).is_ok()).then_some([found, seeds])
 }
 
 /// By the pinned nightly; else by the host's compiler, told to act as one, which has no sanitizer. What is fuzzed has no

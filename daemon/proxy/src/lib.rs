@@ -13,6 +13,8 @@ mod cores;
 mod door;
 mod exchange;
 mod frames;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod gateway;
 mod get;
 mod headers;

@@ -160,10 +160,25 @@ fn trailer_block(search: &mut Search, buffer: &mut BytesMut) -> Result<Option<By
         other => search.end(other),
     };
     match end {
-        Some(end) => Ok(Some(buffer.split_to(end))),
+        Some(end) => {
+            let block = buffer.split_to(end);
+            if has_bare_feed(&block) {
+                Err(Malformed)
+            } else {
+                Ok(Some(block))
+            }
+        }
         None if buffer.len() > TRAILERS => Err(Malformed),
         None => Ok(None),
     }
+}
+
+/// Others see one line where a LF has no CR before it, and the body's end elsewhere.
+fn has_bare_feed(block: &[u8]) -> bool {
+    let mut lines = block.split(|byte| *byte == b'\n');
+    // What stands after the last one is no line.
+    lines.next_back();
+    lines.any(|line| !line.ends_with(b"\r"))
 }
 
 /// Writes a part as the framing wants it.
@@ -232,6 +247,8 @@ mod tests {
             b"5\r\nhelloX\r\n0\r\n\r\n",
             b"5\r\nhello\n0\r\n\r\n",
             b"5;a\rb\r\nhello\r\n0\r\n\r\n",
+            b"0\r\nX: y\n\r\n",
+            b"0\r\nX: y\n\nZ: z\r\n\r\n",
             b"fffffffffffffffff\r\n",
             b"\r\n",
         ] {

@@ -158,8 +158,11 @@ fn fields<'a>(lines: impl Iterator<Item = &'a [u8]>, whole: &Bytes, limits: &Lim
         let (name, value) = line.split_at_checked(colon).ok_or(Fault::Malformed)?;
         let mut value = whole.slice_ref(trimmed(value.get(1..).unwrap_or_default()));
         // obs-fold (RFC 9112 5.2): replaced by one space.
+        let is_folded = matches!(lines.peek(), Some([b' ' | b'\t', ..]));
         while let Some(folded) = lines.next_if(|line| matches!(line, [b' ' | b'\t', ..])) {
             value = [&value, &b" "[..], trimmed(folded)].concat().into();
+            // What is folded may be empty.
+            value = value.slice_ref(trimmed(&value));
         }
         if name.is_empty() || name.first() == Some(&b' ') {
             return Err(Fault::Malformed);
@@ -168,6 +171,10 @@ fn fields<'a>(lines: impl Iterator<Item = &'a [u8]>, whole: &Bytes, limits: &Lim
             true => Fault::HeaderName,
             false => Fault::Malformed,
         })?;
+        // Who does not join these lines sees another length, or another host.
+        if is_folded && [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::HOST].contains(&name) {
+            return Err(Fault::Malformed);
+        }
         let value = HeaderValue::from_maybe_shared(value).map_err(|_| Fault::Malformed)?;
         count += 1;
         if count > limits.header_count || headers.try_append(name, value).is_err() {

@@ -69,6 +69,15 @@ fn a_folded_line_cannot_hide_a_header() {
     assert_eq!(request.body, BodySize::None);
 }
 
+#[test]
+fn what_frames_a_message_is_not_folded() {
+    for fields in ["Transfer-Encoding:\r\n chunked\r\n", "Content-Length: 5\r\n\t\r\n"] {
+        assert_eq!(body(fields), Err(Fault::Malformed), "{fields:?}");
+    }
+    let request = read("GET / HTTP/1.1\r\nHost: h\r\nX-A:\r\n 1\r\n \r\n\r\n").unwrap();
+    assert_eq!(request.headers["x-a"], "1", "nothing around it");
+}
+
 proptest! {
     #[test]
     fn no_head_panics(head in proptest::collection::vec(any::<u8>(), 0..200)) {
