@@ -22,6 +22,9 @@ pub(crate) enum Broken {
     /// The pod, or its connection, failed before the response began.
     #[error("{0}")]
     Pod(String),
+    /// The pod says that it has not looked at the request, of whose body nothing was taken: it may be sent again.
+    #[error("{0}")]
+    Unprocessed(String),
     /// A connection that had been used ended before a byte of the answer came.
     #[error("EOF")]
     NoAnswer,

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use h2::client::ResponseFuture;
 use h2::ext::Protocol;
 use h2::server::SendResponse;
-use h2::{RecvStream, SendStream};
+use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use std::future::{Future as _, poll_fn};
 use std::pin::Pin;
@@ -61,6 +61,16 @@ pub(crate) async fn next_head(answer: &mut ResponseFuture) -> Result<Head, h2::E
         Pin::new(&mut *answer).poll(context).map_ok(Head::Final)
     })
     .await
+}
+
+/// Why there is no answer: a pod that has refused the stream, or ends its connection without it, has not looked at the
+/// request (RFC 9113 8.7).
+pub(crate) fn no_answer(fault: &h2::Error, is_body_whole: bool) -> Broken {
+    let is_unprocessed = fault.is_go_away() || fault.reason() == Some(Reason::REFUSED_STREAM);
+    match is_body_whole && fault.is_remote() && is_unprocessed {
+        true => Broken::Unprocessed(fault.to_string()),
+        false => Broken::Pod(fault.to_string()),
+    }
 }
 
 /// Sends the head of a response.

@@ -191,7 +191,8 @@ async fn run<C: Client>(
             Ok(()) => return Ok(()),
             Err(broken) => broken,
         };
-        if matches!(broken, Broken::Dial(DialFault::Used(_))) && tried < PODS_TRIED {
+        let is_untouched = matches!(broken, Broken::Dial(DialFault::Used(_)) | Broken::Unprocessed(_));
+        if is_untouched && tried < PODS_TRIED {
             revision.counters.retries.fetch_add(1, Relaxed);
             continue;
         }
@@ -379,7 +380,7 @@ fn broken_end(broken: Broken, progress: &Progress) -> End {
         Broken::TooLarge => End::Answered(Answer::error(StatusCode::PAYLOAD_TOO_LARGE, &broken)),
         Broken::Slow => End::Answered(Answer::error(StatusCode::REQUEST_TIMEOUT, &broken)),
         Broken::BadBody => End::Answered(Answer::error(StatusCode::BAD_REQUEST, &broken)),
-        Broken::Dial(_) | Broken::Pod(_) | Broken::NoAnswer => {
+        Broken::Dial(_) | Broken::Pod(_) | Broken::Unprocessed(_) | Broken::NoAnswer => {
             End::Answered(Answer::error(StatusCode::BAD_GATEWAY, &broken))
         }
     }

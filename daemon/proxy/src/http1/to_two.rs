@@ -40,13 +40,20 @@ where
     let (answer, to_pod) = lease
         .sender
         .send_request(head, is_ended)
-        .map_err(|fault| Broken::Pod(fault.to_string()))?;
-    let is_sent = AtomicBool::new(is_ended);
+        .map_err(|fault| frames::no_answer(&fault, true))?;
+    let (is_sent, is_taken) = (AtomicBool::new(is_ended), AtomicBool::new(false));
     {
-        let upload = upload(&mut client.body, client.reader, to_pod, lane.limits, &is_sent);
+        let upload = upload(
+            &mut client.body,
+            client.reader,
+            to_pod,
+            lane.limits,
+            (&is_sent, &is_taken),
+        );
         let back = Back {
             facts: &mut client.facts,
             is_over: &mut client.is_over,
+            is_taken: &is_taken,
             lane,
         };
         tokio::select! {
@@ -65,11 +72,13 @@ async fn upload<R: AsyncRead + Unpin>(
     from: &mut Reader<R>,
     mut to: SendStream<Bytes>,
     limits: &Limits,
-    is_sent: &AtomicBool,
+    (is_sent, is_taken): (&AtomicBool, &AtomicBool),
 ) -> Broken {
     let mut intake = Intake::new(limits);
     while !is_sent.load(Relaxed) {
-        let passed = match body.take(&mut from.buffer, limits) {
+        let part = body.take(&mut from.buffer, limits);
+        is_taken.fetch_or(matches!(part, Ok(Some(_))), Relaxed);
+        let passed = match part {
             Ok(Some(Part::Data(data))) => match intake.count(data.len()) {
                 Ok(()) => frames::send(&mut to, data, false, Duration::ZERO).await.is_ok(),
                 Err(broken) => return broken,
@@ -101,6 +110,8 @@ async fn upload<R: AsyncRead + Unpin>(
 struct Back<'a> {
     facts: &'a mut write::Client,
     is_over: &'a mut bool,
+    /// Something of the request's body was.
+    is_taken: &'a AtomicBool,
     lane: &'a Lane<'a>,
 }
 
@@ -112,7 +123,7 @@ impl Back<'_> {
         let mut informed = 0;
         loop {
             let head = frames::next_head(&mut answer).await;
-            match head.map_err(|fault| Broken::Pod(fault.to_string()))? {
+            match head.map_err(|fault| frames::no_answer(&fault, !self.is_taken.load(Relaxed)))? {
                 Head::Informational(head) => {
                     informed += 1;
                     if informed > self.lane.limits.informational {

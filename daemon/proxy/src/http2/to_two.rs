@@ -7,7 +7,7 @@
 
 use super::side::Two;
 use crate::exchange::{Broken, Intake, Lane};
-use crate::frames::{Head, begin, inform, next_head, outgoing, send};
+use crate::frames::{self, Head, begin, inform, next_head, outgoing, send};
 use crate::headers;
 use crate::limits::Limits;
 use crate::message::{Request, Response};
@@ -18,6 +18,7 @@ use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderValue, header};
 use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::Poll;
 use std::time::Duration;
 use tokio::time::sleep;
@@ -47,13 +48,14 @@ pub(super) async fn run(client: &mut Two, request: &Request, lane: &Lane<'_>) ->
     let (answer, to_pod) = lease
         .sender
         .send_request(head, is_ended)
-        .map_err(|fault| Broken::Pod(fault.to_string()))?;
+        .map_err(|fault| frames::no_answer(&fault, true))?;
+    let is_taken = AtomicBool::new(false);
     let result = {
         let intake = match client.protocol {
             None => Intake::new(lane.limits),
             Some(_) => Intake::any(),
         };
-        let upload = upload(&mut client.body, to_pod, is_ended, intake);
+        let upload = upload(&mut client.body, to_pod, (is_ended, &is_taken), intake);
         let back = Back {
             respond: &mut client.respond,
             out: &mut client.out,
@@ -70,7 +72,7 @@ pub(super) async fn run(client: &mut Two, request: &Request, lane: &Lane<'_>) ->
     result.map_err(|fault| match fault {
         Fault::Gone => Broken::Gone,
         Fault::Upload(broken) => broken,
-        Fault::BeforeHead(fault) => Broken::Pod(fault.to_string()),
+        Fault::BeforeHead(fault) => frames::no_answer(&fault, !is_taken.load(Relaxed)),
         Fault::TooMuch => Broken::Pod("the application sent too many informational responses".to_owned()),
         Fault::InBody(fault) => {
             client.reason = fault.reason().unwrap_or(Reason::INTERNAL_ERROR);
@@ -89,14 +91,20 @@ async fn knows_extended_connect(sender: &h2::client::SendRequest<Bytes>) -> bool
     sender.is_extended_connect_protocol_enabled()
 }
 
-/// Carries the request's body; returns only when the client is gone.
-async fn upload(from: &mut RecvStream, mut to: SendStream<Bytes>, is_ended: bool, mut intake: Intake) -> Broken {
+/// Carries the request's body, of which nothing may come or something be taken; returns only when the client is gone.
+async fn upload(
+    from: &mut RecvStream,
+    mut to: SendStream<Bytes>,
+    (is_ended, is_taken): (bool, &AtomicBool),
+    mut intake: Intake,
+) -> Broken {
     if !is_ended {
         loop {
             let data = match intake.next(from.data()).await {
                 Ok(data) => data,
                 Err(broken) => return broken,
             };
+            is_taken.store(true, Relaxed);
             match data {
                 Some(Ok(data)) => {
                     let length = data.len();
