@@ -9,14 +9,17 @@
 
 mod bpffs;
 mod debian;
+mod go;
 mod kernel;
 mod rust;
 
 pub(crate) use debian::unpack;
+pub(crate) use go::Program;
 pub(crate) use kernel::{Kernel, unpacked as unpacked_kernels};
 
 use anyhow::Result;
 use clap::ValueEnum;
+use std::path::PathBuf;
 
 /// Options of `setup`.
 #[derive(clap::Args)]
@@ -35,6 +38,8 @@ pub(crate) enum Purpose {
     Demo,
     /// The test suites, with `build`
     Test,
+    /// Clients and pods that are not ours, for the suite `path`, with `test`
+    Clients,
     /// The benches, with `build`
     Bench,
     /// Debian's own kernel under QEMU, with `test`
@@ -62,13 +67,20 @@ pub(crate) fn need(purpose: Purpose) -> Result<()> {
         Purpose::Demo => build()
             .and_then(|()| debian::install(debian::DEMO))
             .and_then(|()| bpffs::mount()),
+        Purpose::Clients => need(Purpose::Test).and_then(|()| clients()),
         Purpose::Bench => build().and_then(|()| debian::install(debian::BENCH)),
         Purpose::Kernels => build().and_then(|()| test()).and_then(|()| kernels()),
         Purpose::Fuzz => fuzz(),
         Purpose::Cluster => debian::install(debian::CLUSTER),
-        Purpose::All => [Purpose::Kernels, Purpose::Bench, Purpose::Fuzz, Purpose::Cluster]
-            .into_iter()
-            .try_for_each(need),
+        Purpose::All => [
+            Purpose::Kernels,
+            Purpose::Clients,
+            Purpose::Bench,
+            Purpose::Fuzz,
+            Purpose::Cluster,
+        ]
+        .into_iter()
+        .try_for_each(need),
     }
 }
 
@@ -88,6 +100,24 @@ pub(crate) fn lints() -> Result<()> {
     rust::component("clippy", "cargo-clippy")?;
     rust::component("rustfmt", "cargo-fmt")?;
     rust::cargo_tool(&rust::CARGO_DENY)
+}
+
+fn clients() -> Result<()> {
+    debian::install(debian::CLIENTS)?;
+    h2spec().map(drop)
+}
+
+/// The tester of HTTP/2, built; as in xtask/clients/go.mod.
+pub(crate) fn h2spec() -> Result<PathBuf> {
+    Program {
+        name: "h2spec",
+        package: "github.com/summerwind/h2spec/cmd/h2spec",
+        module: "clients",
+        folder: "h2spec-2.2.1",
+        flags: "",
+        takes: "seconds",
+    }
+    .built()
 }
 
 fn kernels() -> Result<()> {

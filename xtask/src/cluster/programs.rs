@@ -7,12 +7,10 @@
 //! Depends on: Go, apt-get, dpkg-deb.
 
 use crate::place;
-use crate::process;
 use crate::setup;
 use anyhow::{Context, Result, bail};
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
 /// As in xtask/cluster/go.mod.
 const KUBERNETES: &str = "v1.35.4";
@@ -61,26 +59,6 @@ pub(super) fn kubectl() -> Result<PathBuf> {
 }
 
 fn built(name: &str) -> Result<PathBuf> {
-    let folder = place::cache()?.join(format!("kubernetes-{KUBERNETES}"));
-    let program = folder.join(name);
-    if program.exists() {
-        return Ok(program);
-    }
-    if place::program("go").is_none() {
-        bail!("{name} is built from source and Go is missing: install Go 1.25 or newer");
-    }
-    fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
-    eprintln!(
-        "cluster: {name} {KUBERNETES} is built once into {}; minutes",
-        folder.display()
-    );
-    let unfinished = folder.join(format!("{name}.new"));
-    process::run(&mut build(name, &unfinished))?;
-    fs::rename(&unfinished, &program).with_context(|| format!("making {}", program.display()))?;
-    Ok(program)
-}
-
-fn build(name: &str, output: &Path) -> Command {
     let stamp = [
         ("gitVersion", KUBERNETES),
         ("gitMajor", "1"),
@@ -90,14 +68,13 @@ fn build(name: &str, output: &Path) -> Command {
         ("buildDate", "2026-01-01T00:00:00Z"),
     ];
     let stamps = stamp.map(|(field, value)| format!("-X {VERSION}.{field}={value}"));
-    let mut command = Command::new("go");
-    command
-        .current_dir(place::root().join("xtask/cluster"))
-        .env("CGO_ENABLED", "0")
-        .args(["build", "-trimpath", "-buildvcs=false", "-ldflags"])
-        .arg(format!("-s -w {}", stamps.join(" ")))
-        .arg("-o")
-        .arg(output)
-        .arg(format!("k8s.io/kubernetes/cmd/{name}"));
-    command
+    setup::Program {
+        name,
+        package: &format!("k8s.io/kubernetes/cmd/{name}"),
+        module: "cluster",
+        folder: &format!("kubernetes-{KUBERNETES}"),
+        flags: &stamps.join(" "),
+        takes: "minutes",
+    }
+    .built()
 }

@@ -59,8 +59,17 @@ pub(crate) const TEST: &[Package] = &[
     program("ethtool", "ethtool", "segmentation offload in the network tests"),
     program("curl", "curl", "a client that is not ours"),
     program("nghttp2-client", "nghttp", "an HTTP/2 client that is not ours"),
+];
+
+/// Clients and pods that are not ours.
+pub(crate) const CLIENTS: &[Package] = &[
     program("nodejs", "node", "clients that are not ours"),
     program("python3", "python3", "clients and pods that are not ours"),
+    file(
+        "python3-grpcio",
+        "/usr/lib/python3/dist-packages/grpc/__init__.py",
+        "a gRPC client and a gRPC server that are not ours",
+    ),
 ];
 
 /// An app of the demo that nobody here wrote a server for.

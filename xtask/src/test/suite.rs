@@ -119,7 +119,8 @@ impl Suite {
         }
         let purpose = match self {
             Self::Object => setup::Purpose::Build,
-            Self::Root | Self::Netns | Self::Path => setup::Purpose::Test,
+            Self::Root | Self::Netns => setup::Purpose::Test,
+            Self::Path => setup::Purpose::Clients,
             Self::FuzzShort => setup::Purpose::Fuzz,
             Self::Bench => setup::Purpose::Bench,
             Self::Kernels => setup::Purpose::Kernels,
@@ -258,6 +259,7 @@ fn netns(manner: &Manner) -> Result<Outcome> {
 fn path(manner: &Manner) -> Result<Outcome> {
     process::run(process::cargo().args(["build", "--quiet", "--package", "sluice"]))?;
     let mut run = testing(manner.strict, &["--package", "path-suite"]);
+    run.environment.push(("SLUICE_H2SPEC", setup::h2spec()?));
     if let Some(case) = &manner.case {
         run.arguments.extend(["--".to_owned(), case.clone()]);
     }

@@ -5,22 +5,7 @@
 
 use crate::gateway::{Gateway, Service};
 use crate::pods;
-use std::path::Path;
-use tokio::process::Command;
-
-/// What it prints.
-async fn run(program: &str, arguments: &[&str]) -> String {
-    let output = Command::new(program).args(arguments).output().await.unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{program} {arguments:?}: {text}\n{errors}");
-    text
-}
-
-fn script(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients").join(name);
-    path.to_str().unwrap().to_owned()
-}
+use crate::program::{authority, run, script};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn node_speaks_both_protocols() {
@@ -63,6 +48,29 @@ async fn curl_speaks_every_version() {
             let arguments = [&common[..], own, &["-w", "|%{http_code}", &url]].concat();
             assert_eq!(run("curl", &arguments).await, due, "{version}");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn curl_speaks_both_versions_by_tls() {
+    let (pod, _) = pods::hyper().await;
+    let gateway = Gateway::start(&[Service::new("app.test", &[pod])]);
+    let (to, url) = (format!("::{}", gateway.tls), "https://app.test/get");
+    let body = "x".repeat(100_000);
+    for (version, number) in [("--http1.1", "1.1"), ("--http2", "2")] {
+        let common = [
+            "-sS",
+            "--max-time",
+            "20",
+            "--cacert",
+            authority(&gateway),
+            "--connect-to",
+            &to,
+            version,
+        ];
+        let own = ["-d", &body, "-w", "|%{http_code} %{http_version}", url];
+        let said = run("curl", &[&common[..], &own].concat()).await;
+        assert_eq!(said, format!("POST /get\n{body}|200 {number}"));
     }
 }
 

@@ -3,8 +3,9 @@
 //!
 //! Depends on: gateway, pods.
 
+use crate::frames::frame;
 use crate::gateway::{Gateway, Service};
-use crate::pods;
+use crate::pods::{self, Seen};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -37,8 +38,12 @@ async fn pod(says: &'static str, resets: bool) -> (SocketAddr, Arc<AtomicUsize>)
 
 /// The whole answer, to the end of the connection.
 async fn ask(gateway: SocketAddr, method: &str) -> String {
+    ask_for("app.test", gateway, method).await
+}
+
+async fn ask_for(host: &str, gateway: SocketAddr, method: &str) -> String {
     let mut stream = TcpStream::connect(gateway).await.unwrap();
-    let request = format!("{method} / HTTP/1.1\r\nHost: app.test\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    let request = format!("{method} / HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
     let read = timeout(Duration::from_secs(20), stream.read_to_end(&mut answer)).await;
@@ -107,4 +112,105 @@ async fn a_pod_that_never_answers_is_a_504() {
     let gateway = Gateway::start(&[Service::with("app.test", &[silent], "timeout_seconds: 1")]);
     let answer = ask(gateway.address, "GET").await;
     assert!(answer.starts_with("HTTP/1.1 504 "), "{answer}");
+}
+
+/// A pod of HTTP/2 that says these frames to the first request of its first connections, so many, and then serves.
+async fn fickle(says: Vec<Vec<u8>>) -> (SocketAddr, Seen, Arc<AtomicUsize>) {
+    let (seen, count) = (Seen::default(), Arc::new(AtomicUsize::new(0)));
+    let (into, counted) = (seen.clone(), Arc::clone(&count));
+    let address = pods::listen(move |mut stream| {
+        let says = says.get(counted.fetch_add(1, Relaxed)).cloned();
+        let seen = into.clone();
+        async move {
+            let Some(says) = says else {
+                return pods::two(stream, seen).await;
+            };
+            let settings = frame(4, 0, 0, b"");
+            drop(stream.write_all(&settings).await);
+            // Preface, settings, and a window are 60 bytes and something; a request comes after them.
+            let (mut all, mut piece) = (Vec::new(), [0; 4096]);
+            while !has_headers(&all) {
+                match stream.read(&mut piece).await {
+                    Ok(length @ 1..) => all.extend_from_slice(&piece[..length]),
+                    _ => return,
+                }
+            }
+            drop(stream.write_all(&says).await);
+            // The connection stays, and what it says must be enough.
+            while let Ok(1..) = stream.read(&mut piece).await {}
+        }
+    })
+    .await;
+    (address, seen, count)
+}
+
+/// Whether a frame of headers is among these, after the preface.
+fn has_headers(bytes: &[u8]) -> bool {
+    let mut rest = bytes.get(24..).unwrap_or_default();
+    while let Some([a, b, c, kind, ..]) = rest.get(..9) {
+        if *kind == 1 {
+            return true;
+        }
+        let length = u32::from_be_bytes([0, *a, *b, *c]) as usize;
+        rest = rest.get(9 + length..).unwrap_or_default();
+    }
+    false
+}
+
+/// A pod of HTTP/2 that refuses its first streams, so many, and then answers.
+async fn refusing(most: usize) -> (SocketAddr, Arc<AtomicUsize>) {
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&count);
+    let address = pods::listen(move |stream| {
+        let count = Arc::clone(&counted);
+        async move {
+            let mut connection = h2::server::handshake(stream).await.unwrap();
+            while let Some(Ok((_, mut respond))) = connection.accept().await {
+                if count.fetch_add(1, Relaxed) < most {
+                    respond.send_reset(h2::Reason::REFUSED_STREAM);
+                } else {
+                    drop(respond.send_response(hyper::Response::new(()), true));
+                }
+            }
+        }
+    })
+    .await;
+    (address, count)
+}
+
+/// GOAWAY without a fault; streams up to `last` were processed.
+fn leaving(last: u8) -> Vec<u8> {
+    frame(7, 0, 0, &[0, 0, 0, last, 0, 0, 0, 0])
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_pod_of_http2_has_not_looked_at_is_sent_again() {
+    for method in ["GET", "POST"] {
+        let (leaves, seen, connections) = fickle(vec![leaving(0), leaving(0)]).await;
+        let (refuses, streams) = refusing(2).await;
+        let gateway = Gateway::start(&[
+            Service::with("app.test", &[leaves], "protocol: h2c"),
+            Service::with("refusing.test", &[refuses], "protocol: h2c"),
+        ]);
+        let answer = ask(gateway.address, method).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{method}: {answer}");
+        assert_eq!(seen.all(), [format!("{method} /")]);
+        assert_eq!(connections.load(Relaxed), 3);
+        let answer = ask_for("refusing.test", gateway.address, method).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{method}: {answer}");
+        assert_eq!(streams.load(Relaxed), 3);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_pod_of_http2_may_have_looked_at_is_not_sent_again() {
+    // INTERNAL_ERROR of the stream; an end that says the stream was looked at, and then nothing; an end without a word.
+    let broken = frame(3, 0, 1, &2_u32.to_be_bytes());
+    for says in [broken, leaving(1)] {
+        let (pod, seen, count) = fickle(vec![says]).await;
+        let gateway = Gateway::start(&[Service::with("app.test", &[pod], "protocol: h2c, timeout_seconds: 1")]);
+        let answer = ask(gateway.address, "GET").await;
+        assert!(answer.starts_with("HTTP/1.1 50"), "{answer}");
+        assert_eq!((seen.all().len(), count.load(Relaxed)), (0, 1), "{answer}");
+    }
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `sluice proxy` with a file of its own; ends with the test.
 //!
-//! Depends on: nothing.
+//! Depends on: certificate.
 
+use crate::certificate::Certificate;
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -12,7 +13,12 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// The program while it runs.
 pub(crate) struct Gateway {
+    /// By plain text.
     pub(crate) address: SocketAddr,
+    /// By TLS.
+    pub(crate) tls: SocketAddr,
+    /// What it vouches for itself with.
+    pub(crate) certificate: Certificate,
     process: Child,
     folder: PathBuf,
 }
@@ -38,13 +44,20 @@ impl Service {
 }
 
 impl Gateway {
+    /// Each service has a route of its own.
     pub(crate) fn start(services: &[Service]) -> Self {
+        Self::run(&config(services))
+    }
+
+    /// With the revisions and routes of this text.
+    pub(crate) fn run(text: &str) -> Self {
         static STARTED: AtomicUsize = AtomicUsize::new(0);
         let number = STARTED.fetch_add(1, Relaxed);
         let folder = std::env::temp_dir().join(format!("sluice-path-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
+        let certificate = Certificate::make(&folder);
         let file = folder.join("proxy.yaml");
-        std::fs::write(&file, config(services)).unwrap();
+        std::fs::write(&file, format!("{LISTENERS}{text}")).unwrap();
         let mut process = Command::new(program())
             .args(["proxy", "--config"])
             .arg(&file)
@@ -52,11 +65,15 @@ impl Gateway {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let line = lines.next().unwrap().unwrap();
-        let address = line.strip_prefix("listening on ").unwrap();
-        let address = address.split(' ').next().unwrap().parse().unwrap();
+        let mut address = || -> SocketAddr {
+            let line = lines.next().unwrap().unwrap();
+            let address = line.strip_prefix("listening on ").unwrap();
+            address.split(' ').next().unwrap().parse().unwrap()
+        };
         Self {
-            address,
+            address: address(),
+            tls: address(),
+            certificate,
             process,
             folder,
         }
@@ -71,14 +88,18 @@ impl Drop for Gateway {
     }
 }
 
+const LISTENERS: &str = "listen: [127.0.0.1:0, {address: 127.0.0.1:0, tls: true}]
+certificates: [{hosts: ['*'], cert: tls.crt, key: tls.key}]
+";
+
 fn config(services: &[Service]) -> String {
-    let mut text = "listen: [127.0.0.1:0]\nrevisions:\n".to_owned();
+    let mut text = "revisions:\n".to_owned();
     for (number, service) in services.iter().enumerate() {
         writeln!(text, "  rev{number}: {}", service.revision).unwrap();
     }
     text += "routes:\n";
     for (number, service) in services.iter().enumerate() {
-        writeln!(text, "  - {{hosts: [{}], to: {{rev{number}: 100}}}}", service.host).unwrap();
+        writeln!(text, "  - {{hosts: ['{}'], to: {{rev{number}: 100}}}}", service.host).unwrap();
     }
     text
 }

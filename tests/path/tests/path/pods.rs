@@ -3,16 +3,16 @@
 //!
 //! Mechanism: each request that was read to its end is one line `METHOD TARGET BODY-IN-HEX`; the answer repeats method, target
 //! and body. What the strict reader does not understand to the letter is a line that begins with `BROKEN`.
-//! Depends on: python3.
+//! Depends on: program; python3.
 
+use crate::program::{self, Pod};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use hyper_util::rt::TokioIo;
-use std::io::{self, BufRead as _, BufReader};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -45,25 +45,12 @@ fn said(method: &str, target: &str, body: &[u8]) -> Vec<u8> {
 pub(crate) struct Python {
     pub(crate) address: SocketAddr,
     pub(crate) seen: Seen,
-    process: Child,
-}
-
-impl Drop for Python {
-    fn drop(&mut self) {
-        drop(self.process.kill());
-        drop(self.process.wait());
-    }
+    _process: Pod,
 }
 
 pub(crate) fn python() -> Python {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/pod.py");
-    let mut process = Command::new("python3")
-        .arg(script)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-    let port: u16 = lines.next().unwrap().unwrap().parse().unwrap();
+    let mut process = Pod::start("python3", &[&program::script("pod.py")]);
+    let lines = process.lines.take().unwrap();
     let seen = Seen::default();
     let into = seen.clone();
     std::thread::spawn(move || {
@@ -72,9 +59,9 @@ pub(crate) fn python() -> Python {
         }
     });
     Python {
-        address: ([127, 0, 0, 1], port).into(),
+        address: process.address,
         seen,
-        process,
+        _process: process,
     }
 }
 
@@ -98,25 +85,46 @@ pub(crate) async fn hyper() -> (SocketAddr, Seen) {
     let seen = Seen::default();
     let into = seen.clone();
     let address = listen(move |stream| {
-        let seen = into.clone();
+        let service = hyper::service::service_fn(answering(into.clone()));
         async move {
-            let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
-                let seen = seen.clone();
-                async move {
-                    let (head, body) = request.into_parts();
-                    let body = body.collect().await?.to_bytes();
-                    let (method, target) = (head.method.as_str(), head.uri.to_string());
-                    seen.add(line(method, &target, &body));
-                    let answer = Full::new(Bytes::from(said(method, &target, &body)));
-                    Ok::<_, hyper::Error>(hyper::Response::new(answer))
-                }
-            });
             let server = hyper::server::conn::http1::Builder::new();
             drop(server.serve_connection(TokioIo::new(stream), service).await);
         }
     })
     .await;
     (address, seen)
+}
+
+/// hyper's server of HTTP/2.
+pub(crate) async fn hyper_two() -> (SocketAddr, Seen) {
+    let seen = Seen::default();
+    let into = seen.clone();
+    (listen(move |stream| two(stream, into.clone())).await, seen)
+}
+
+/// One connection of that.
+pub(crate) async fn two(stream: TcpStream, seen: Seen) {
+    let service = hyper::service::service_fn(answering(seen));
+    let mut server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+    // By itself it ends a connection, with all that others have on it, after 20 requests that were given up at once.
+    server.max_pending_accept_reset_streams(100_000);
+    drop(server.serve_connection(TokioIo::new(stream), service).await);
+}
+
+type Answer = hyper::Result<hyper::Response<Full<Bytes>>>;
+
+fn answering(seen: Seen) -> impl Fn(hyper::Request<Incoming>) -> Pin<Box<dyn Future<Output = Answer> + Send>> {
+    move |request| {
+        let seen = seen.clone();
+        Box::pin(async move {
+            let (head, body) = request.into_parts();
+            let body = body.collect().await?.to_bytes();
+            let (method, target) = (head.method.as_str(), head.uri.path_and_query().unwrap().as_str());
+            seen.add(line(method, target, &body));
+            let answer = Full::new(Bytes::from(said(method, target, &body)));
+            Ok(hyper::Response::new(answer))
+        })
+    }
 }
 
 /// Takes nothing but what RFC 9112 calls for, letter by letter.

@@ -85,8 +85,24 @@ const FRAMING: &[Case] = &[
         None,
     ),
     (
+        "POST /c HTTP/1.1\r\n@Transfer-Encoding: chunked\r\n \r\n\r\n0\r\n\r\nGET /p HTTP/1.1\r\n@\r\n",
+        400,
+        None,
+    ),
+    (
+        "POST /c HTTP/1.1\r\n@Content-Length:\r\n\t5\r\n\r\nhelloGET /p HTTP/1.1\r\n@\r\n",
+        400,
+        None,
+    ),
+    ("POST /c HTTP/1.1\r\nHost:\r\n #\r\n\r\n", 400, None),
+    (
+        "POST /c HTTP/1.1\r\n@Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX: y\n\r\nGET /p HTTP/1.1\r\n@\r\n",
+        400,
+        None,
+    ),
+    (
         "POST /c HTTP/1.1\r\n@Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\nGET /p HTTP/1.1\r\n@\r\n",
-        501,
+        400,
         None,
     ),
     (
