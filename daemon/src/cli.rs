@@ -273,6 +273,9 @@ pub(crate) struct Proxy {
     /// A socket where the next process that is started with it takes the listeners over: a restart without a refused client
     #[arg(long, value_name = "PATH")]
     pub(crate) handover: Option<PathBuf>,
+    /// Where /metrics, /healthz and /spans are told
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) admin: Option<SocketAddr>,
     /// How long requests may go on when another process has taken over: 30s, 5m, up to 1h
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = interval)]
     pub(crate) drain: Duration,

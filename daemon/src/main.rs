@@ -12,6 +12,7 @@ mod check;
 mod cleanup;
 mod cli;
 mod failure;
+mod figures;
 mod handover;
 mod node;
 mod output;

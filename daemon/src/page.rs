@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! One page over HTTP, written anew for every request: figures, or how all stands.
+//! Pages over HTTP, written anew for every request: figures, or how all stands.
 //!
 //! Invariants: one request a connection, whose head must come within five seconds.
 //! Depends on: life, hyper.
@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::service::service_fn;
-use hyper::{Request, Response, body::Incoming, header};
+use hyper::{Request, Response, StatusCode, body::Incoming, header};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use life::Tasks;
 use std::convert::Infallible;
@@ -29,6 +29,12 @@ pub(crate) struct Page {
 
 /// Answers every request with it until the tasks are drained.
 pub(crate) fn serve(listener: TcpListener, page: Page, tasks: &Tasks) {
+    serve_several(listener, vec![("", page)], tasks);
+}
+
+/// Answers with the page of the path until the tasks are drained; the path "" is every path that comes after it.
+pub(crate) fn serve_several(listener: TcpListener, pages: Vec<(&'static str, Page)>, tasks: &Tasks) {
+    let pages: Arc<[_]> = pages.into();
     let of_it = tasks.clone();
     tasks.spawn("page", async move {
         loop {
@@ -37,7 +43,7 @@ pub(crate) fn serve(listener: TcpListener, page: Page, tasks: &Tasks) {
                 () = of_it.draining() => return,
             };
             match accepted {
-                Ok((stream, _)) => of_it.spawn("page connection", answer(stream, page.clone())),
+                Ok((stream, _)) => of_it.spawn("page connection", answer(stream, Arc::clone(&pages))),
                 // Out of descriptors, or the client has gone already.
                 Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
             }
@@ -45,10 +51,19 @@ pub(crate) fn serve(listener: TcpListener, page: Page, tasks: &Tasks) {
     });
 }
 
-async fn answer(stream: TcpStream, page: Page) {
-    let tell = |_: Request<Incoming>| {
-        let mut response = Response::new(Full::new(Bytes::from((page.write)())));
-        let content = header::HeaderValue::from_static(page.content);
+async fn answer(stream: TcpStream, pages: Arc<[(&'static str, Page)]>) {
+    let tell = |request: Request<Incoming>| {
+        let asked = request.uri().path();
+        let page = pages.iter().find(|(path, _)| path.is_empty() || *path == asked);
+        let (content, text) = match page {
+            Some((_, page)) => (page.content, (page.write)()),
+            None => ("text/plain; charset=utf-8", missing(&pages)),
+        };
+        let mut response = Response::new(Full::new(Bytes::from(text)));
+        if page.is_none() {
+            *response.status_mut() = StatusCode::NOT_FOUND;
+        }
+        let content = header::HeaderValue::from_static(content);
         response.headers_mut().insert(header::CONTENT_TYPE, content);
         std::future::ready(Ok::<_, Infallible>(response))
     };
@@ -60,4 +75,9 @@ async fn answer(stream: TcpStream, page: Page) {
         .serve_connection(TokioIo::new(stream), service_fn(tell));
     // A client that goes away in the middle is no news.
     drop(served.await);
+}
+
+fn missing(pages: &[(&'static str, Page)]) -> String {
+    let paths: Vec<_> = pages.iter().map(|(path, _)| *path).collect();
+    format!("there is: {}\n", paths.join(", "))
 }

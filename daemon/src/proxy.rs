@@ -9,6 +9,7 @@
 //! and so does a successor (`handover`).
 //! Depends on: proxy, life, cli, handover, node.
 
+mod admin;
 mod certificates;
 mod config;
 mod status;
@@ -143,10 +144,15 @@ async fn serve(arguments: &cli::Proxy, config: Config, spread: Spread) -> Result
         return Err(at_fault(path, fault));
     }
     let mut sockets = Sockets::arrive(arguments.handover.as_deref()).await?;
-    wiring.open(&config, &limits, &mut sockets, &tasks).await?;
+    wiring
+        .open(&config, &limits, arguments.admin, &mut sockets, &tasks)
+        .await?;
     let mut successor = sockets.ready(&tasks).await?;
     for (address, listen) in wiring.addresses() {
         println!("listening on {address}{}", remark(listen));
+    }
+    if let Some(address) = wiring.admin() {
+        println!("admin on http://{address}: /metrics, /healthz, /spans");
     }
     let mut looked = Looked {
         path,

@@ -2,7 +2,7 @@
 //! A listener's policy: how requests find their revision, which probes it answers, who is next.
 //!
 //! Mechanism: one struct, made by who opens the listener; the path only reads it.
-//! Depends on: cores, headers, limits, log, origin, peers, ready, revision, room, tls, logic::traffic.
+//! Depends on: cores, headers, limits, log, origin, peers, ready, revision, room, tls, trace, logic::traffic.
 
 use crate::cores::Spread;
 use crate::headers::NextHop;
@@ -14,6 +14,7 @@ use crate::ready::Readiness;
 use crate::revision::Revision;
 use crate::room::Room;
 use crate::tls::Certificates;
+use crate::trace::Tracing;
 use life::Tasks;
 use logic::traffic::table::Refused;
 use logic::traffic::{Destination, Rule, Table};
@@ -152,6 +153,10 @@ pub struct Front {
     pub room: Room,
     /// Where connections are served; none: on the runtime of the listener.
     pub cores: Option<Spread>,
+    /// Whether `X-Forwarded-Proto` of an external client is believed: only behind a proxy that sets it, always.
+    pub trusts_proto: bool,
+    /// What is traced, if anything.
+    pub tracing: Option<Arc<Tracing>>,
 }
 
 impl Default for Front {
@@ -162,6 +167,8 @@ impl Default for Front {
             https_port: 443,
             room: Room::default(),
             cores: None,
+            trusts_proto: false,
+            tracing: None,
         }
     }
 }

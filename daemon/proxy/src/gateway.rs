@@ -76,6 +76,7 @@ fn to_https(door: &Door, destination: &Destination, request: &Request) -> Option
     let may_stay = !destination.https_only
         || door.front.tls.is_some()
         || door.front.visibility == Visibility::ClusterLocal
+        || door.front.trusts_proto && request.text(&name::FORWARDED_PROTO).eq_ignore_ascii_case("https")
         || request.target.path().starts_with(CHALLENGES)
         || probes::is_of_network(request);
     if may_stay {
@@ -91,11 +92,12 @@ fn to_https(door: &Door, destination: &Destination, request: &Request) -> Option
     Some(Answer::empty(StatusCode::MOVED_PERMANENTLY).with(header::LOCATION, place))
 }
 
-/// Tells the application how its client came in; within the cluster somebody before us may know better.
+/// Tells the application how its client came in; somebody before us may know better: within the cluster, or where the
+/// listener says so.
 fn tell_scheme(door: &Door, request: &mut Request) {
     let scheme = match door.front.tls {
         Some(_) => "https",
-        None if door.front.visibility == Visibility::ClusterLocal
+        None if (door.front.visibility == Visibility::ClusterLocal || door.front.trusts_proto)
             && request.headers.contains_key(name::FORWARDED_PROTO) =>
         {
             return;

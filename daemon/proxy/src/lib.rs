@@ -11,6 +11,7 @@
 mod alarm;
 mod cores;
 mod door;
+mod durations;
 mod exchange;
 mod frames;
 #[cfg(feature = "fuzz")]
@@ -45,11 +46,13 @@ mod stream;
 mod target;
 mod tls;
 mod together;
+mod trace;
 mod way;
 mod wire;
 
 pub use cores::{Cores, Spread};
 pub use door::{Door, Entry, Front, Health, Probes, Revisions, Routes, Tables, Visibility};
+pub use durations::Durations;
 pub use headers::NextHop;
 pub use held::Held;
 pub use limits::Limits;
@@ -61,6 +64,7 @@ pub use progress::Timeouts;
 pub use protocol::PodProtocol;
 pub use ready::{Handler, Probe, Readiness};
 pub use revision::{Counters, Identity, Revision};
-pub use room::Room;
+pub use room::{Limit, Room};
 pub use server::listen;
 pub use tls::{BadCertificate, Certificate, Certificates};
+pub use trace::{Span, SpanBuffer, SpanFacts, SpanId, Spans, Step, TraceId, Tracing};

@@ -6,7 +6,7 @@
 //! Mechanism: five named steps, below in their order. A step that cannot go on says how the request ends (`End`).
 //! Invariants: a slot is held exactly as long as the pod may work for the request; a request is sent again only if none of
 //! it can have been acted on; the timers of data-plane spec 4.6 run over all of it, waiting included.
-//! Depends on: alarm, door, exchange, gateway, headers, links, log, message, origin, probes, progress, revision.
+//! Depends on: alarm, door, exchange, gateway, headers, links, log, message, origin, probes, progress, revision, room, trace.
 
 use crate::alarm::Alarm;
 use crate::door::{Door, Entry, Revisions};
@@ -22,6 +22,8 @@ use crate::probes;
 use crate::progress::Progress;
 use crate::protocol::PodProtocol;
 use crate::revision::Revision;
+use crate::room::Limit;
+use crate::trace::Trace;
 use http::{HeaderValue, StatusCode, header};
 use logic::limiter::shared::{Admit, Admitted, Asking, Permit};
 use logic::limiter::{Rebuff, Refusal};
@@ -60,6 +62,7 @@ pub(crate) async fn serve<C: Client>(
         drop(client.answer(&answer, &progress).await);
         return Line::end(line, Outcome::Answered);
     }
+    let mut trace = Trace::begin(door.front.tracing.as_deref().filter(|_| !is_probe), request, &progress);
     // A gateway logs what its client asked for; Knative's parts what they made of it, and only what names a revision.
     let is_gateway = matches!(door.entry, Entry::ByRoute(..));
     let mut line = Line::begin(log.filter(|_| is_gateway), request, &progress);
@@ -67,9 +70,13 @@ pub(crate) async fn serve<C: Client>(
         Ok(revision) => revision,
         Err(answer) => {
             drop(client.answer(&answer, &progress).await);
+            Trace::end(trace, Outcome::Answered);
             return Line::end(line, Outcome::Answered);
         }
     };
+    if let Some(trace) = &mut trace {
+        trace.routed(&revision);
+    }
     if matches!(door.next, NextHop::App { .. }) {
         headers::add_forwarded(&mut request.headers);
     }
@@ -84,7 +91,7 @@ pub(crate) async fn serve<C: Client>(
     headers::to_next(request, &door.next);
     let end = tokio::select! {
         biased;
-        end = run(door, &revision, request, client, &progress, &mut line) => end,
+        end = run(door, &revision, request, client, &progress, (&mut line, &mut trace)) => end,
         () = progress.overdue(&revision.timeouts, alarm) => {
             revision.counters.overdue.fetch_add(1, Relaxed);
             match progress.has_answer() {
@@ -95,6 +102,7 @@ pub(crate) async fn serve<C: Client>(
     };
     let outcome = account(&revision, client, end, &progress).await;
     drop(present);
+    Trace::end(trace, outcome);
     Line::end(line, outcome);
 }
 
@@ -165,10 +173,10 @@ async fn run<C: Client>(
     request: &Request,
     client: &mut C,
     progress: &Progress,
-    line: &mut Option<Line<'_>>,
+    (line, trace): (&mut Option<Line<'_>>, &mut Option<Box<Trace<'_>>>),
 ) -> Result<(), End> {
     if is_too_large(request, door) {
-        return Err(broken_end(Broken::TooLarge, progress));
+        return Err(broken_end(door, Broken::TooLarge, progress));
     }
     let mut tried = 0;
     loop {
@@ -177,15 +185,24 @@ async fn run<C: Client>(
             .map_err(|refusal| refused(door, revision, refusal))?;
         let Seat { permit, granted } = match place {
             Place::Running(seat) => seat,
-            place => tokio::select! {
+            place => {
+                if let Some(trace) = trace {
+                    trace.waits();
+                }
+                tokio::select! {
                 seat = activate(door, revision, request, place) => seat.map_err(|refusal| refused(door, revision, refusal))?,
                 () = client.gone() => return Err(End::Gone),
-            },
+                }
+            }
         };
         tried += 1;
         let pod = granted.or_else(|| revision.pod(permit.pod()));
+        progress.sent();
         if let (Some(line), Some(pod)) = (line.as_mut(), &pod) {
             line.sent(pod.address);
+        }
+        if let (Some(trace), Some(pod)) = (trace.as_mut(), &pod) {
+            trace.sent(pod.address);
         }
         let broken = match forward(door, revision, request, client, pod, tried, progress).await {
             Ok(()) => return Ok(()),
@@ -210,7 +227,7 @@ async fn run<C: Client>(
             });
             continue;
         }
-        return Err(broken_end(broken, progress));
+        return Err(broken_end(door, broken, progress));
     }
 }
 
@@ -349,7 +366,9 @@ async fn account<C: Client>(revision: &Revision, client: &mut C, end: Result<(),
         Err(End::Answered(answer)) => drop(client.answer(&answer, progress).await),
         Err(End::Cut | End::Gone) => client.cut(),
     }
-    revision.counters.answered(progress.status());
+    revision
+        .counters
+        .ended(progress.status(), progress.begun.elapsed(), progress.waited());
     outcome
 }
 
@@ -372,7 +391,15 @@ fn refused(door: &Door, revision: &Revision, refusal: Refusal) -> End {
     })
 }
 
-fn broken_end(broken: Broken, progress: &Progress) -> End {
+fn broken_end(door: &Door, broken: Broken, progress: &Progress) -> End {
+    let limit = match broken {
+        Broken::TooLarge => Some(Limit::RequestBody),
+        Broken::Slow => Some(Limit::BodyTime),
+        _ => None,
+    };
+    if let Some(limit) = limit {
+        door.front.room.refused(limit);
+    }
     match broken {
         Broken::Gone => End::Gone,
         Broken::Cut => End::Cut,

@@ -33,6 +33,8 @@ pub(crate) struct Progress {
     bytes: AtomicU64,
     /// Milliseconds after the beginning; 0: never.
     last_write: AtomicU64,
+    /// Microseconds after the beginning, and one; 0: never.
+    sent: AtomicU64,
 }
 
 impl Progress {
@@ -43,6 +45,7 @@ impl Progress {
             status: AtomicU16::new(0),
             bytes: AtomicU64::new(0),
             last_write: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
         }
     }
 
@@ -63,6 +66,20 @@ impl Progress {
     pub(crate) fn touch(&self) {
         let now = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.last_write.store(now.max(1), Relaxed);
+    }
+
+    /// It has room on a pod now; only the first time counts.
+    pub(crate) fn sent(&self) {
+        if self.sent.load(Relaxed) == 0 {
+            let now = u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+            self.sent.store(now.saturating_add(1), Relaxed);
+        }
+    }
+
+    /// From its beginning until it first had room on a pod, if it had.
+    pub(crate) fn waited(&self) -> Option<Duration> {
+        let sent = self.sent.load(Relaxed).checked_sub(1)?;
+        Some(Duration::from_micros(sent))
     }
 
     /// Whether the client has the head of a response.

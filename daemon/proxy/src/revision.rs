@@ -4,8 +4,9 @@
 //! Mechanism: made once, found once a request; everything a request needs hangs on it, so no name is looked up twice.
 //! A pod whose connection was refused gets nothing new for a second while others take requests.
 //! Invariants: the limiter alone decides who runs; a pod keeps its number, and so its count, as long as it is listed.
-//! Depends on: held, links, pod, progress, logic::limiter.
+//! Depends on: durations, held, links, pod, progress, logic::limiter.
 
+use crate::durations::Durations;
 use crate::held::Held;
 use crate::links::Links;
 use crate::pod::Pod;
@@ -51,11 +52,19 @@ pub struct Counters {
     pub refused: AtomicU64,
     /// Requests that took too long.
     pub overdue: AtomicU64,
+    /// How long requests took, waiting included.
+    pub durations: Durations,
+    /// How long they took from the first time there was room on a pod.
+    pub invocations: Durations,
 }
 
 impl Counters {
-    /// Counts an answer, or (0) that there was none.
-    pub(crate) fn answered(&self, status: u16) {
+    /// Counts a request that has ended, with that status (0: the client got none); `waited`: until it had room on a pod.
+    pub(crate) fn ended(&self, status: u16, took: Duration, waited: Option<Duration>) {
+        self.durations.observe(status, took);
+        if let Some(waited) = waited {
+            self.invocations.observe(status, took.saturating_sub(waited));
+        }
         let class = match status {
             100..600 => usize::from(status / 100 - 1),
             _ => 5,
@@ -74,6 +83,8 @@ pub struct Revision {
     pub timeouts: Timeouts,
     /// What its pods are spoken to in.
     pub protocol: PodProtocol,
+    /// Requests that a pod may run at once; 0: any number.
+    pub container_concurrency: u32,
     /// The host its pods know, if it is not theirs: `<revision>-private.<namespace>`.
     pub private_host: Box<str>,
     /// Its numbers.
@@ -132,6 +143,7 @@ impl Revision {
             identity,
             timeouts,
             protocol,
+            container_concurrency: settings.container_concurrency,
             counters: Counters::default(),
             held: Held::default(),
             limiter: Shared::new(limiter, Box::new(outbox)),

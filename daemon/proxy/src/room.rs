@@ -7,7 +7,7 @@
 //! Depends on: nothing.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 /// A head, or what was read ahead, up to this size is not counted.
 const FREE: usize = 16 << 10;
@@ -16,8 +16,55 @@ const FREE: usize = 16 << 10;
 #[derive(Debug, Clone, Default)]
 pub struct Room(Arc<Counts>);
 
+/// A bound that clients ran into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// `all_connections`: 503, or a closed connection.
+    AllConnections,
+    /// `all_streams`: the stream is refused.
+    AllStreams,
+    /// `all_heads`: 503.
+    AllHeads,
+    /// `request_head` or `header_count`: 431.
+    RequestHead,
+    /// `request_body`: 413.
+    RequestBody,
+    /// `body_time`: 408.
+    BodyTime,
+    /// `head_time`: the connection is closed within a head.
+    HeadTime,
+}
+
+impl Limit {
+    const ALL: [Self; 7] = [
+        Self::AllConnections,
+        Self::AllStreams,
+        Self::AllHeads,
+        Self::RequestHead,
+        Self::RequestBody,
+        Self::BodyTime,
+        Self::HeadTime,
+    ];
+
+    /// The name of the field in `Limits`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AllConnections => "all_connections",
+            Self::AllStreams => "all_streams",
+            Self::AllHeads => "all_heads",
+            Self::RequestHead => "request_head",
+            Self::RequestBody => "request_body",
+            Self::BodyTime => "body_time",
+            Self::HeadTime => "head_time",
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Counts {
+    /// In the order of `Limit::ALL`.
+    refused: [AtomicU64; Limit::ALL.len()],
     connections: AtomicUsize,
     streams: AtomicUsize,
     heads: AtomicUsize,
@@ -34,14 +81,36 @@ pub(crate) struct Share {
 }
 
 impl Room {
+    /// How many clients, or requests, each bound refused or ended.
+    pub fn refusals(&self) -> impl Iterator<Item = (Limit, u64)> {
+        let counts = self.0.refused.iter().map(|count| count.load(Relaxed));
+        Limit::ALL.into_iter().zip(counts)
+    }
+
+    /// Counts one.
+    pub(crate) fn refused(&self, limit: Limit) {
+        if let Some(count) = self.0.refused.get(limit as usize) {
+            count.fetch_add(1, Relaxed);
+        }
+    }
+
+    fn or_refused(&self, share: Option<Share>, limit: Limit) -> Option<Share> {
+        if share.is_none() {
+            self.refused(limit);
+        }
+        share
+    }
+
     /// A place for one more connection.
     pub(crate) fn connection(&self, most: usize) -> Option<Share> {
-        self.share(|counts| &counts.connections, 1, most)
+        let share = self.share(|counts| &counts.connections, 1, most);
+        self.or_refused(share, Limit::AllConnections)
     }
 
     /// A place for one more stream of HTTP/2.
     pub(crate) fn stream(&self, most: usize) -> Option<Share> {
-        self.share(|counts| &counts.streams, 1, most)
+        let share = self.share(|counts| &counts.streams, 1, most);
+        self.or_refused(share, Limit::AllStreams)
     }
 
     /// Room for bytes that a client of HTTP/2 may send before anybody reads them.
@@ -136,6 +205,14 @@ mod tests {
         assert!(room.connection(2).is_none());
         drop(first);
         assert!(room.connection(2).is_some());
+        assert!(
+            Limit::ALL
+                .iter()
+                .enumerate()
+                .all(|(index, limit)| *limit as usize == index)
+        );
+        let refused = room.refusals().filter(|(_, count)| *count > 0);
+        assert_eq!(refused.collect::<Vec<_>>(), [(Limit::AllConnections, 1)]);
         assert!(room.stream(1).is_some());
     }
 

@@ -2,17 +2,19 @@
 //! The file of `sluice proxy`.
 //!
 //! Invariants: an unknown field is refused, and so is a route to a revision that is not there; the fault names its line.
-//! Depends on: kernel, listen, limits, log, serde.
+//! Depends on: kernel, listen, limits, log, tracing, serde.
 
 mod kernel;
 mod limits;
 mod listen;
 mod log;
+mod tracing;
 
 pub(super) use kernel::{Kernel, Mode, Pod, Target};
 pub(super) use limits::BadLimit;
 pub(super) use listen::{Listen, Visibility};
 pub(super) use log::Log;
+pub(super) use tracing::Tracing;
 
 use limits::Limits;
 use serde::Deserialize;
@@ -35,6 +37,9 @@ pub(super) struct Config {
     /// A line a request; not changed while running.
     #[serde(default)]
     pub(super) log: Option<Log>,
+    /// Which requests are traced; not changed while running.
+    #[serde(default)]
+    pub(super) tracing: Option<Tracing>,
     /// Bounds of each listener; not changed while running.
     #[serde(default)]
     pub(super) limits: Limits,
@@ -163,6 +168,8 @@ pub(super) enum Fault {
     NoAddress,
     #[error("log: {0}")]
     Log(String),
+    #[error("tracing.sampling_rate: {0} is not from 0 to 1")]
+    Rate(f64),
     #[error("listen[{index}].tls: `certificates` is empty, so nobody could be served")]
     NoCertificate { index: usize },
     #[error("routes[{index}].http_option: Redirected leads to HTTPS, and no external listener has `tls: true`")]
@@ -192,6 +199,10 @@ impl Config {
         }
         if let Some(log) = &config.log {
             log.format().map_err(Fault::Log)?;
+        }
+        let rate = config.tracing.map_or(0.0, |tracing| tracing.sampling_rate);
+        if !(0.0..=1.0).contains(&rate) {
+            return Err(Fault::Rate(rate));
         }
         config.limits.checked()?;
         if let Some(index) = config.listen.iter().position(|listen| listen.tls)
@@ -317,6 +328,14 @@ routes:
             let fault = with(listen).unwrap_err().to_string();
             assert!(fault.contains(said), "{fault}");
         }
+    }
+
+    #[test]
+    fn a_rate_is_a_share() {
+        let with = |tracing: &str| Config::parse(&format!("{WHOLE}tracing: {tracing}\n"));
+        assert_eq!(with("{sampling_rate: 0.1}").unwrap().tracing.unwrap().keep, 10_000);
+        let fault = with("{sampling_rate: 10}").unwrap_err().to_string();
+        assert_eq!(fault, "tracing.sampling_rate: 10 is not from 0 to 1");
     }
 
     #[test]

@@ -3,20 +3,21 @@
 //!
 //! Invariants: a revision that stays keeps its queue and its counts; only its pods may change. One whose other settings
 //! change is a new one; requests of the old one end there.
-//! Depends on: certificates, config, status, steer, handover, proxy.
+//! Depends on: certificates, config, status, steer, admin, handover, proxy.
 
 use super::certificates::{Fault, Files};
 use super::config::{Config, HttpOption, Listen, Log, Protocol, Revision as Wanted, Route, full_name};
-use super::status;
 use super::steer::Steer;
+use super::{admin, status};
 use crate::failure::{Exit, Failure, doing};
 use crate::handover::Sockets;
+use crate::page;
 use life::Tasks;
 use logic::limiter::{self, Home};
 use logic::traffic::{BackendPort, Condition, Destination, PathRule, Rule, Split};
 use proxy::{
     Door, Entry, Front, Health, Identity, Limits, LogCounts, LogLines, NextHop, Peer, Peers, PodProtocol, Probes,
-    RequestLog, Revision, Revisions, Room, Spread, Tables, Timeouts,
+    RequestLog, Revision, Revisions, Room, SpanBuffer, Spread, Tables, Timeouts, Tracing,
 };
 use std::io;
 use std::net::SocketAddr;
@@ -38,6 +39,9 @@ pub(super) struct Wiring {
     /// If this node has a name.
     peers: Option<Arc<Peers>>,
     logged: Option<Arc<LogCounts>>,
+    tracing: Option<Arc<Tracing>>,
+    /// Where figures are told.
+    admin: Option<SocketAddr>,
 }
 
 /// What makes a revision another one.
@@ -58,6 +62,8 @@ impl Wiring {
             steer: None,
             peers: None,
             logged: None,
+            tracing: None,
+            admin: None,
             revisions: Arc::default(),
             tables: Tables::default(),
             certificates: Files::new(folder)?,
@@ -72,6 +78,7 @@ impl Wiring {
         &mut self,
         config: &Config,
         limits: &Limits,
+        admin: Option<SocketAddr>,
         sockets: &mut Sockets,
         tasks: &Tasks,
     ) -> Result<(), Failure> {
@@ -103,6 +110,24 @@ impl Wiring {
             let listener = sockets.listen("status", address).await.map_err(listening())?;
             status::serve(listener, steer.shared(), self.logged.clone(), tasks);
         }
+        let spans = config.tracing.map(|wanted| {
+            let spans = Arc::new(SpanBuffer::new(wanted.keep));
+            self.tracing = Some(Arc::new(Tracing::new(wanted.sampling_rate, Arc::clone(&spans) as _)));
+            spans
+        });
+        if let Some(address) = admin {
+            let listening = || doing("listening", "choose another --admin");
+            let listener = sockets.listen("admin", address).await.map_err(listening())?;
+            let address = listener.local_addr().map_err(listening())?;
+            let told = admin::Told {
+                shared: steer.shared(),
+                room: self.room.clone(),
+                logged: self.logged.clone(),
+                spans,
+            };
+            page::serve_several(listener, admin::pages(told), tasks);
+            self.admin = Some(address);
+        }
         self.steer = Some(steer);
         self.tell_pods(config);
         for (listener, listen) in listeners {
@@ -122,6 +147,8 @@ impl Wiring {
                 https_port: listen.https_port,
                 room: self.room.clone(),
                 cores: Some(self.cores.clone()),
+                trusts_proto: listen.trust_forwarded_proto,
+                tracing: self.tracing.clone(),
             },
             probes: Probes::Gateway,
             next: NextHop::App { restore_host: false },
@@ -159,6 +186,11 @@ impl Wiring {
     /// Where clients come in.
     pub(super) fn addresses(&self) -> &[(SocketAddr, Listen)] {
         &self.addresses
+    }
+
+    /// Where figures are told, if they are.
+    pub(super) fn admin(&self) -> Option<SocketAddr> {
+        self.admin
     }
 
     /// Reads certificates again whose files have changed; `None`: none has.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `sluice proxy`, asked by curl.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -231,6 +231,129 @@ log: json
 
     let gone = line_of("/none", &["--max-time", "0.3"]);
     assert_eq!((&gone["status"], &gone["end"]), (&499.into(), &"client_gone".into()));
+}
+
+/// What is told at `--admin`, and the status.
+fn told(admin: SocketAddr, path: &str) -> String {
+    let output = Command::new("curl")
+        .args(["-s", "--max-time", "10", "-w", "|%{http_code}"])
+        .arg(format!("http://{admin}{path}"))
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// A process with figures: where clients come in, and where they are told.
+fn figured(folder: &Folder, app: &mut Running) -> (Running, SocketAddr, SocketAddr) {
+    let config = format!(
+        "
+listen: [127.0.0.1:0]
+revisions: {{shop/app: {{pods: ['{}'], container_concurrency: 5}}}}
+routes: [{{hosts: [app.example.com], to: {{shop/app: 1}}}}]
+limits: {{request_body: 1Ki, request_head: 4Ki, head_time: 300ms}}
+tracing: {{keep: 10}}
+",
+        app.address()
+    );
+    folder.write("proxy.yaml", &config);
+    let file = folder.path("proxy.yaml");
+    let mut proxy = Running::start(&["proxy", "--config", file.to_str().unwrap(), "--admin", "127.0.0.1:0"]);
+    let (http, admin) = (proxy.address(), proxy.address());
+    (proxy, http, admin)
+}
+
+/// The status that curl gets.
+fn status(http: SocketAddr, path: &str, more: &[&str]) -> String {
+    let url = format!("http://app.example.com:{}{path}", http.port());
+    curl(
+        http,
+        Path::new("/dev/null"),
+        "%{http_code}",
+        &[&[url.as_str()], more].concat(),
+    )
+}
+
+#[test]
+fn figures_tell_of_every_status_and_of_every_limit() {
+    let folder = Folder::new("figures");
+    let mut app = Running::start(&["sample", "--port", "0"]);
+    let (_proxy, http, admin) = figured(&folder, &mut app);
+    for (path, due) in [
+        ("/hello", "200"),
+        ("/hello", "200"),
+        ("/hello", "200"),
+        ("/status/503", "503"),
+        ("/sleep/60", "200"),
+    ] {
+        assert_eq!(status(http, path, &[]), due);
+    }
+    assert_eq!(status(http, "/echo", &["-d", &"x".repeat(2000)]), "413");
+    assert_eq!(
+        status(http, "/hello", &["-H", &format!("X: {}", "x".repeat(5000))]),
+        "431"
+    );
+    let mut slow = std::net::TcpStream::connect(http).unwrap();
+    slow.write_all(b"GET / HT").unwrap();
+    slow.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    assert_eq!(slow.read(&mut [0; 10]).unwrap(), 0);
+
+    let labels = "k8s_namespace_name=\"shop\",kn_service_name=\"\",kn_configuration_name=\"\",kn_revision_name=\"app\"";
+    let due = [
+        format!("kn_revision_request_count_total{{{labels},http_response_status_class=\"2xx\"}} 4"),
+        format!("kn_serving_invocation_duration_seconds_count{{{labels},http_response_status_code=\"200\"}} 4"),
+        format!("kn_serving_invocation_duration_seconds_count{{{labels},http_response_status_code=\"503\"}} 1"),
+        format!(
+            "http_server_request_duration_seconds_bucket{{{labels},http_response_status_code=\"200\",le=\"+Inf\"}} 4"
+        ),
+        format!("http_server_request_duration_seconds_count{{{labels},http_response_status_code=\"413\"}} 1"),
+        format!("kn_serving_queue_depth{{{labels}}} 0"),
+        format!("kn_revision_request_queued{{{labels}}} 0"),
+        "sluice_limited_total{limit=\"request_body\"} 1".to_owned(),
+        "sluice_limited_total{limit=\"request_head\"} 1".to_owned(),
+        "sluice_limited_total{limit=\"head_time\"} 1".to_owned(),
+        "sluice_limited_total{limit=\"all_connections\"} 0".to_owned(),
+        "sluice_spans_lost_total 0".to_owned(),
+    ];
+    until("all figures are there", || {
+        let page = told(admin, "/metrics");
+        let missing = due.iter().find(|line| !page.lines().any(|other| other == *line));
+        if let Some(missing) = missing {
+            eprintln!("{missing} is not in\n{page}");
+        }
+        missing.is_none()
+    });
+    let page = told(admin, "/metrics");
+    let fast = format!(
+        "kn_serving_invocation_duration_seconds_bucket{{{labels},http_response_status_code=\"200\",le=\"0.05\"}} "
+    );
+    let fast = page.lines().find_map(|line| line.strip_prefix(&fast)).unwrap();
+    assert!(
+        fast.parse::<f64>().unwrap() <= 3.0,
+        "a request of 60 ms took less than 50: {page}"
+    );
+}
+
+#[test]
+fn health_and_spans_are_told() {
+    let folder = Folder::new("spans");
+    let mut app = Running::start(&["sample", "--port", "0"]);
+    let (_proxy, http, admin) = figured(&folder, &mut app);
+    assert_eq!(told(admin, "/healthz"), "ok\n|200");
+    assert_eq!(told(admin, "/other"), "there is: /metrics, /healthz, /spans\n|404");
+    assert_eq!(status(http, "/hello", &[]), "200");
+    let parent = "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    assert_eq!(status(http, "/hello", &["-H", parent]), "200");
+    let mut spans = String::new();
+    until("spans are there", || {
+        spans += told(admin, "/spans").strip_suffix("|200").unwrap();
+        !spans.is_empty()
+    });
+    let spans: Vec<serde_json::Value> = spans.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let names: Vec<_> = spans.iter().map(|span| span["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["handle", "route", "throttler_try", "activator_proxy"]);
+    assert_eq!(spans[0]["parent"], "b7ad6b7169203331");
+    assert_eq!(spans[3]["trace"], "0af7651916cd43dd8448eb211c80319c");
+    assert_eq!(told(admin, "/spans"), "|200");
 }
 
 #[test]

@@ -63,18 +63,61 @@ pub const REQUEST_COUNT: Family = Family::counter(
     ],
 );
 
-/// How long requests took, by status.
-pub const REQUEST_LATENCIES: Family = Family::histogram(
+/// The labels of a revision, and the status of an answer.
+const BY_STATUS: &[&str] = &[
+    "k8s_namespace_name",
+    "kn_service_name",
+    "kn_configuration_name",
+    "kn_revision_name",
+    "http_response_status_code",
+];
+
+/// How long requests took from the first time there was room on a pod, by status: what Knative measures beside the
+/// application.
+pub const INVOCATIONS: Family = Family::histogram(
     "kn_serving_invocation_duration_seconds",
-    "How long requests took, waiting included.",
-    &[
-        "k8s_namespace_name",
-        "kn_service_name",
-        "kn_configuration_name",
-        "kn_revision_name",
-        "http_response_status_class",
-    ],
+    "How long requests took from the time there was room on a pod.",
+    BY_STATUS,
     SECONDS,
+);
+
+/// How long requests took, by status: OpenTelemetry's name, as Knative's activator has it.
+pub const REQUEST_DURATIONS: Family = Family::histogram(
+    "http_server_request_duration_seconds",
+    "How long requests took, waiting included.",
+    BY_STATUS,
+    SECONDS,
+);
+
+/// Requests that were sent to another pod, or again.
+pub const RETRIES: Family = Family::counter(
+    "sluice_revision_retries_total",
+    "Requests that were sent to another pod, or again.",
+    REVISION,
+);
+
+/// Requests that were refused for want of room on pods and in the queue.
+pub const QUEUE_FULL: Family = Family::counter(
+    "sluice_revision_queue_full_total",
+    "Requests that were refused because too many waited.",
+    REVISION,
+);
+
+/// Clients that ran into a bound.
+pub const LIMITED: Family = Family::counter(
+    "sluice_limited_total",
+    "Clients and requests that were refused or ended, by the name of the limit.",
+    &["limit"],
+);
+
+/// Spans that nobody fetched in time.
+pub const SPANS_LOST: Family = Family::counter("sluice_spans_lost_total", "Spans that gave way to newer ones.", &[]);
+
+/// Lines of the request log.
+pub const LOG_LINES: Family = Family::counter(
+    "sluice_log_lines_total",
+    "Lines of the request log that were written, and that were dropped.",
+    &["fate"],
 );
 
 #[cfg(test)]
@@ -84,7 +127,8 @@ mod tests {
     #[test]
     fn every_name_is_one_that_prometheus_takes_and_stands_once() {
         let mut names: Vec<_> = OF_REVISION.iter().map(|family| family.name).collect();
-        names.extend([REQUEST_COUNT.name, REQUEST_LATENCIES.name]);
+        names.extend([REQUEST_COUNT, INVOCATIONS, REQUEST_DURATIONS, RETRIES, QUEUE_FULL].map(|family| family.name));
+        names.extend([LIMITED, SPANS_LOST, LOG_LINES].map(|family| family.name));
         let is_name = |name: &&str| {
             name.bytes()
                 .all(|byte| byte.is_ascii_lowercase() || b"_8".contains(&byte))

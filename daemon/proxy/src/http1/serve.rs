@@ -14,6 +14,7 @@ use crate::origin::Arrival;
 use crate::path;
 use crate::progress::Progress;
 use crate::reader::Reader;
+use crate::room::Limit;
 use crate::wire::body::Body;
 use crate::wire::parse::{self, Fault, Search};
 use crate::wire::write;
@@ -59,6 +60,11 @@ where
             Ok(request) => request,
             Err(NoHead::Ended) => return,
             Err(NoHead::Refused(fault)) => {
+                match fault {
+                    Fault::TooLarge => door.front.room.refused(Limit::RequestHead),
+                    Fault::NoRoom => door.front.room.refused(Limit::AllHeads),
+                    _ => {}
+                }
                 if writer.write_all(refusal(fault, &door.limits).as_bytes()).await.is_ok() {
                     linger(&mut reader, &mut writer).await;
                 }
@@ -171,7 +177,10 @@ async fn head<R: AsyncRead + Unpin>(
             tokio::select! {
                 biased;
                 length = whole_head(reader, limits.request_head) => length?,
-                () = waits.alarm.ring(end) => return Err(NoHead::Ended),
+                () = waits.alarm.ring(end) => {
+                    door.front.room.refused(Limit::HeadTime);
+                    return Err(NoHead::Ended);
+                }
             }
         }
     };

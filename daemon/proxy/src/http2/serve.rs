@@ -14,6 +14,7 @@ use crate::origin::Arrival;
 use crate::path;
 use crate::progress::Progress;
 use crate::reader::Reader;
+use crate::room::Limit;
 use crate::target::{Target, is_host};
 use h2::Reason;
 use h2::ext::Protocol;
@@ -128,6 +129,7 @@ async fn stream(
     };
     let mut heads = door.front.room.heads(door.limits.all_heads);
     if !heads.hold(size(&head)) {
+        door.front.room.refused(Limit::AllHeads);
         let answer = Answer::error(StatusCode::SERVICE_UNAVAILABLE, "too much is held");
         return drop(client.answer(&answer, &Progress::new()).await);
     }

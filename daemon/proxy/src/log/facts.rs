@@ -58,6 +58,19 @@ pub(crate) enum Outcome {
     Stopped,
 }
 
+impl Outcome {
+    /// As logs and traces have it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Whole => "whole",
+            Self::Answered => "answered_here",
+            Self::Cut => "cut",
+            Self::Gone => "client_gone",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
 /// What is known only at the end.
 pub(super) struct Ended {
     pub(super) status: u16,

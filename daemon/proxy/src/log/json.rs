@@ -5,7 +5,7 @@
 //! UTF-8 are escaped or replaced; a field that does not apply is left out.
 //! Depends on: facts, message.
 
-use super::facts::{Ended, Facts, Outcome};
+use super::facts::{Ended, Facts};
 use crate::message::{BodySize, Version};
 use http::{HeaderName, header};
 use std::fmt::Write as _;
@@ -20,7 +20,7 @@ pub(super) fn render(line: &Facts<'_>, ended: &Ended) -> String {
     object.text("path", line.uri.as_bytes());
     object.text("protocol", protocol(line.version).as_bytes());
     object.raw("status", ended.status);
-    object.text("end", word(line.outcome).as_bytes());
+    object.text("end", line.outcome.word().as_bytes());
     match line.body {
         BodySize::None => object.raw("request_bytes", 0),
         BodySize::Known(length) => object.raw("request_bytes", length),
@@ -68,16 +68,6 @@ fn protocol(version: Version) -> &'static str {
         Version::One0 => "HTTP/1.0",
         Version::One1 => "HTTP/1.1",
         Version::Two => "HTTP/2.0",
-    }
-}
-
-fn word(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Whole => "whole",
-        Outcome::Answered => "answered_here",
-        Outcome::Cut => "cut",
-        Outcome::Gone => "client_gone",
-        Outcome::Stopped => "stopped",
     }
 }
 

@@ -162,3 +162,28 @@ async fn the_application_hears_how_its_client_came_in() {
     assert!(heard.contains("x-forwarded-proto: https\n"), "{heard}");
     rig.tasks.stop().await;
 }
+
+#[tokio::test]
+async fn a_listener_behind_a_proxy_of_tls_believes_it() {
+    let rig = Rig::new().await;
+    rig.lead(vec![(Visibility::External, rule(HOST, to_app().https_only(true)))]);
+    let open = rig.listen(Front::default()).await;
+    let behind = Front {
+        trusts_proto: true,
+        ..Front::default()
+    };
+    let behind = rig.listen(behind).await;
+    let secure = || with(get("/"), "x-forwarded-proto", "https");
+    assert_eq!(ask(open, secure()).await.status, 301);
+    let heard = ask(behind, secure()).await;
+    assert_eq!(heard.status, 200);
+    assert!(heard.body.contains("x-forwarded-proto: https\n"), "{}", heard.body);
+    assert!(heard.body.contains("proto=https"), "{}", heard.body);
+    // Who came there without TLS is sent on, and so is who says nothing.
+    assert_eq!(
+        ask(behind, with(get("/"), "x-forwarded-proto", "http")).await.status,
+        301
+    );
+    assert_eq!(ask(behind, get("/")).await.status, 301);
+    rig.tasks.stop().await;
+}

@@ -17,6 +17,8 @@ pub(in crate::proxy) struct Listen {
     pub(in crate::proxy) visibility: Visibility,
     /// Where a redirect to HTTPS leads.
     pub(in crate::proxy) https_port: u16,
+    /// Whether `X-Forwarded-Proto` of external clients is believed.
+    pub(in crate::proxy) trust_forwarded_proto: bool,
 }
 
 impl Listen {
@@ -54,6 +56,8 @@ struct Fields {
     visibility: Visibility,
     #[serde(default = "https")]
     https_port: u16,
+    #[serde(default)]
+    trust_forwarded_proto: bool,
 }
 
 fn https() -> u16 {
@@ -72,7 +76,7 @@ impl<'de> Visitor<'de> for Either {
     type Value = Listen;
 
     fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        to.write_str("`address:port`, or {address, tls, visibility, https_port}")
+        to.write_str("`address:port`, or {address, tls, visibility, https_port, trust_forwarded_proto}")
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Listen, E> {
@@ -84,6 +88,7 @@ impl<'de> Visitor<'de> for Either {
             tls: false,
             visibility: Visibility::External,
             https_port: https(),
+            trust_forwarded_proto: false,
         })
     }
 
@@ -94,6 +99,7 @@ impl<'de> Visitor<'de> for Either {
             tls: fields.tls,
             visibility: fields.visibility,
             https_port: fields.https_port,
+            trust_forwarded_proto: fields.trust_forwarded_proto,
         })
     }
 }
