@@ -56,9 +56,11 @@ pub(crate) struct Kept {
     pub(crate) length: u16,
 }
 
-/// Segments of a request side that came too early.
+/// Segments of a request side that came too early: before others, or before their connection was known.
 #[repr(C)]
 pub(crate) struct Stash {
+    /// Not 0: a CPU is at it that has no connection yet, and so no claim.
+    pub(crate) guard: u64,
     /// Bytes used.
     pub(crate) used: u32,
     /// Entries used.

@@ -3,26 +3,29 @@
 
 use core::ptr::null_mut;
 
-use aya_ebpf::bindings::{__sk_buff, BPF_SK_STORAGE_GET_F_CREATE, bpf_sock};
+use aya_ebpf::bindings::{__sk_buff, bpf_sock};
 use aya_ebpf::cty::c_void;
 use aya_ebpf::helpers::generated::{
     bpf_loop, bpf_probe_read_kernel, bpf_sk_fullsock, bpf_skb_load_bytes, bpf_tcp_sock,
 };
-use wire::{BUFFER, Bytes, Note, Repeat, SLOTS, SPAN, Side, Slots, Tally, Turn, Words, words};
+use wire::claim::{self, Claim, PATIENCE};
+use wire::{BUFFER, Bytes, Note, Repeat, SLOTS, SPAN, Segment, Side, Slots, Tally, Turn, Words, words};
 
 use crate::account::{self, Account};
 use crate::atomic;
 use crate::connection::{Connection, HANDSHAKE_BYTES, KEPT, KEPT_BYTES, KEPT_ROOM, Kept, STASHES, Stash, Streams};
-use crate::maps::{CONNECTIONS, HANDSHAKE, STASH, STASH_2, STASH_3, STASH_4, STREAMS, storage};
+use crate::maps::{CONNECTIONS, HANDSHAKE, STASH, STASH_2, STASH_3, STASH_4, STREAMS, make, storage, take_away};
 use crate::packet;
 
-/// TCP_LISTEN (include/net/tcp_states.h).
+/// TCP_SYN_RECV (include/net/tcp_states.h): a new socket whose establishment has not been told yet.
+const SYN_RECV: u32 = 3;
+/// TCP_LISTEN.
 const LISTEN: u32 = 10;
 
 /// Bytes come from the packet.
 const PACKET: u8 = 0;
-/// Bytes come from the data kept of the handshake.
-const KEPT_HANDSHAKE: u8 = 1;
+/// Bytes come from what was kept before the connection was known.
+const EARLY: u8 = 1;
 /// There are no bytes.
 const NOTHING: u8 = 2;
 
@@ -49,10 +52,19 @@ pub(crate) fn ingress(skb: *mut __sk_buff) {
         return;
     }
     let Some(sk) = socket(skb) else { return };
-    let connection = storage(&CONNECTIONS, sk, 0);
+    // Before the look-up: a socket that is established has what it will ever have.
+    // SAFETY: a full socket.
+    let state = unsafe { (*sk).state };
+    let mut connection = storage(&CONNECTIONS, sk, 0);
     if connection.is_null() {
-        keep_handshake(skb, sk, &packet);
-        return;
+        if !keep_early(skb, sk, state, &packet) {
+            return;
+        }
+        // It was established meanwhile, perhaps by who did not wait for what was kept. Read twice, it counts once.
+        connection = storage(&CONNECTIONS, sk, 0);
+        if connection.is_null() {
+            return;
+        }
     }
     // SAFETY: a map value; the claim makes this CPU its only user.
     let side = unsafe { &raw mut (*connection).request };
@@ -100,14 +112,24 @@ fn socket(skb: *mut __sk_buff) -> Option<*mut bpf_sock> {
     }
 }
 
-/// Data on the last packet of a handshake, or in a SYN (Fast Open), passes with the listener; the new socket's state
-/// is made a moment later on this CPU and asks for it here.
+/// Data before its connection is known. True: it may be known now.
 #[inline(never)]
-fn keep_handshake(skb: *mut __sk_buff, sk: *mut bpf_sock, packet: &packet::Packet) {
-    // SAFETY: a full socket.
-    if unsafe { (*sk).state } != LISTEN {
-        return;
+fn keep_early(skb: *mut __sk_buff, sk: *mut bpf_sock, state: u32, packet: &packet::Packet) -> bool {
+    if state == LISTEN {
+        keep_handshake(skb, packet);
+        return false;
     }
+    if state != SYN_RECV || packet.syn() {
+        return false;
+    }
+    keep_overtaking(skb, sk, packet.segment);
+    true
+}
+
+/// Data on the last packet of a handshake, or in a SYN (Fast Open), passes with the listener; the new socket's state
+/// is made a moment later on this CPU and asks for it there.
+#[inline(always)]
+fn keep_handshake(skb: *mut __sk_buff, packet: &packet::Packet) {
     let Some(kept) = HANDSHAKE.get_ptr_mut(0) else { return };
     let Some(count) = size(packet.length(), HANDSHAKE_BYTES as u32) else {
         return;
@@ -123,32 +145,125 @@ fn keep_handshake(skb: *mut __sk_buff, sk: *mut bpf_sock, packet: &packet::Packe
     }
 }
 
-/// Reads what came with the handshake of a connection just established.
+/// Most pieces of a segment that are kept before its connection is known: as many as a stash has room for.
+const PIECES: u32 = 3;
+
+/// The new socket is there, but another CPU has not told of its establishment yet (it is at it, or was taken away in the
+/// middle): keeps the segment, or its beginning, in the socket's stash. Whether a pod is concerned is not known here: the
+/// establishment takes away what is not needed.
 #[inline(always)]
-pub(crate) fn replay_handshake(sk: *mut bpf_sock, connection: *mut Connection, port: u32) {
-    let Some(kept) = HANDSHAKE.get_ptr_mut(0) else { return };
-    // SAFETY: map values.
+fn keep_overtaking(skb: *mut __sk_buff, sk: *mut bpf_sock, segment: Segment) {
+    let stash = make(&STASH, sk, null_mut());
+    if stash.is_null() {
+        return;
+    }
+    // SAFETY: a map value.
+    let guard = unsafe { &raw mut (*stash).guard };
+    let mut guarding = Guarding { guard, is_ours: false };
+    if guarding.turn() {
+        Surroundings::<PACKET>::repeat(PATIENCE, &mut guarding);
+    }
+    if !guarding.is_ours {
+        return;
+    }
+    // Once it is there, the stash belongs to who holds its claim.
+    if storage(&CONNECTIONS, sk, 0).is_null() {
+        let mut at = 0;
+        while at < PIECES * KEPT_BYTES as u32 {
+            let left = segment.end.wrapping_sub(segment.at).wrapping_sub(at);
+            let count = if left < KEPT_BYTES as u32 {
+                left
+            } else {
+                KEPT_BYTES as u32
+            };
+            if left as i32 <= 0 || !keep(skb, stash, segment.seq.wrapping_add(at), segment.at + at, count) {
+                break;
+            }
+            at += KEPT_BYTES as u32;
+        }
+    }
+    atomic::swap(guard, 0);
+}
+
+/// Tries to become the only one at a stash.
+struct Guarding {
+    guard: *mut u64,
+    is_ours: bool,
+}
+
+impl Turn for Guarding {
+    #[inline(always)]
+    fn turn(&mut self) -> bool {
+        self.is_ours = atomic::swap(self.guard, 1) == 0;
+        !self.is_ours
+    }
+}
+
+/// Waits until nobody is at a stash who does not know of the connection.
+struct Waiting {
+    guard: *mut u64,
+}
+
+impl Turn for Waiting {
+    #[inline(always)]
+    fn turn(&mut self) -> bool {
+        atomic::add_and_get(self.guard, 0) != 0
+    }
+}
+
+/// Reads what passed before the connection was known, with the listener or with its own socket, and gives the claim back,
+/// with which the connection came into being. `port` is the peer's, `seq` the first byte wanted.
+#[inline(always)]
+pub(crate) fn read_early(sk: *mut bpf_sock, connection: *mut Connection, port: u32, seq: u32) {
+    // SAFETY: a map value, whose claim is ours.
+    let side = unsafe { &raw mut (*connection).request };
+    let Some(mut around) = Surroundings::<EARLY>::of(null_mut(), sk, connection, side) else {
+        return;
+    };
+    let end = handshake_bytes(port, seq);
+    // A full barrier: who kept something before the connection could be found is found below, or finds it.
+    around.load_to_change(words::CLAIM);
+    let stash = storage(&STASH, sk, 0);
+    if end == 0 && stash.is_null() {
+        claim::release(&around, seq, 0);
+        return;
+    }
+    if !stash.is_null() {
+        // SAFETY: a map value.
+        let guard = unsafe { &raw mut (*stash).guard };
+        let mut waiting = Waiting { guard };
+        if waiting.turn() {
+            Surroundings::<EARLY>::repeat(PATIENCE, &mut waiting);
+        }
+        // SAFETY: as above.
+        unsafe { (*side).has_kept = 1 };
+    }
+    around.account.bytes_in(end);
+    let segment = Segment { seq, at: 0, end };
+    // SAFETY: as above.
+    let (next, hints) = wire::read_claimed(&mut around, unsafe { &mut *side }, segment, Claim { seq });
+    claim::release(&around, next, hints);
+}
+
+/// How many bytes of a connection were kept of its handshake's last packet; they are given once.
+#[inline(always)]
+fn handshake_bytes(port: u32, seq: u32) -> u32 {
+    let Some(kept) = HANDSHAKE.get_ptr_mut(0) else { return 0 };
+    // SAFETY: a map value of this CPU.
     unsafe {
         let length = (*kept).length;
-        if length == 0 || (*kept).port != port || length > HANDSHAKE_BYTES as u32 {
-            return;
+        if length == 0 || (*kept).port != port || (*kept).seq != seq || length > HANDSHAKE_BYTES as u32 {
+            return 0;
         }
         (*kept).length = 0;
-        let side = &raw mut (*connection).request;
-        let Some(mut around) = Surroundings::<KEPT_HANDSHAKE>::of(null_mut(), sk, connection, side) else {
-            return;
-        };
-        let segment = wire::Segment {
-            seq: (*kept).seq,
-            at: 0,
-            end: length,
-        };
-        if segment.seq != (*connection).words[words::CLAIM] as u32 {
-            return;
-        }
-        around.account.bytes_in(length);
-        wire::request(&mut around, &mut *side, segment);
+        length
     }
+}
+
+/// Nothing of this socket will be read.
+#[inline(always)]
+pub(crate) fn forget_early(sk: *mut bpf_sock) {
+    take_away(&STASH, sk);
 }
 
 /// The connection is over.
@@ -164,16 +279,17 @@ pub(crate) fn close(connection: *mut Connection) {
     around.account.closed();
 }
 
-/// The connection counts as one request from now on.
+/// The connection counts as one request from now on; gives the claim back, with which it came into being.
 #[inline(always)]
-pub(crate) fn count_connection(connection: *mut Connection) {
-    // SAFETY: a map value nobody else uses yet.
+pub(crate) fn count_connection(connection: *mut Connection, seq: u32) {
+    // SAFETY: a map value, whose claim is ours.
     let side = unsafe { &raw mut (*connection).request };
     let Some(mut around) = Surroundings::<NOTHING>::of(null_mut(), null_mut(), connection, side) else {
         return;
     };
     // SAFETY: as above.
     wire::count_connection(&mut around, unsafe { &mut *side });
+    claim::release(&around, seq, 0);
 }
 
 /// A size of 1…`limit`, in the form that every verifier follows: before Linux 6.8 it learns nothing from `!= 0`.
@@ -271,7 +387,7 @@ impl<const FROM: u8> Slots for Surroundings<FROM> {
     #[inline(always)]
     fn make_slots(&mut self) -> bool {
         if self.streams.is_null() && !self.sk.is_null() {
-            self.streams = storage(&STREAMS, self.sk, u64::from(BPF_SK_STORAGE_GET_F_CREATE));
+            self.streams = make(&STREAMS, self.sk, null_mut());
             if self.streams.is_null() {
                 self.account.storage_failed();
             }
@@ -372,7 +488,8 @@ impl<const FROM: u8> Bytes for Surroundings<FROM> {
         // SAFETY: to + count ≤ 192 < BUFFER; the sources are checked below.
         unsafe {
             let into = buffer.as_mut_ptr().add(to as usize).cast::<c_void>();
-            if FROM == KEPT_HANDSHAKE {
+            let kept = (*self.side).reading_kept;
+            if FROM == EARLY && kept == 0 {
                 let Some(handshake) = HANDSHAKE.get_ptr(0) else {
                     return false;
                 };
@@ -383,9 +500,8 @@ impl<const FROM: u8> Bytes for Surroundings<FROM> {
                 let from = (&raw const (*handshake).bytes).cast::<u8>().add(at);
                 return bpf_probe_read_kernel(into, count, from.cast()) == 0;
             }
-            let kept = (*self.side).reading_kept;
             if kept != 0 {
-                let stash = stash(self.sk, kept - 1, 0);
+                let stash = stash(self.sk, kept - 1);
                 let at = visible(at) as usize;
                 if stash.is_null() || at > KEPT_ROOM {
                     return false;
@@ -416,13 +532,13 @@ impl<const FROM: u8> Bytes for Surroundings<FROM> {
         }
         let mut which = 0;
         while which < STASHES {
-            let stash = stash(self.sk, which, u64::from(BPF_SK_STORAGE_GET_F_CREATE));
+            let stash = made_stash(self.sk, which);
             which += 1;
             if stash.is_null() {
                 self.account.storage_failed();
                 return false;
             }
-            if keep(self.skb, stash, seq, at, count) {
+            if is_free(stash) && keep(self.skb, stash, seq, at, count) {
                 return true;
             }
         }
@@ -431,36 +547,61 @@ impl<const FROM: u8> Bytes for Surroundings<FROM> {
 
     #[inline(always)]
     fn continue_from(&mut self, seq: u32) -> Option<(u32, u32)> {
-        if FROM != PACKET {
+        if FROM == NOTHING {
             return None;
         }
         let mut which = 0;
         while which < STASHES {
-            let stash = stash(self.sk, which, 0);
+            let stash = stash(self.sk, which);
             which += 1;
             if stash.is_null() {
                 return None;
+            }
+            if !is_free(stash) {
+                continue;
             }
             let found = continuation(stash, self.side, seq);
             if found != 0 {
                 // SAFETY: a map value; the claim is held.
                 unsafe { (*self.side).reading_kept = which };
-                return Some((found as u32, (found >> 32) as u32));
+                let (at, end) = (found as u32, (found >> 32) as u32);
+                if FROM == EARLY {
+                    self.account.bytes_in(end.wrapping_sub(at));
+                }
+                return Some((at, end));
             }
         }
         None
     }
 }
 
-/// One of a connection's stashes; null when it is not there, or cannot be made.
+/// One of a connection's stashes; null when it is not there.
 #[inline(always)]
-fn stash(sk: *mut bpf_sock, which: u32, flags: u64) -> *mut Stash {
+fn stash(sk: *mut bpf_sock, which: u32) -> *mut Stash {
     match which {
-        0 => storage(&STASH, sk, flags),
-        1 => storage(&STASH_2, sk, flags),
-        2 => storage(&STASH_3, sk, flags),
-        _ => storage(&STASH_4, sk, flags),
+        0 => storage(&STASH, sk, 0),
+        1 => storage(&STASH_2, sk, 0),
+        2 => storage(&STASH_3, sk, 0),
+        _ => storage(&STASH_4, sk, 0),
     }
+}
+
+/// The same, made if need be; null when it cannot be had.
+#[inline(always)]
+fn made_stash(sk: *mut bpf_sock, which: u32) -> *mut Stash {
+    match which {
+        0 => make(&STASH, sk, null_mut()),
+        1 => make(&STASH_2, sk, null_mut()),
+        2 => make(&STASH_3, sk, null_mut()),
+        _ => make(&STASH_4, sk, null_mut()),
+    }
+}
+
+/// Whether nobody without a claim is at it: one who was taken away in the middle of [`keep_overtaking`].
+#[inline(always)]
+fn is_free(stash: *mut Stash) -> bool {
+    // SAFETY: a map value.
+    atomic::load(unsafe { &raw mut (*stash).guard }) == 0
 }
 
 /// Where a kept segment that continues `seq` stands in the stash: `at | end << 32`, 0 = none.

@@ -4,17 +4,17 @@
 
 use abi::{EVENT_LISTEN, Event, ORIGIN_PROBE, POD_CONNECTIONS_ONLY, PeerKey, PodKey, PodSlot, TargetKey, V4_MAPPED};
 use aya_ebpf::bindings::{
-    BPF_SK_STORAGE_GET_F_CREATE, BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB, BPF_SOCK_OPS_STATE_CB,
-    BPF_SOCK_OPS_STATE_CB_FLAG, BPF_SOCK_OPS_TCP_CONNECT_CB, BPF_SOCK_OPS_TCP_LISTEN_CB, bpf_sock, bpf_sock_ops,
+    BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB, BPF_SOCK_OPS_STATE_CB, BPF_SOCK_OPS_STATE_CB_FLAG,
+    BPF_SOCK_OPS_TCP_CONNECT_CB, BPF_SOCK_OPS_TCP_LISTEN_CB, bpf_sock, bpf_sock_ops,
 };
 use aya_ebpf::helpers::generated::{bpf_get_netns_cookie, bpf_sock_ops_cb_flags_set};
-use wire::words;
+use wire::{claim, words};
 
 use crate::account::{self, Account};
 use crate::connection::Connection;
 use crate::counting;
 use crate::diagnostics;
-use crate::maps::{CONFIG, CONNECTIONS, GENERATION, ORIGINS, PEERS, PODS, REDIRECTS, storage};
+use crate::maps::{CONFIG, CONNECTIONS, GENERATION, NEWBORN, ORIGINS, PEERS, PODS, REDIRECTS, make, storage};
 
 const AF_INET: u32 = 2;
 /// TCP_CLOSE (include/net/tcp_states.h).
@@ -47,15 +47,12 @@ fn socket(ops: *mut bpf_sock_ops) -> Option<*mut bpf_sock> {
 }
 
 #[inline(always)]
-fn connection(sk: *mut bpf_sock, flags: u64) -> Option<*mut Connection> {
-    let value = storage(&CONNECTIONS, sk, flags);
-    if value.is_null() { None } else { Some(value) }
-}
-
-#[inline(always)]
 fn closed(ops: *mut bpf_sock_ops) {
     let Some(sk) = socket(ops) else { return };
-    let Some(connection) = connection(sk, 0) else { return };
+    let connection = storage(&CONNECTIONS, sk, 0);
+    if connection.is_null() {
+        return;
+    }
     counting::close(connection);
     // SAFETY: a map value.
     diagnostics::closed(unsafe { (*connection).pod });
@@ -169,42 +166,65 @@ fn pod(ops: *mut bpf_sock_ops) -> Option<PodSlot> {
 
 #[inline(always)]
 fn established<const EXACT: bool>(ops: *mut bpf_sock_ops) {
-    let Some(slot) = pod(ops) else { return };
+    let Some(sk) = socket(ops) else { return };
+    if !count::<EXACT>(ops, sk) && EXACT {
+        // What another CPU kept because it could not know.
+        counting::forget_early(sk);
+    }
+}
+
+/// Gives the socket its state if it belongs to a pod. Whether its requests are read.
+#[inline(always)]
+fn count<const EXACT: bool>(ops: *mut bpf_sock_ops, sk: *mut bpf_sock) -> bool {
+    let Some(slot) = pod(ops) else { return false };
     // Another generation of the programs takes new connections.
     let Some(generation) = GENERATION.get_ptr(0) else {
-        return;
+        return false;
     };
     // SAFETY: a map value.
     if unsafe { core::ptr::read_volatile(generation) } != abi::ABI {
-        return;
+        return false;
     }
-    let Some(account) = Account::of(slot.pod) else { return };
+    let Some(account) = Account::of(slot.pod) else {
+        return false;
+    };
     if is_probe(ops) {
         account.probe();
-        return;
+        return false;
     }
-    let Some(sk) = socket(ops) else { return };
-    let Some(connection) = connection(sk, u64::from(BPF_SK_STORAGE_GET_F_CREATE)) else {
+    // SAFETY: a context field.
+    let seq = unsafe { (*ops).rcv_nxt };
+    let Some(connection) = claimed_connection(ops, sk, slot.pod) else {
         account.storage_failed();
         diagnostics::storage_failed(slot.pod);
-        return;
+        return false;
     };
-    // SAFETY: a map value that no other program can use yet; context fields.
-    let (flags, port) = unsafe {
-        (*connection).pod = slot.pod;
-        (*connection).words[words::CLAIM] = u64::from((*ops).rcv_nxt);
-        (*connection).response.seq = (*ops).snd_nxt;
-        ((*ops).bpf_sock_ops_cb_flags, field!(ops, remote_port) >> 16)
-    };
+    // SAFETY: context fields.
+    let (flags, port) = unsafe { ((*ops).bpf_sock_ops_cb_flags, field!(ops, remote_port) >> 16) };
     account.connected();
     diagnostics::counted(slot.pod, u32::from_be(port << 16));
     // SAFETY: the context.
     unsafe { bpf_sock_ops_cb_flags_set(ops, (flags | BPF_SOCK_OPS_STATE_CB_FLAG) as i32) };
     if !EXACT || slot.flags & POD_CONNECTIONS_ONLY != 0 {
-        counting::count_connection(connection);
-    } else {
-        counting::replay_handshake(sk, connection, port);
+        counting::count_connection(connection, seq);
+        return false;
     }
+    counting::read_early(sk, connection, port, seq);
+    true
+}
+
+/// The state of a new connection. From its first moment on other CPUs may find it, and wait for the claim, which is ours.
+#[inline(always)]
+fn claimed_connection(ops: *mut bpf_sock_ops, sk: *mut bpf_sock, pod: u32) -> Option<*mut Connection> {
+    let newborn = NEWBORN.get_ptr_mut(0)?;
+    // SAFETY: a map value of this CPU, used here alone; a context field.
+    unsafe {
+        (*newborn).pod = pod;
+        (*newborn).words[words::CLAIM] = claim::BUSY;
+        (*newborn).response.seq = (*ops).snd_nxt;
+    }
+    let connection = make(&CONNECTIONS, sk, newborn);
+    if connection.is_null() { None } else { Some(connection) }
 }
 
 /// Whether the other end is a socket of kubelet's cgroup on this machine.

@@ -5,6 +5,7 @@
 
 mod connect;
 mod faults;
+mod handshake;
 mod http1;
 mod http2;
 mod life;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
     cases.extend(http2::cases());
     cases.extend(connect::cases());
     cases.extend(faults::cases());
+    cases.extend(handshake::cases());
     cases.extend(life::cases());
     cases.extend(redirect::cases());
     cases.extend(slots::cases());

@@ -44,6 +44,8 @@ pub const PEERS: &str = "PEERS";
 pub const REDIRECTS: &str = "REDIRECTS";
 /// Per-CPU array of one packet: data that came with the handshake, private to the kernel side.
 pub const HANDSHAKE: &str = "HANDSHAKE";
+/// Per-CPU array of one connection's state as it is before its first byte, private to the kernel side.
+pub const NEWBORN: &str = "NEWBORN";
 
 /// Every map that userspace pins, in the order of loading. Storage maps are pinned too: the new programs of a swap
 /// must find the state of the old ones.
@@ -68,6 +70,7 @@ pub const PINNED: &[&str] = &[
     PEERS,
     REDIRECTS,
     HANDSHAKE,
+    NEWBORN,
 ];
 
 /// cgroup_skb ingress: requests.

@@ -118,9 +118,26 @@ pub fn release<W: Words>(words: &W, seq: u32, hints: u64) {
     words.store(CLAIM, u64::from(seq) | hints);
 }
 
-/// What the response side may know: next sequence number wanted (not while BUSY) and hints.
+/// What the response side may know: next sequence number wanted and hints. While a segment is being read they are not
+/// known: it waits as others wait for the claim, whose holder needs nothing that the response side holds. BUSY: in vain.
 #[inline(always)]
-pub fn look<W: Words>(words: &W) -> (u32, u64) {
-    let word = words.load(CLAIM);
-    (word as u32, word & (BUSY | IN_HEAD | LOST))
+pub fn look<W: Words, R: Repeat>(words: &W) -> (u32, u64) {
+    let mut look = Look { words, word: 0 };
+    if look.turn() {
+        R::repeat(PATIENCE, &mut look);
+    }
+    (look.word as u32, look.word & (BUSY | IN_HEAD | LOST))
+}
+
+struct Look<'a, W> {
+    words: &'a W,
+    word: u64,
+}
+
+impl<W: Words> Turn for Look<'_, W> {
+    #[inline(always)]
+    fn turn(&mut self) -> bool {
+        self.word = self.words.load(CLAIM);
+        self.word & BUSY != 0
+    }
 }

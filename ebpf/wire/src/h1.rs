@@ -190,17 +190,22 @@ const fn digits3(word: u64) -> (bool, u16) {
 /// A response although nothing is pending: the request was missed, is not complete yet, or there is none.
 #[inline(always)]
 fn answer_without_request<E: Env>(env: &mut E, side: &mut Side) {
-    let (seq, hints) = claim::look(env);
+    let (seq, hints) = claim::look::<E, E>(env);
+    if flow::next_kind(env).is_some() {
+        // It was complete by then.
+        return;
+    }
+    let busy = hints & claim::BUSY != 0;
     let missed = match env.received() {
-        Some(received) => hints & claim::BUSY == 0 && received.wrapping_sub(seq) as i32 > 0,
+        Some(received) => !busy && received.wrapping_sub(seq) as i32 > 0,
         None => false,
     };
-    let lost = missed || hints & claim::LOST != 0 || env.load(MODE) & MODE_WAS_LOST != 0;
+    let lost = missed || busy || hints & claim::LOST != 0 || env.load(MODE) & MODE_WAS_LOST != 0;
     if lost || (side.status < 400 && hints & claim::IN_HEAD == 0) {
         // Nobody answers 2xx or 3xx unasked: the request was there.
         // While a segment is being read, another CPU may be about to start it.
         flow::doubt(env);
-        flow::start_late(env, hints & claim::BUSY != 0);
+        flow::start_late(env, busy);
     } else if hints & claim::IN_HEAD != 0 {
         flow::start_late(env, true);
     } else {

@@ -138,16 +138,14 @@ fn client_headers<E: Env>(env: &mut E, id: u32) {
         // Trailers, or a stream that is gone.
         return;
     }
+    let limit = env.load(GOAWAY);
+    if (limit == 0 || u64::from(id) < limit) && find(env, id).is_none() {
+        open(env, id, 0);
+    }
+    // Behind the slot: an answer on another CPU finds the slot, or knows that it does not know the stream.
     env.store(HIGHEST, u64::from(id));
     if env.load(UNSEEN_FROM) != 0 && env.load(UNSEEN_TO) == u64::MAX {
         env.store(UNSEEN_TO, u64::from(id));
-    }
-    let limit = env.load(GOAWAY);
-    if limit != 0 && u64::from(id) >= limit {
-        return;
-    }
-    if find(env, id).is_none() {
-        open(env, id, 0);
     }
 }
 

@@ -65,20 +65,7 @@ impl Relay {
             thread: Some(thread),
         };
         is_ready.recv()??;
-        field.router.sysctl("ipv4/conf/all/rp_filter", "0")?;
-        for device in ["t0", "t1"] {
-            field.router.sysctl(&format!("ipv4/conf/{device}/rp_filter"), "0")?;
-        }
-        field.router.ip("link set t0 up\nlink set t1 up\n\
-             route add default dev t0 table 100\nroute add default dev t1 table 101\n\
-             route add ::/0 dev t0 table 100\nroute add ::/0 dev t1 table 101\n\
-             rule add iif r0 lookup 100\nrule add iif r1 lookup 101\n")?;
-        field
-            .router
-            .tool("ip", &["-6", "rule", "add", "iif", "r0", "lookup", "100"], "")?;
-        field
-            .router
-            .tool("ip", &["-6", "rule", "add", "iif", "r1", "lookup", "101"], "")?;
+        route(field)?;
         Ok(relay)
     }
 }
@@ -90,6 +77,30 @@ impl Drop for Relay {
             let _ = thread.join();
         }
     }
+}
+
+/// What comes from the client goes into `t0`, what comes from the pod into `t1`, once the two exist.
+pub(super) fn route(field: &Field) -> Result<()> {
+    field.router.sysctl("ipv4/conf/all/rp_filter", "0")?;
+    for device in ["t0", "t1"] {
+        field.router.sysctl(&format!("ipv4/conf/{device}/rp_filter"), "0")?;
+    }
+    field.router.ip("link set t0 up\nlink set t1 up\n\
+         route add default dev t0 table 100\nroute add default dev t1 table 101\n\
+         route add ::/0 dev t0 table 100\nroute add ::/0 dev t1 table 101\n\
+         rule add iif r0 lookup 100\nrule add iif r1 lookup 101\n")?;
+    for (device, table) in [("r0", "100"), ("r1", "101")] {
+        let rule = ["-6", "rule", "add", "iif", device, "lookup", table];
+        field.router.tool("ip", &rule, "")?;
+    }
+    Ok(())
+}
+
+/// A TUN device in the namespace of the thread.
+pub(super) fn open(name: &str) -> Result<SyncDevice> {
+    let device = DeviceBuilder::new().name(name).mtu(1500).build_sync()?;
+    device.set_nonblocking(true)?;
+    Ok(device)
 }
 
 struct Wires {
@@ -111,11 +122,6 @@ struct Packet {
 
 impl Wires {
     fn open(seed: u64, mischief: Mischief) -> Result<Self> {
-        let open = |name| -> Result<SyncDevice> {
-            let device = DeviceBuilder::new().name(name).mtu(1500).build_sync()?;
-            device.set_nonblocking(true)?;
-            Ok(device)
-        };
         Ok(Self {
             devices: [open("t0")?, open("t1")?],
             chance: [fastrand::Rng::with_seed(seed), fastrand::Rng::with_seed(!seed)],
@@ -195,10 +201,23 @@ impl Wires {
 
 /// SYN and SYN-ACK are spared: losing them costs seconds and shows nothing.
 fn is_syn(packet: &[u8]) -> bool {
-    let (protocol, header) = match packet.first().map(|byte| byte >> 4) {
-        Some(4) => (packet.get(9), usize::from(packet[0] & 15) * 4),
-        Some(6) => (packet.get(6), 40),
-        _ => return false,
+    let flags = transport(packet).and_then(|header| packet.get(header + 13));
+    flags.is_some_and(|flags| flags & 2 != 0)
+}
+
+/// Bytes that a TCP packet carries; 0 for anything else.
+pub(super) fn payload(packet: &[u8]) -> usize {
+    let data = transport(packet).and_then(|header| Some(header + usize::from(packet.get(header + 12)? >> 4) * 4));
+    data.map_or(0, |data| packet.len().saturating_sub(data))
+}
+
+/// Where the TCP header of a packet begins.
+fn transport(packet: &[u8]) -> Option<usize> {
+    let first = packet.first()?;
+    let (protocol, header) = match first >> 4 {
+        4 => (packet.get(9)?, usize::from(first & 15) * 4),
+        6 => (packet.get(6)?, 40),
+        _ => return None,
     };
-    protocol == Some(&6) && packet.get(header + 13).is_some_and(|flags| flags & 2 != 0)
+    (*protocol == 6).then_some(header)
 }

@@ -15,6 +15,9 @@ use wire::{BUFFER, Bytes, Note, Repeat, Segment, Side, Slots, Tally, Turn, Words
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+const REFUSED: &[u8] = b"HTTP/1.1 431 No\r\nContent-Length: 0\r\n\r\n";
+/// A client's preface and an empty SETTINGS frame.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
 #[derive(Default)]
 struct Counts {
@@ -36,6 +39,8 @@ struct Shared {
     stack: Mutex<Vec<(u32, u32)>>,
     counts: Counts,
     stream: Vec<u8>,
+    slots: Vec<AtomicU64>,
+    times: Vec<AtomicU64>,
 }
 
 /// One hook at work on one CPU.
@@ -83,22 +88,32 @@ impl Words for Cpu {
 
 impl Slots for Cpu {
     fn make_slots(&mut self) -> bool {
-        false
+        true
     }
     fn find_slots(&mut self) -> bool {
-        false
+        true
     }
     fn leave_slots(&mut self) {}
-    fn slot(&self, _: u32) -> u64 {
-        0
+    fn slot(&self, i: u32) -> u64 {
+        self.shared.slots[i as usize].load(SeqCst)
     }
-    fn change_slot(&self, _: u32, _: u64, _: u64) -> bool {
-        false
+    fn change_slot(&self, i: u32, old: u64, new: u64) -> bool {
+        let slot = &self.shared.slots[i as usize];
+        if self.shared.atomic {
+            return slot.compare_exchange(old, new, SeqCst, SeqCst).is_ok();
+        }
+        let same = slot.load(SeqCst) == old;
+        if same {
+            slot.store(new, SeqCst);
+        }
+        same
     }
-    fn slot_time(&self, _: u32) -> u64 {
-        0
+    fn slot_time(&self, i: u32) -> u64 {
+        self.shared.times[i as usize].load(SeqCst)
     }
-    fn set_slot_time(&self, _: u32, _: u64) {}
+    fn set_slot_time(&self, i: u32, time: u64) {
+        self.shared.times[i as usize].store(time, SeqCst);
+    }
 }
 
 impl Tally for Cpu {
@@ -182,6 +197,8 @@ impl Shared {
             stack: Mutex::new(Vec::new()),
             counts: Counts::default(),
             stream,
+            slots: (0..wire::SLOTS).map(|_| AtomicU64::new(0)).collect(),
+            times: (0..wire::SLOTS).map(|_| AtomicU64::new(0)).collect(),
         };
         shared.words[CLAIM].store(0, SeqCst);
         Arc::new(shared)
@@ -224,17 +241,22 @@ impl Shared {
 
     /// The server answers `count` requests, each once the stack has it.
     fn serve(self: &Arc<Self>, count: usize) {
+        let answers = (0..count).map(|i| ((i + 1) * GET.len(), OK.to_vec()));
+        self.answer(&answers.collect::<Vec<_>>());
+    }
+
+    /// The server sends each answer once the stack has so many bytes.
+    fn answer(self: &Arc<Self>, answers: &[(usize, Vec<u8>)]) {
         let mut cpu = self.cpu();
-        for i in 0..count {
-            while (self.received.load(SeqCst) as usize) < (i + 1) * GET.len() {
+        let mut seq = 0;
+        for (after, answer) in answers {
+            while (self.received.load(SeqCst) as usize) < *after {
                 thread::yield_now();
             }
-            cpu.hand = OK.to_vec();
-            let segment = Segment {
-                seq: (i * OK.len()) as u32,
-                at: 0,
-                end: OK.len() as u32,
-            };
+            cpu.hand = answer.clone();
+            let end = answer.len() as u32;
+            let segment = Segment { seq, at: 0, end };
+            seq += end;
             wire::response(&mut cpu, &mut self.response.lock().unwrap(), segment, false);
         }
     }
@@ -339,6 +361,131 @@ fn a_close_beside_ingress_and_egress_leaves_nothing() {
         500,
         3,
     );
+}
+
+/// One request, refused before its head is complete, and one after it.
+fn refused_early(cpus: &[&[(usize, usize)]]) {
+    let shared = Shared::new(GET.repeat(2), true);
+    let mut threads = Vec::new();
+    for segments in cpus {
+        let (shared, segments) = (shared.clone(), segments.to_vec());
+        threads.push(thread::spawn(move || {
+            segments.iter().for_each(|(from, to)| shared.ingress(*from, *to))
+        }));
+    }
+    let server = shared.clone();
+    let answers = [(1, REFUSED.to_vec()), (2 * LENGTH, OK.to_vec())];
+    threads.push(thread::spawn(move || server.answer(&answers)));
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    let (started, ended, uncertain) = shared.counted();
+    assert!(
+        started == ended || uncertain,
+        "silently {} in flight at rest",
+        started - ended
+    );
+    assert!(started == 2 || uncertain, "silently {started} of 2 started");
+    shared.close();
+    let (started, ended, _) = shared.counted();
+    assert_eq!(started, ended, "something is in flight after the close");
+}
+
+#[test]
+fn an_answer_before_its_head_is_complete_is_counted_once_or_flagged() {
+    let (a, b) = (10, LENGTH - 2);
+    shuttle::check_random(
+        move || refused_early(&[&[(0, a), (b, LENGTH)], &[(a, b), (LENGTH, 2 * LENGTH)]]),
+        3000,
+    );
+    shuttle::check_pct(move || refused_early(&[&[(0, b)], &[(b, 2 * LENGTH)]]), 1000, 3);
+}
+
+/// A frame with a payload that says nothing.
+fn frame(kind: u8, flags: u8, stream: u8, payload: usize) -> Vec<u8> {
+    let mut bytes = vec![0, 0, payload as u8, kind, flags, 0, 0, 0, stream];
+    bytes.extend(vec![0x88; payload]);
+    bytes
+}
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const RESET: u8 = 3;
+const END: u8 = 1;
+
+/// Three streams: a GET, a POST that is answered while its body comes, a GET that the client resets while it is answered.
+fn streams(cut: &[usize], duplicate: bool, early: bool, atomic: bool) {
+    let mut client = PREFACE.to_vec();
+    let mut after = Vec::new();
+    for part in [
+        frame(HEADERS, END, 1, 6),
+        frame(HEADERS, 0, 3, 6),
+        frame(HEADERS, END, 5, 6),
+        frame(DATA, END, 3, 4),
+        frame(RESET, 0, 5, 4),
+    ] {
+        client.extend(part);
+        after.push(client.len());
+    }
+    let shared = Shared::new(client, atomic);
+    let mut threads = Vec::new();
+    let mut bounds = vec![0];
+    bounds.extend(cut.iter().map(|cut| after[0] + cut));
+    bounds.push(after[4]);
+    for cpu in 0..2 {
+        let segments = bounds.windows(2).enumerate();
+        let of_this = segments
+            .filter(|(i, _)| duplicate || i % 2 == cpu)
+            .map(|(_, pair)| (pair[0], pair[1]));
+        let (shared, of_this) = (shared.clone(), of_this.collect::<Vec<_>>());
+        threads.push(thread::spawn(move || {
+            of_this.iter().for_each(|(from, to)| shared.ingress(*from, *to))
+        }));
+    }
+    let answers = [
+        (after[0], [frame(4, 0, 0, 0), frame(HEADERS, END, 1, 1)].concat()),
+        (after[1], frame(HEADERS, END, 3, 1)),
+        (after[2], [frame(HEADERS, 0, 5, 1), frame(DATA, END, 5, 1)].concat()),
+    ];
+    let server = shared.clone();
+    threads.push(thread::spawn(move || server.answer(&answers)));
+    if early {
+        let closer = shared.clone();
+        threads.push(thread::spawn(move || closer.close()));
+    }
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    let (started, ended, uncertain) = shared.counted();
+    if !early && !uncertain {
+        assert_eq!((started, ended), (3, 3), "silently different before the close");
+    }
+    shared.close();
+    let (started, ended, uncertain) = shared.counted();
+    assert_eq!(started, ended, "something is in flight after the close");
+    assert!(started <= 3 || uncertain, "a stream silently started twice");
+}
+
+#[test]
+fn streams_on_two_cpus_start_and_end_once() {
+    shuttle::check_random(|| streams(&[3, 20, 40], false, false, true), 2000);
+    shuttle::check_pct(|| streams(&[3, 20, 40], false, false, true), 500, 3);
+}
+
+#[test]
+fn repeated_frames_on_two_cpus_start_and_end_streams_once() {
+    shuttle::check_random(|| streams(&[16, 33], true, false, true), 1500);
+}
+
+#[test]
+fn a_close_beside_frames_leaves_no_stream() {
+    shuttle::check_random(|| streams(&[3, 20, 40], false, true, true), 1500);
+}
+
+#[test]
+#[should_panic]
+fn streams_without_compare_and_swap_are_caught() {
+    shuttle::check_random(|| streams(&[3, 20, 40], false, true, false), 5000);
 }
 
 #[test]

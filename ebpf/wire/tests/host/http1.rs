@@ -228,3 +228,32 @@ fn lines_of_any_length_are_read() {
         }
     }
 }
+
+/// Lines of the longest kind that servers take, beyond any segment: targets, fields, chunk extensions.
+#[test]
+fn a_single_line_above_64_kib_is_one_line() {
+    let long = "GET-".repeat(20_000);
+    let dialogue = Dialogue::new()
+        .client(get(&format!("/{}", &long[..60_000])))
+        .server(OK)
+        .client(format!("GET / HTTP/1.1\r\nHost: a\r\nX: {long}\r\n\r\n"))
+        .server(format!(
+            "HTTP/1.1 200 OK\r\nX: {long}\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+        ))
+        .client(get("/after"))
+        .server(OK);
+    let truth = Truth::of(&dialogue);
+    assert_eq!(truth.heads.len(), 3, "hyper sees other requests");
+    for cut in [
+        Cut::Whole,
+        Cut::Every(1448),
+        Cut::Every(65_536),
+        Cut::Every(7),
+        Cut::Upto(200),
+        Cut::Upto(100_000),
+    ] {
+        for seed in 0..3 {
+            check(&dialogue, &truth, Network::clean(cut), seed);
+        }
+    }
+}
