@@ -13,9 +13,9 @@ pub mod metrics;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -37,8 +37,6 @@ pub struct Tasks {
 #[derive(Debug)]
 struct Shared {
     stage: watch::Sender<Stage>,
-    /// How often `stage` may have changed.
-    changes: AtomicUsize,
     running: AtomicUsize,
     /// In milliseconds.
     patience: AtomicU64,
@@ -67,28 +65,47 @@ impl Drop for Counted {
 
 /// Ready when the end has come so far.
 ///
-/// Waiting takes a lock at every look. This one looks only if there was a change, or if another task looks than before.
+/// Waiting takes a lock at every look. This one looks only if it was woken since, or if another task looks than before.
 pub struct Reached {
-    shared: Arc<Shared>,
     wait: Pin<Box<dyn Future<Output = ()> + Send>>,
-    /// The changes at the last look, and who is told of the next.
-    seen: Option<(usize, Waker)>,
+    /// Given to `wait` at the last look.
+    bell: Option<Arc<Bell>>,
+}
+
+/// A waker that remembers.
+struct Bell {
+    has_rung: AtomicBool,
+    waker: Waker,
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.has_rung.store(true, Ordering::Release);
+        self.waker.wake_by_ref();
+    }
 }
 
 impl Future for Reached {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let changes = self.shared.changes.load(Ordering::Acquire);
-        let is_told = |(seen, waker): &(usize, Waker)| *seen == changes && waker.will_wake(context.waker());
-        if self.seen.as_ref().is_some_and(is_told) {
+        let is_quiet = |bell: &Arc<Bell>| {
+            // A bell that rings after this look wakes the task once more.
+            !bell.has_rung.load(Ordering::Acquire) && bell.waker.will_wake(context.waker())
+        };
+        if self.bell.as_ref().is_some_and(is_quiet) {
             return Poll::Pending;
         }
-        self.seen = Some((changes, context.waker().clone()));
-        let reached = self.wait.as_mut().poll(context);
+        let bell = Arc::new(Bell {
+            has_rung: AtomicBool::new(false),
+            waker: context.waker().clone(),
+        });
+        let waker = Waker::from(Arc::clone(&bell));
+        self.bell = Some(bell);
+        let reached = self.wait.as_mut().poll(&mut Context::from_waker(&waker));
         if reached.is_ready() {
             // It may be asked again, and is still there.
-            self.seen = None;
+            self.bell = None;
             self.wait = Box::pin(std::future::poll_fn(|_| Poll::Ready(())));
         }
         reached
@@ -107,7 +124,6 @@ impl Tasks {
     pub fn new() -> Self {
         let shared = Shared {
             stage: watch::Sender::new(Stage::Running),
-            changes: AtomicUsize::new(0),
             running: AtomicUsize::new(0),
             patience: AtomicU64::new(0),
             idle: tokio::sync::Notify::new(),
@@ -172,9 +188,8 @@ impl Tasks {
     fn reached(&self, at_least: Stage) -> Reached {
         let mut stage = self.shared.stage.subscribe();
         Reached {
-            shared: Arc::clone(&self.shared),
             wait: Box::pin(async move { drop(stage.wait_for(|stage| *stage >= at_least).await) }),
-            seen: None,
+            bell: None,
         }
     }
 
@@ -232,8 +247,6 @@ impl Tasks {
     }
 
     fn advance(&self, to: Stage) {
-        // First: whoever is woken by the change must see that there was one.
-        self.shared.changes.fetch_add(1, Ordering::AcqRel);
         self.shared.stage.send_if_modified(|stage| {
             let is_further = *stage < to;
             *stage = (*stage).max(to);
@@ -286,6 +299,37 @@ mod tests {
         }
         tasks.drain();
         tasks.gone().await;
+    }
+
+    /// Whether a task was woken.
+    #[derive(Default)]
+    struct Woken(AtomicBool);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn who_looks_while_the_change_happens_is_ready_when_it_is_woken() {
+        for round in 0..1000 {
+            let tasks = Tasks::new();
+            let mut watch = tasks.drain_watch();
+            let woken = Arc::new(Woken::default());
+            let waker = Waker::from(Arc::clone(&woken));
+            std::thread::scope(|scope| {
+                scope.spawn(|| tasks.drain());
+                // Other things wake a task, too; but when this has, it must be ready.
+                loop {
+                    let was_woken = woken.0.load(Ordering::SeqCst);
+                    if Pin::new(&mut watch).poll(&mut Context::from_waker(&waker)).is_ready() {
+                        break;
+                    }
+                    assert!(!was_woken, "round {round}: woken, and not ready");
+                }
+            });
+        }
     }
 
     #[tokio::test]
