@@ -63,7 +63,7 @@ pub(crate) fn by_route(
             return Err(probes::echo_hash(request));
         }
         tell_scheme(door, request);
-        headers::add_forwarded_with(&mut request.headers, Some(request.peer.ip()));
+        headers::add_forwarded_with(&mut request.headers, Some(&request.peer.text));
     }
     if let Some(host) = &destination.host {
         request.host = host.clone();

@@ -6,8 +6,8 @@
 //! Depends on: message.
 
 use crate::message::{BodySize, Request, Version, lists, name, words};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use std::io::Write as _;
 
 /// Who is next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,25 +42,24 @@ pub(crate) fn add_forwarded(headers: &mut HeaderMap) {
 }
 
 /// The same, with the client itself as the last of those it is for: what the first of several proxies says.
-pub(crate) fn add_forwarded_with(headers: &mut HeaderMap, peer: Option<std::net::IpAddr>) {
-    let peer = peer.map(|peer| peer.to_canonical().to_string());
+pub(crate) fn add_forwarded_with(headers: &mut HeaderMap, peer: Option<&HeaderValue>) {
     let first = |name: &HeaderName| headers.get(name).map(HeaderValue::as_bytes);
     let (nodes, proto, host) = (
         first(&name::FORWARDED_FOR),
         first(&name::FORWARDED_PROTO).filter(|value| !value.is_empty()),
         first(&name::FORWARDED_HOST).filter(|value| !value.is_empty()),
     );
-    if headers.contains_key(header::FORWARDED)
-        || (nodes.is_none() && proto.is_none() && host.is_none() && peer.is_none())
+    if (nodes.is_none() && proto.is_none() && host.is_none() && peer.is_none())
+        || headers.contains_key(header::FORWARDED)
     {
         return;
     }
-    let mut out = Vec::new();
+    let mut out = Vec::with_capacity(128);
     let mut nodes = nodes
         .unwrap_or_default()
         .split(|byte| *byte == b',')
         .map(<[u8]>::trim_ascii)
-        .chain(peer.as_deref().map(str::as_bytes))
+        .chain(peer.map(HeaderValue::as_bytes))
         .filter(|node| !node.is_empty());
     let add = |label: &[u8], value: &[u8], out: &mut Vec<u8>| {
         if !out.is_empty() {
@@ -70,7 +69,8 @@ pub(crate) fn add_forwarded_with(headers: &mut HeaderMap, peer: Option<std::net:
         out.extend_from_slice(value);
     };
     if let Some(node) = nodes.next() {
-        add(b"for=", &node_name(node), &mut out);
+        add(b"for=", b"", &mut out);
+        add_node(node, &mut out);
     }
     if let Some(host) = host {
         add(b"host=", host, &mut out);
@@ -80,21 +80,21 @@ pub(crate) fn add_forwarded_with(headers: &mut HeaderMap, peer: Option<std::net:
     }
     for node in nodes {
         out.extend_from_slice(b", for=");
-        out.extend_from_slice(&node_name(node));
+        add_node(node, &mut out);
     }
-    if let Ok(value) = HeaderValue::from_bytes(&out)
-        && !out.is_empty()
+    if !out.is_empty()
+        && let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(out))
     {
         headers.insert(header::FORWARDED, value);
     }
 }
 
 /// An address with a colon is bracketed and quoted.
-fn node_name(node: &[u8]) -> Vec<u8> {
+fn add_node(node: &[u8], out: &mut Vec<u8>) {
     if node.contains(&b':') && !node.starts_with(b"\"") {
-        [b"\"[", node, b"]\""].concat()
+        out.extend([b"\"[", node, b"]\""].into_iter().flatten());
     } else {
-        node.to_vec()
+        out.extend_from_slice(node);
     }
 }
 
@@ -114,8 +114,32 @@ fn prune(headers: &mut HeaderMap) {
     }
 }
 
+/// Whether one of these is there. Going through a usual head is less than looking each of them up.
+fn has_any(headers: &HeaderMap, names: &[HeaderName]) -> bool {
+    headers.keys().any(|name| names.contains(name))
+}
+
 /// The request as the next hop gets it, but for its `Host` line (`host_for`).
 pub(crate) fn to_next(request: &mut Request, next: &NextHop) {
+    if has_any(&request.headers, &HOP_BY_HOP) {
+        end_hop(request);
+    }
+    let headers = &mut request.headers;
+    if !request.expects_continue {
+        headers.remove(header::EXPECT);
+    }
+    if headers.get(header::USER_AGENT).is_some_and(HeaderValue::is_empty) {
+        headers.remove(header::USER_AGENT);
+    }
+    headers.remove(name::REVISION);
+    headers.remove(name::NAMESPACE);
+    join_cookies(headers, request.version);
+    add_peer(headers, &request.peer.text);
+    mark(request, next);
+}
+
+/// What is for this connection only goes, but for what the next one is asked in its place.
+fn end_hop(request: &mut Request) {
     let upgrade = match request.version {
         // HTTP/2 by upgrade is obsolete, and to be ignored (RFC 9113 3.1).
         Version::One1 => request
@@ -141,17 +165,6 @@ pub(crate) fn to_next(request: &mut Request, next: &NextHop) {
         headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(header::UPGRADE, protocol);
     }
-    if !request.expects_continue {
-        headers.remove(header::EXPECT);
-    }
-    if headers.get(header::USER_AGENT).is_some_and(HeaderValue::is_empty) {
-        headers.remove(header::USER_AGENT);
-    }
-    headers.remove(name::REVISION);
-    headers.remove(name::NAMESPACE);
-    join_cookies(headers, request.version);
-    add_peer(headers, request.peer.ip().to_canonical());
-    mark(request, next);
 }
 
 fn mark(request: &mut Request, next: &NextHop) {
@@ -199,19 +212,13 @@ fn join_cookies(headers: &mut HeaderMap, version: Version) {
 }
 
 /// Adds who asked.
-fn add_peer(headers: &mut HeaderMap, peer: std::net::IpAddr) {
-    // The longest address has 45 letters.
-    let mut text = [0_u8; 48];
-    let mut rest = &mut text[..];
-    drop(write!(rest, "{peer}"));
-    let unused = rest.len();
-    let peer = text.get(..text.len() - unused).unwrap_or_default();
+fn add_peer(headers: &mut HeaderMap, peer: &HeaderValue) {
     let value = if headers.contains_key(name::FORWARDED_FOR) {
         let before = headers.get_all(name::FORWARDED_FOR).iter().map(HeaderValue::as_bytes);
-        let all: Vec<&[u8]> = before.chain([peer]).collect();
+        let all: Vec<&[u8]> = before.chain([peer.as_bytes()]).collect();
         HeaderValue::from_bytes(&all.join(&b", "[..]))
     } else {
-        HeaderValue::from_bytes(peer)
+        Ok(peer.clone())
     };
     if let Ok(value) = value {
         headers.insert(name::FORWARDED_FOR, value);
@@ -220,6 +227,9 @@ fn add_peer(headers: &mut HeaderMap, peer: std::net::IpAddr) {
 
 /// The response as the client gets it.
 pub(crate) fn to_client(headers: &mut HeaderMap) {
+    if !has_any(headers, &HOP_BY_HOP) {
+        return;
+    }
     let trailers: Vec<&[u8]> = headers.get_all(header::TRAILER).iter().flat_map(words).collect();
     let trailer = match trailers.is_empty() {
         true => None,

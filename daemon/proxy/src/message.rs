@@ -48,11 +48,28 @@ pub(crate) struct Request {
     pub(crate) host: Box<str>,
     /// How the body is delimited.
     pub(crate) body: BodySize,
-    pub(crate) peer: SocketAddr,
+    pub(crate) peer: Peer,
     /// The client waits for 100 (Continue) before it sends the body.
     pub(crate) expects_continue: bool,
     /// The client ends the connection after this request.
     pub(crate) close: bool,
+}
+
+/// Who asked.
+#[derive(Debug, Clone)]
+pub(crate) struct Peer {
+    pub(crate) address: SocketAddr,
+    /// The address without the port, as headers say it.
+    pub(crate) text: HeaderValue,
+}
+
+impl Peer {
+    pub(crate) fn new(address: SocketAddr) -> Self {
+        let text = HeaderValue::try_from(address.ip().to_canonical().to_string());
+        // An address is visible ASCII.
+        let text = text.unwrap_or(HeaderValue::from_static(""));
+        Self { address, text }
+    }
 }
 
 /// How long a body is.

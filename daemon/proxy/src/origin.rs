@@ -9,8 +9,9 @@
 //! Each connection takes a moment of
 //! its own within `SPREAD`: who connects anew is sent where there is least to do, which must be known by then.
 //! Invariants: an idle HTTP/1 connection is never closed under its client's hands; one look at an atomic a request.
-//! Depends on: revision.
+//! Depends on: message, revision.
 
+use crate::message::Peer;
 use crate::revision::Revision;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -82,7 +83,7 @@ pub struct Inside {
 /// A client's connection, as it came in.
 #[derive(Clone)]
 pub(crate) struct Arrival {
-    pub(crate) peer: SocketAddr,
+    pub(crate) peer: Peer,
     origin: Option<Seen>,
 }
 
@@ -112,6 +113,7 @@ impl Arrival {
                 leaves: None,
             }
         });
+        let peer = Peer::new(peer);
         Self { peer, origin }
     }
 
@@ -198,7 +200,7 @@ mod tests {
     async fn who_waits_hears_of_it_and_nobody_else() {
         let origin = Origin::new(Leads::Host("a".into()));
         let mut told = arrival(&origin);
-        let mut stranger = Arrival::new(told.peer, None, None);
+        let mut stranger = Arrival::new(told.peer.address, None, None);
         let patience = std::time::Duration::from_secs(1);
         assert!(tokio::time::timeout(patience, told.sent_off()).await.is_err());
         origin.lead(Leads::Host("b".into()));

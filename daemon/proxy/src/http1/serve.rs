@@ -9,7 +9,7 @@ use crate::alarm::Alarm;
 use crate::door::Door;
 use crate::exchange::Client as _;
 use crate::limits::Limits;
-use crate::message::{Answer, Request};
+use crate::message::{Answer, Peer, Request};
 use crate::origin::Arrival;
 use crate::path;
 use crate::progress::Progress;
@@ -21,7 +21,6 @@ use crate::wire::write;
 use bytes::Buf as _;
 use http::{Method, StatusCode};
 use life::Reached;
-use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout};
@@ -56,7 +55,7 @@ where
         draining: door.tasks.drain_watch(),
     };
     loop {
-        let mut request = match head(door, &mut reader, arrival.peer, is_first, &mut waits).await {
+        let mut request = match head(door, &mut reader, &arrival.peer, is_first, &mut waits).await {
             Ok(request) => request,
             Err(NoHead::Ended) => return,
             Err(NoHead::Refused(fault)) => {
@@ -139,7 +138,7 @@ where
 async fn head<R: AsyncRead + Unpin>(
     door: &Door,
     reader: &mut Reader<R>,
-    peer: SocketAddr,
+    peer: &Peer,
     is_first: bool,
     waits: &mut Waits,
 ) -> Result<Request, NoHead> {

@@ -9,7 +9,7 @@ use super::side::Two;
 use crate::alarm::Alarm;
 use crate::door::Door;
 use crate::exchange::Client as _;
-use crate::message::{Answer, BodySize, Request, Version, lists};
+use crate::message::{Answer, BodySize, Peer, Request, Version, lists};
 use crate::origin::Arrival;
 use crate::path;
 use crate::progress::Progress;
@@ -19,7 +19,6 @@ use crate::target::{Target, is_host};
 use h2::Reason;
 use h2::ext::Protocol;
 use http::{Method, StatusCode, header};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -113,7 +112,7 @@ async fn stream(
     let is_head = request.method() == Method::HEAD;
     let (head, body) = request.into_parts();
     if let Some(peers) = &door.peers
-        && let Some(caller) = peers.caller(&head.headers, arrival.peer.ip())
+        && let Some(caller) = peers.caller(&head.headers, arrival.peer.address.ip())
     {
         return peers.serve(caller, &head.headers, body, respond).await;
     }
@@ -133,7 +132,7 @@ async fn stream(
         let answer = Answer::error(StatusCode::SERVICE_UNAVAILABLE, "too much is held");
         return drop(client.answer(&answer, &Progress::new()).await);
     }
-    match read(head, is_ended, arrival.peer) {
+    match read(head, is_ended, &arrival.peer) {
         Some(mut request) => path::serve(door, arrival.leads(), &mut request, &mut client, &mut Alarm::new()).await,
         None => {
             let answer = Answer::error(StatusCode::BAD_REQUEST, "malformed request");
@@ -149,7 +148,7 @@ fn size(head: &http::request::Parts) -> usize {
     fields + head.uri.path_and_query().map_or(0, |path| path.as_str().len())
 }
 
-fn read(mut head: http::request::Parts, is_ended: bool, peer: SocketAddr) -> Option<Request> {
+fn read(mut head: http::request::Parts, is_ended: bool, peer: &Peer) -> Option<Request> {
     let is_extended = head.extensions.get::<Protocol>().is_some();
     let is_connect = head.method == Method::CONNECT && !is_extended;
     if is_extended {
@@ -192,7 +191,7 @@ fn read(mut head: http::request::Parts, is_ended: bool, peer: SocketAddr) -> Opt
         headers: head.headers,
         host,
         body,
-        peer,
+        peer: peer.clone(),
         expects_continue: false,
         close: false,
     })

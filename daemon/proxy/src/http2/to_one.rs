@@ -118,7 +118,7 @@ fn upgrading(request: &Request, protocol: &Protocol) -> Request {
         headers,
         host: request.host.clone(),
         body: BodySize::None,
-        peer: request.peer,
+        peer: request.peer.clone(),
         expects_continue: false,
         close: false,
     }

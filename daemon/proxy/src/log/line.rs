@@ -46,7 +46,7 @@ impl<'a> Line<'a> {
             uri: request.target.raw().into(),
             version: request.version,
             body: request.body,
-            peer: request.peer,
+            peer: request.peer.address,
             close: request.close,
             headers: match log.format {
                 Format::Json => picked(&request.headers),

@@ -8,12 +8,11 @@
 //! Depends on: message, target, limits.
 
 use crate::limits::Limits;
-use crate::message::{BodySize, Request, Response, Version, lists};
+use crate::message::{BodySize, Peer, Request, Response, Version, lists};
 use crate::target::{Target, is_host};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use memchr::memchr;
-use std::net::SocketAddr;
 
 /// Why a head is refused; each has Go's answer (data-plane spec 4; RFC 9112).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -98,7 +97,7 @@ fn lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
 ///
 /// # Errors
 /// What is wrong with it.
-pub(crate) fn request(head: &Bytes, peer: SocketAddr, limits: &Limits) -> Result<Request, Fault> {
+pub(crate) fn request(head: &Bytes, peer: &Peer, limits: &Limits) -> Result<Request, Fault> {
     let mut lines = lines(head);
     let (method, target, version) = request_line(lines.next().unwrap_or_default())?;
     let mut headers = fields(lines, head, limits)?;
@@ -121,7 +120,7 @@ pub(crate) fn request(head: &Bytes, peer: SocketAddr, limits: &Limits) -> Result
         headers,
         host,
         body,
-        peer,
+        peer: peer.clone(),
         expects_continue,
         close,
     })

@@ -3,11 +3,12 @@
 
 use super::*;
 use proptest::prelude::*;
+use std::net::SocketAddr;
 
 fn read(head: &str) -> Result<Request, Fault> {
     request(
         &Bytes::copy_from_slice(head.as_bytes()),
-        SocketAddr::from(([127, 0, 0, 1], 1)),
+        &Peer::new(SocketAddr::from(([127, 0, 0, 1], 1))),
         &Limits::default(),
     )
 }
@@ -82,7 +83,7 @@ proptest! {
     #[test]
     fn no_head_panics(head in proptest::collection::vec(any::<u8>(), 0..200)) {
         let limits = Limits::default();
-        drop(request(&head.clone().into(), SocketAddr::from(([127, 0, 0, 1], 1)), &limits));
+        drop(request(&head.clone().into(), &Peer::new(SocketAddr::from(([127, 0, 0, 1], 1))), &limits));
         drop(response(&head.clone().into(), &limits, false));
         drop(trailers(&head.into(), &limits));
     }
