@@ -57,7 +57,7 @@ async fn serve(arguments: &cli::Standalone, declared: &[declare::Declared]) -> R
         declare::apply(&mut served.local, declared).await?;
         shown::greet(arguments, &served, &machine, metrics)
     };
-    let mut ended = tokio::select! {
+    let ended = tokio::select! {
         ended = applied => ended,
         _ = interrupt.recv() => Ok(()),
         _ = terminate.recv() => Ok(()),
@@ -78,8 +78,6 @@ async fn serve(arguments: &cli::Standalone, declared: &[declare::Declared]) -> R
     let _ = timeout(LAST, requests.gone()).await;
     requests.stop().await;
     tasks.stop().await;
-    if ended.is_ok() {
-        ended = machine::forget(arguments);
-    }
-    ended
+    // What went wrong first is what matters.
+    ended.and(machine::forget(arguments))
 }

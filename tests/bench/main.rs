@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What counting and redirecting in the kernel cost (`cargo xtask bench kernel`), and the request path (`… path`).
+//! What counting and redirecting in the kernel cost (`cargo xtask bench kernel`), the request path (`… path`), and services on
+//! one machine (`… standalone`).
 //!
 //! Problem: two CPUs shared with anything else make every single figure a matter of luck.
 //! Mechanism: every comparison is made in pairs next to each other whose order is reversed every round; medians with
@@ -22,6 +23,7 @@ mod sections;
 mod serve;
 mod site;
 mod snapshot;
+mod standalone;
 mod throughput;
 
 use std::process::ExitCode;
@@ -43,17 +45,38 @@ const JOBS: &[(&str, Job)] = &[
 const USAGE: &str = "bench kernel [--quick] [--record] [--gate] [--only PART]…
 bench budget [--record]
 bench path [--quick] [--record] [--gate] [--only PART]…
+bench standalone [--quick] [--record] [--gate] [--only PART]…
   --quick   few rounds of few cases: shows that it works, measures little
-  --record  write docs/benchmarks.md (the full form only; of `path` each part by itself), or ebpf/budget.json
+  --record  write docs/benchmarks.md (the full form only; of `path` and `standalone` each part by itself), or ebpf/budget.json
   --gate    fail when a required figure is missed
-  --only    throughput, cost, redirect, snapshot, load or budget; of `path`: small, shapes or idle; may be given again";
+  --only    throughput, cost, redirect, snapshot, load or budget; of `path`: small, shapes or idle; of
+            `standalone`: start, serve or declare; may be given again";
 
 const PARTS: [&str; 6] = ["budget", "load", "cost", "redirect", "snapshot", "throughput"];
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Subject {
+    #[default]
+    Kernel,
+    Path,
+    Standalone,
+}
+
+impl Subject {
+    fn parts(self) -> &'static [&'static str] {
+        match self {
+            Self::Kernel => &PARTS,
+            Self::Path => &path::PARTS,
+            Self::Standalone => &standalone::PARTS,
+        }
+    }
+}
 
 /// What was asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Options {
-    is_path: bool,
+    subject: Subject,
     quick: bool,
     record: bool,
     gate: bool,
@@ -78,7 +101,8 @@ impl Options {
         let mut arguments = arguments;
         match arguments.next().as_deref() {
             Some("kernel") | None => {}
-            Some("path") => options.is_path = true,
+            Some("path") => options.subject = Subject::Path,
+            Some("standalone") => options.subject = Subject::Standalone,
             Some("budget") => options.parts.push("budget".to_owned()),
             Some(other) => bail!("there is no bench {other:?}\n{USAGE}"),
         }
@@ -91,11 +115,11 @@ impl Options {
                 _ => bail!("{argument:?} is not understood\n{USAGE}"),
             }
         }
-        let known = if options.is_path { &path::PARTS[..] } else { &PARTS };
+        let known = options.subject.parts();
         if let Some(part) = options.parts.iter().find(|part| !known.contains(&part.as_str())) {
             bail!("there is no part {part:?}\n{USAGE}");
         }
-        let is_partial = !options.is_path && !options.is_budget() && !options.parts.is_empty();
+        let is_partial = options.subject == Subject::Kernel && !options.is_budget() && !options.parts.is_empty();
         if options.record && (is_partial || options.quick && !options.is_budget()) {
             bail!("only the full form is recorded");
         }
@@ -119,8 +143,8 @@ fn run(options: &Options) -> Result<bool> {
         rig.register().undo_all();
         return outcome.map(|()| true);
     }
-    if options.is_path {
-        let outcome = run_path(&rig, options);
+    if options.subject != Subject::Kernel {
+        let outcome = run_parts(&rig, options);
         rig.register().undo_all();
         return Ok(outcome? || !options.gate);
     }
@@ -145,16 +169,21 @@ fn tell_missed(report: &Report) -> bool {
     missed.is_empty()
 }
 
-/// The request path's parts, each with a report of its own; whether all that must be met was met.
-fn run_path(rig: &Rig, options: &Options) -> Result<bool> {
+/// Parts that each have a report of their own; whether all that must be met was met.
+fn run_parts(rig: &Rig, options: &Options) -> Result<bool> {
     let mut is_met = true;
-    for part in path::PARTS.into_iter().filter(|part| options.wants(part)) {
+    for part in options.subject.parts().iter().filter(|part| options.wants(part)) {
         let mut report = Report::default();
-        let outcome = path::measure(Site::new(rig)?, part, options.quick, &mut report);
+        let outcome = match options.subject {
+            Subject::Standalone => standalone::measure(rig, part, options.quick, &mut report),
+            _ => path::measure(Site::new(rig)?, part, options.quick, &mut report),
+        };
         println!("{}", report.text());
         outcome?;
-        if options.record {
-            record::record_path(part, &report)?;
+        match options.subject {
+            _ if !options.record => {}
+            Subject::Standalone => record::record_standalone(part, &report)?,
+            _ => record::record_path(part, &report)?,
         }
         is_met &= tell_missed(&report);
     }
@@ -205,7 +234,7 @@ mod tests {
 
     #[test]
     fn parts_of_the_path_are_recorded_one_by_one() {
-        assert!(options("path --record --only idle").is_ok_and(|options| options.is_path && options.record));
+        assert!(options("path --record --only idle").is_ok_and(|options| options.subject == Subject::Path));
         assert!(options("path --record --quick").is_err());
         assert!(options("path --only cost").is_err());
     }

@@ -32,6 +32,19 @@ pub(crate) fn record_path(part: &str, report: &Report) -> Result<()> {
     sections::write(&path, &format!("path {part}"), &format!("{preface}\n{text}"))
 }
 
+/// Writes the section of one part of the bench of services on one machine.
+pub(crate) fn record_standalone(part: &str, report: &Report) -> Result<()> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/benchmarks.md");
+    let text = report.text().replace("## ", "### ");
+    let preface = format!(
+        "## Services on one machine: {part}\n\nWritten by `cargo xtask bench standalone --record --only {part}`; do not edit. \
+         {}\n\nHow: `sluice standalone` as a process, pods as processes, clients on the same CPUs; times are taken by the \
+         clients.\n",
+        machine()?
+    );
+    sections::write(&path, &format!("standalone {part}"), &format!("{preface}\n{text}"))
+}
+
 /// When and where.
 fn machine() -> Result<String> {
     let date = rig::run("date", &["-u", "+%Y-%m-%d"])?;

@@ -15,12 +15,14 @@ use std::process::Command;
 const LOGIC: &str = "logic";
 /// The bench of the binary's request path.
 const PATH: &str = "path";
+/// The bench of services on one machine.
+const STANDALONE: &str = "standalone";
 
 /// Options of `bench`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// Which bench, and what it is to be told: `kernel [--quick] [--record] [--gate] [--only PART]`, `budget`,
-    /// `path [--quick] [--record] [--gate] [--only PART]` or `logic [--quick] [--record] [--strict]`
+    /// `path` or `standalone [--quick] [--record] [--gate] [--only PART]`, or `logic [--quick] [--record] [--strict]`
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, default_value = "kernel")]
     arguments: Vec<String>,
 }
@@ -32,7 +34,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     setup::need(setup::Purpose::Bench)?;
     object::build(Variant::Plain)?;
-    if options.arguments.first().is_some_and(|bench| bench == PATH) {
+    if options
+        .arguments
+        .first()
+        .is_some_and(|bench| bench == PATH || bench == STANDALONE)
+    {
         process::run(process::cargo().args(["build", "--release", "--package", "sluice"]))?;
     }
     process::run(&mut command(&options.arguments))

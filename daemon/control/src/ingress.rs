@@ -46,19 +46,15 @@ pub fn start(context: &Context, live: &Arc<dyn Live>, reached: Reached) -> Gatew
     controller::watch_self::<Ingress>(context, &queue);
     let gateway = Gateway::default();
     gateway.start(context, Arc::clone(&queue));
-    let (confirmed, cache, known) = (Arc::clone(&queue), context.caches.ingresses.clone(), gateway.clone());
+    let (confirmed, known) = (Arc::clone(&queue), gateway.clone());
     let mut programmed = live.programmed();
     context.tasks.spawn("ingress confirmations", async move {
-        let mut before = *programmed.borrow_and_update();
-        while programmed.changed().await.is_ok() {
+        loop {
             let now = *programmed.borrow_and_update();
-            for key in cache.keys() {
-                let version = known.standing(&key).map_or(0, |standing| standing.version);
-                if version > before && version <= now {
-                    confirmed.add(key);
-                }
+            known.confirm(now).into_iter().for_each(|key| confirmed.add(key));
+            if programmed.changed().await.is_err() {
+                return;
             }
-            before = now;
         }
     });
     let context = context.speaking_as(Ingresses::NAME);

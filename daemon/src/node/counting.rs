@@ -202,7 +202,9 @@ impl Counting {
         let mut all = Vec::new();
         for (name, known) in &mut self.revisions {
             known.running.integrate(now, known.path.counts().running);
-            let Some(kernel) = &self.kernel else { continue };
+            let Some(kernel) = self.kernel.as_ref().filter(|_| !known.pods.is_empty()) else {
+                continue;
+            };
             let counted: Vec<(SocketAddr, u64)> = known
                 .pods
                 .iter()

@@ -12,7 +12,7 @@ use super::balance::is_balanced;
 use kernel::{Backend, Kernel, Mode, TargetError};
 use logic::data_path::{DataPath, Reason};
 use proxy::{Leads, Origin};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -66,6 +66,8 @@ pub(super) struct Steering {
     origins: Arc<Origins>,
     revisions: HashMap<String, Revision>,
     targets: HashMap<SocketAddr, Target>,
+    /// The targets of each revision that is all of their traffic.
+    by_revision: HashMap<String, BTreeSet<SocketAddr>>,
 }
 
 struct Revision {
@@ -102,6 +104,7 @@ impl Steering {
             origins,
             revisions: HashMap::new(),
             targets: HashMap::new(),
+            by_revision: HashMap::new(),
         }
     }
 
@@ -153,6 +156,7 @@ impl Steering {
     }
 
     pub(super) fn set_target(&mut self, address: SocketAddr, aim: Aim) -> Result<(), TargetError> {
+        self.note(address, aim.revision.as_deref());
         match self.targets.get_mut(&address) {
             Some(target) => {
                 let is_same = target.aim.revision == aim.revision;
@@ -173,7 +177,31 @@ impl Steering {
         self.write(address)
     }
 
+    /// Of which revision a target is from now on.
+    fn note(&mut self, address: SocketAddr, revision: Option<&str>) {
+        let before = self
+            .targets
+            .get(&address)
+            .and_then(|target| target.aim.revision.clone());
+        if before.as_deref() == revision {
+            // One that is new and of none is in no list either.
+            return;
+        }
+        if let Some(before) = before
+            && let Some(addresses) = self.by_revision.get_mut(&before)
+        {
+            addresses.remove(&address);
+            if addresses.is_empty() {
+                self.by_revision.remove(&before);
+            }
+        }
+        if let Some(revision) = revision {
+            self.by_revision.entry(revision.to_owned()).or_default().insert(address);
+        }
+    }
+
     pub(super) fn remove_target(&mut self, address: SocketAddr) {
+        self.note(address, None);
         let Some(target) = self.targets.remove(&address) else {
             return;
         };
@@ -218,17 +246,15 @@ impl Steering {
     }
 
     fn is_direct(&self, name: &str) -> bool {
-        let is_one = |target: &Target| target.mode == Mode::Direct && target.aim.revision.as_deref() == Some(name);
-        self.targets.values().any(is_one)
+        let mut targets = self
+            .targets_of(name)
+            .into_iter()
+            .filter_map(|address| self.targets.get(&address));
+        targets.any(|target| target.mode == Mode::Direct)
     }
 
     fn targets_of(&self, name: &str) -> Vec<SocketAddr> {
-        let is_one = |(_, target): &(&SocketAddr, &Target)| target.aim.revision.as_deref() == Some(name);
-        self.targets
-            .iter()
-            .filter(is_one)
-            .map(|(address, _)| *address)
-            .collect()
+        self.by_revision.get(name).into_iter().flatten().copied().collect()
     }
 
     fn rethink(&mut self, name: &str) {
@@ -351,7 +377,11 @@ mod tests {
         steering.flip("blue", DataPath::Direct);
         assert_eq!(reasons(&steering), ["Kernel"]);
         assert!(steering.origins.get(address).is_some());
+        assert_eq!(steering.targets_of("blue"), [address]);
+        steering.set_target(address, aim("green")).unwrap();
+        assert!(steering.targets_of("blue").is_empty() && steering.by_revision.len() == 1);
         steering.remove_target(address);
+        assert!(steering.by_revision.is_empty());
         assert!(steering.origins.get(address).is_none() && steering.standing().is_empty());
     }
 

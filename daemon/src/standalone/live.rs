@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use ::standalone::runner::Drain;
@@ -32,12 +32,32 @@ pub(super) struct Listed {
     pub(super) takes_requests: bool,
 }
 
+/// The pods there are.
+#[derive(Default)]
+struct Pods {
+    /// By UID.
+    all: HashMap<String, Listed>,
+    of: HashMap<Key, Vec<String>>,
+}
+
+impl Pods {
+    fn replace(&mut self, revision: &Key, pods: HashMap<String, Listed>) {
+        for uid in self.of.remove(revision).unwrap_or_default() {
+            self.all.remove(&uid);
+        }
+        if !pods.is_empty() {
+            self.of.insert(revision.clone(), pods.keys().cloned().collect());
+        }
+        self.all.extend(pods);
+    }
+}
+
 /// What is known of the data plane.
 pub(super) struct Told {
     node: Arc<Node>,
     bursts: Bursts,
     programmed: watch::Sender<u64>,
-    pods: Mutex<HashMap<String, Listed>>,
+    pods: Mutex<Pods>,
     /// Nanoseconds between CLOCK_MONOTONIC and Unix time, taken once: readings never jump.
     epoch: u64,
 }
@@ -62,9 +82,14 @@ impl Told {
         self.programmed.send_replace(version);
     }
 
-    /// The pods that there are, by UID.
-    pub(super) fn list(&self, pods: HashMap<String, Listed>) {
-        *self.pods.lock().unwrap_or_else(PoisonError::into_inner) = pods;
+    /// All pods of these revisions, by UID.
+    pub(super) fn list<'a>(&self, revisions: impl Iterator<Item = (&'a Key, HashMap<String, Listed>)>) {
+        let mut pods = self.known();
+        revisions.for_each(|(revision, listed)| pods.replace(revision, listed));
+    }
+
+    fn known(&self) -> MutexGuard<'_, Pods> {
+        self.pods.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Passes bursts on until the node is gone.
@@ -102,8 +127,9 @@ impl Live for Told {
 
     fn pods(&self, revision: &Key) -> Vec<LivePod> {
         let in_flight = self.reading(revision).map(|reading| reading.pods).unwrap_or_default();
-        let pods = self.pods.lock().unwrap_or_else(PoisonError::into_inner);
-        let ours = pods.iter().filter(|(_, listed)| listed.revision == *revision);
+        let pods = self.known();
+        let ours = pods.of.get(revision).into_iter().flatten();
+        let ours = ours.filter_map(|uid| Some((uid, pods.all.get(uid)?)));
         ours.map(|(uid, listed)| LivePod {
             uid: uid.clone(),
             in_flight: in_flight.get(uid).copied().unwrap_or_default(),
@@ -164,12 +190,7 @@ impl Drain for Drained {
 impl Told {
     /// Whether a pod gets requests or has some.
     fn is_busy(&self, uid: &str) -> bool {
-        let listed = self
-            .pods
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(uid)
-            .cloned();
+        let listed = self.known().all.get(uid).cloned();
         let Some(listed) = listed else { return false };
         let in_flight = || self.reading(&listed.revision)?.pods.get(uid).copied();
         listed.takes_requests || in_flight().unwrap_or_default() > 0

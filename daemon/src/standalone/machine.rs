@@ -33,7 +33,7 @@ use super::claim::Claim;
 use super::cluster::{Cluster, NODE, Served};
 use super::figures::Figures;
 use super::live::{Drained, Told};
-use super::plane::Plane;
+use super::plane::{Plane, Routed};
 use crate::cgroup;
 use crate::cli;
 use crate::failure::{Exit, Failure, chain, doing};
@@ -74,16 +74,26 @@ impl Machine {
         tasks: &Tasks,
     ) -> Result<Self, Failure> {
         let cgroup = cgroup_of(arguments)?;
+        let (outer_listener, outer) = listen(arguments.listen, "choose another --listen").await?;
         let claim = Claim::take(&arguments.run_dir, &cgroup, &arguments.device_prefix, cluster.pods)?;
         let drained = Drained::default();
         let settings = runner_settings(arguments, cluster, cgroup.clone())?;
         let runner = Runner::begin(settings, Arc::clone(&cluster.state), Arc::new(drained.clone()), tasks)
             .map_err(|error| Failure::new(Exit::Failed, chain(&error), "run as root"))?;
-        let host = IpAddr::V4(cluster.pods.host());
-        names(host, cluster, tasks).await?;
-        let (inner_listener, inner) = listen(SocketAddr::new(host, INNER_PORT), "choose another --pod-cidr").await?;
-        let (outer_listener, outer) = listen(arguments.listen, "choose another --listen").await?;
-        let (node, bursts) = open_node(arguments, cgroup, inner, tasks)?;
+        let inside = match Inside::start(arguments, cluster, cgroup, tasks).await {
+            Ok(inside) => inside,
+            Err(failure) => {
+                // Nobody can use what was made for pods.
+                runner.end(Duration::ZERO).await;
+                return Err(failure);
+            }
+        };
+        let Inside {
+            listener: inner_listener,
+            address: inner,
+            node,
+            bursts,
+        } = inside;
         let told = Told::new(Arc::clone(&node));
         drained.know(&told);
         tasks.spawn("bursts", Arc::clone(&told).forward(bursts, tasks.clone()));
@@ -139,7 +149,7 @@ impl Machine {
             },
             ..Options::default()
         };
-        let client = kube::Client::new(served.local.clone(), "default");
+        let client = kube::Client::new(served.local.for_controllers(), "default");
         let context: Context = boot::observe(client, &options, Clock::of_machine(), tasks.clone()).await;
         boot::control(&context, &options);
         let started = data_plane::start(
@@ -174,6 +184,7 @@ impl Machine {
             before: Arc::default(),
             namespaces: HashMap::new(),
             known: HashMap::new(),
+            routed: Routed::default(),
         };
         let (programmes, running) = (started.gateway.programmes(), self.runner.running());
         tasks.spawn("data plane", plane.follow(programmes, running, tasks.clone()));
@@ -193,6 +204,34 @@ impl Machine {
     pub(super) async fn end(self, grace: Duration) {
         self.node.leave();
         self.runner.end(grace).await;
+    }
+}
+
+/// What clients in pods meet.
+struct Inside {
+    listener: TcpListener,
+    address: SocketAddr,
+    node: Arc<Node>,
+    bursts: tokio::sync::mpsc::Receiver<node::Burst>,
+}
+
+impl Inside {
+    async fn start(
+        arguments: &cli::Standalone,
+        cluster: &Cluster,
+        cgroup: PathBuf,
+        tasks: &Tasks,
+    ) -> Result<Self, Failure> {
+        let host = IpAddr::V4(cluster.pods.host());
+        names(host, cluster, tasks).await?;
+        let (listener, address) = listen(SocketAddr::new(host, INNER_PORT), "choose another --pod-cidr").await?;
+        let (node, bursts) = open_node(arguments, cgroup, address, tasks)?;
+        Ok(Self {
+            listener,
+            address,
+            node,
+            bursts,
+        })
     }
 }
 

@@ -5,6 +5,8 @@
 //! must not cost a look at all services.
 //! Mechanism: two programmes share what did not change, so the difference is found by comparing pointers; the kernel is told
 //! first, because a connection that stands before its pod is tracked is never counted.
+//! The table of routes is built as a whole, so its changes are taken together while others come: most of the time is left
+//! for the rest, and pods are told of at once.
 //! Invariants: certificates before the routes that send clients to them, routes before the revisions that they no longer
 //! lead to; a version is told as running only when all of it does.
 //! Depends on: control (gateway), proxy, node, live.
@@ -13,6 +15,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ::standalone::runner::RunningPod;
 use control::gateway::{Backend, BackendPod, Programme, Target};
@@ -25,10 +28,16 @@ use proxy::{
     Certificate, Certificates, Identity, Leads, PodProtocol, Revision, Revisions, Tables, Timeouts, Visibility,
 };
 use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
 
 use super::figures::Figures;
 use super::live::{Listed, Told};
 use crate::node::{Aim, Node, Pod};
+
+/// So many times as long as a table of routes took to build, the next one waits.
+const REST: u32 = 9;
+/// The longest wait.
+const LONGEST_REST: Duration = Duration::from_millis(500);
 
 /// What runs.
 pub(super) struct Plane {
@@ -43,6 +52,26 @@ pub(super) struct Plane {
     /// The namespaces of pods that run here, by UID.
     pub(super) namespaces: HashMap<String, PathBuf>,
     pub(super) known: HashMap<Key, (Kept, Arc<Revision>)>,
+    pub(super) routed: Routed,
+}
+
+/// How far the table of routes has come.
+#[derive(Default)]
+pub(super) struct Routed {
+    /// The version of the routes in it; none before the first.
+    version: Option<u64>,
+    /// When the next may be built; none: at once.
+    next: Option<Instant>,
+    /// Revisions that are gone, though the table may still lead to them.
+    gone: Vec<Key>,
+}
+
+impl Routed {
+    /// Until when a change waits.
+    fn rests_until(&self, programme: &Programme) -> Option<Instant> {
+        let is_due = self.version == Some(programme.routes_version);
+        self.next.filter(|next| !is_due && *next > Instant::now())
+    }
 }
 
 /// What makes a revision another one.
@@ -66,9 +95,11 @@ impl Plane {
             let moved = self.take(&running.borrow_and_update());
             let programme = Arc::clone(&programmes.borrow_and_update());
             self.apply(&programme, &moved);
+            let rest = self.routed.rests_until(&programme);
             let is_over = tokio::select! {
                 changed = programmes.changed() => changed.is_err(),
                 changed = running.changed() => changed.is_err(),
+                () = sleep_until(rest.unwrap_or_else(Instant::now)), if rest.is_some() => false,
                 () = tasks.draining() => true,
             };
             if is_over {
@@ -112,23 +143,38 @@ impl Plane {
                 self.set(key, backend);
             }
         }
-        if programme.routes_version != before.routes_version || is_first {
-            self.route(programme);
-        }
         for (key, target) in programme.targets.changes(&before.targets) {
             self.aim(before.targets.get(key).map(|old| &**old), target.map(|new| &**new));
         }
-        for key in changed.iter().filter(|key| programme.backends.get(key).is_none()) {
-            self.forget(key);
-        }
-        if !changed.is_empty() || !moved.is_empty() {
-            self.told.list(listed(programme));
-        }
-        if programme.version > 0 {
+        let touched = changed.iter().chain(&late);
+        self.told.list(touched.map(|key| (key, listed(programme, key))));
+        let gone = changed.into_iter().filter(|key| programme.backends.get(key).is_none());
+        self.routed.gone.extend(gone);
+        if is_first && programme.version > 0 {
             self.node.settle();
         }
         self.before = Arc::clone(programme);
-        self.told.runs(programme.version);
+        if self.routed.rests_until(programme).is_none() {
+            self.route_if_changed(programme);
+            for key in std::mem::take(&mut self.routed.gone) {
+                // It may have come back meanwhile.
+                if programme.backends.get(&key).is_none() {
+                    self.forget(&key);
+                }
+            }
+            self.told.runs(programme.version);
+        }
+    }
+
+    fn route_if_changed(&mut self, programme: &Programme) {
+        if self.routed.version == Some(programme.routes_version) {
+            return;
+        }
+        let begun = Instant::now();
+        self.route(programme);
+        let rest = begun.elapsed().saturating_mul(REST).min(LONGEST_REST);
+        self.routed.version = Some(programme.routes_version);
+        self.routed.next = Some(Instant::now() + rest);
     }
 
     fn certify(&self, programme: &Programme) {
@@ -274,15 +320,19 @@ fn kept(key: &Key, backend: &Backend) -> Kept {
     }
 }
 
-fn listed(programme: &Programme) -> HashMap<String, Listed> {
-    let all = programme.backends.iter().flat_map(|(key, backend)| {
-        backend.pods.iter().map(move |pod| {
-            let listed = Listed {
-                revision: key.clone(),
-                takes_requests: pod.is_ready && !pod.is_ending,
-            };
-            (pod.uid.to_string(), listed)
-        })
+/// The pods of a revision, by UID.
+fn listed(programme: &Programme, key: &Key) -> HashMap<String, Listed> {
+    let pods = programme
+        .backends
+        .get(key)
+        .into_iter()
+        .flat_map(|backend| &backend.pods);
+    let all = pods.map(|pod| {
+        let listed = Listed {
+            revision: key.clone(),
+            takes_requests: pod.is_ready && !pod.is_ending,
+        };
+        (pod.uid.to_string(), listed)
     });
     all.collect()
 }

@@ -38,6 +38,7 @@ pub(crate) struct Instance {
     process: Child,
     pub(crate) gateway: SocketAddr,
     pub(crate) api: SocketAddr,
+    pub(crate) metrics: SocketAddr,
 }
 
 impl Place {
@@ -65,11 +66,13 @@ impl Place {
             let line = told.iter().find(|line| line.starts_with(what));
             let line = line.unwrap_or_else(|| panic!("it ended, having said {told:?}"));
             let url = line.split_whitespace().nth(1).unwrap();
-            url.trim_start_matches("http://").parse().unwrap()
+            let authority = url.trim_start_matches("http://").trim_end_matches("/metrics");
+            authority.parse().unwrap()
         };
         Instance {
             gateway: address("gateway"),
             api: address("API"),
+            metrics: address("metrics"),
             process,
         }
     }

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `sluice standalone` as newcomers meet it: one process, real pods, real requests.
 
-use crate::place::{FAST, Place, ask, service, within};
+use crate::place::{FAST, Instance, Place, ask, service, within};
 use crate::rig::eventually;
-use std::net::SocketAddr;
+use serde_json::Value;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[test]
 fn a_service_answers_from_zero_and_goes_back_to_zero() {
@@ -26,37 +28,92 @@ fn a_service_answers_from_zero_and_goes_back_to_zero() {
 }
 
 #[test]
-fn pods_and_objects_outlive_a_killed_daemon() {
+fn pods_and_objects_outlive_a_daemon_that_is_killed_under_load() {
     let Some(place) = Place::new() else { return };
     let state = place.folder.join("state");
     let state = ["--state", state.to_str().unwrap()];
-    let manifest = service("hello", "autoscaling.knative.dev/min-scale: '1'");
+    let kept = service("hello", "autoscaling.knative.dev/min-scale: '1'");
+    let full = service("full", "autoscaling.knative.dev/max-scale: '1'")
+        .replace("spec:\n      ", "spec:\n      containerConcurrency: 1\n      ");
+    let manifest = format!("{kept}{full}");
     let instance = place.start(&manifest, &state);
     let host = "hello.default.localhost";
     assert!(eventually(|| instance.get(host, "/").0 == 200));
-    let before = instance.list("/api/v1/namespaces/default/pods");
-    let address: SocketAddr = format!("{}:8080", before[0]["status"]["podIP"].as_str().unwrap())
+    assert!(eventually(|| instance.get("full.default.localhost", "/").0 == 200));
+    let before = pod_of(&instance, "hello");
+    let address: SocketAddr = format!("{}:8080", before["status"]["podIP"].as_str().unwrap())
         .parse()
         .unwrap();
+    let gateway = instance.gateway;
     let (over, direct) = (AtomicBool::new(false), AtomicU64::new(0));
     let again = thread::scope(|scope| {
-        // A client that talks to the pod itself, as a direct one does.
-        scope.spawn(|| {
-            while !over.load(Ordering::Relaxed) {
-                assert_eq!(ask(address, host, "/").0, 200, "a direct request");
-                direct.fetch_add(1, Ordering::Relaxed);
-            }
-        });
+        // Clients that talk to the pod itself, as direct ones do.
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    assert_eq!(ask(address, host, "/").0, 200, "a direct request");
+                    direct.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        let long = scope.spawn(|| ask(address, host, "/?sleep=12000").0);
+        // One runs, four are held.
+        let held: Vec<_> = (0..5)
+            .map(|_| scope.spawn(move || broken(gateway, "full.default.localhost", "/?sleep=20000")))
+            .collect();
+        thread::sleep(Duration::from_secs(1));
         instance.kill();
+        let killed = Instant::now();
+        for held in held {
+            let answer = held.join().unwrap();
+            assert!(answer.is_empty(), "half an answer: {answer}");
+        }
+        assert!(killed.elapsed() < Duration::from_secs(2), "held clients wait on");
         let again = place.start(&manifest, &state);
         assert!(eventually(|| again.get(host, "/").0 == 200));
         over.store(true, Ordering::Relaxed);
+        assert!(
+            within(Duration::from_secs(5), || active(&again) == Some(1.0)),
+            "what began before is not counted: {:?}",
+            active(&again)
+        );
+        assert_eq!(long.join().unwrap(), 200, "a request over the restart");
+        assert!(
+            within(Duration::from_secs(5), || active(&again) == Some(0.0)),
+            "it is counted on: {:?}",
+            active(&again)
+        );
         again
     });
     assert!(direct.load(Ordering::Relaxed) > 0);
-    let after = again.list("/api/v1/namespaces/default/pods");
-    assert_eq!(after[0]["metadata"]["uid"], before[0]["metadata"]["uid"]);
-    assert_eq!(after[0]["status"]["containerStatuses"][0]["restartCount"], 0);
+    let after = pod_of(&again, "hello");
+    assert_eq!(after["metadata"]["uid"], before["metadata"]["uid"]);
+    assert_eq!(after["status"]["containerStatuses"][0]["restartCount"], 0);
     again.end();
     place.assert_nothing_left();
+}
+
+fn pod_of(instance: &Instance, service: &str) -> Value {
+    let pods = instance.list("/api/v1/namespaces/default/pods");
+    let ours = |pod: &Value| pod["metadata"]["labels"]["serving.knative.dev/service"] == service;
+    pods.into_iter().find(ours).unwrap()
+}
+
+/// What a client is told before its connection ends.
+fn broken(gateway: SocketAddr, host: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(gateway).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    if let Err(error) = stream.read_to_string(&mut answer) {
+        assert_ne!(error.kind(), ErrorKind::WouldBlock, "nobody ended the connection");
+    }
+    answer
+}
+
+/// Requests that run on the pods of `hello`.
+fn active(instance: &Instance) -> Option<f64> {
+    let (_, page) = ask(instance.metrics, "metrics", "/metrics");
+    let is_ours = |line: &&str| line.starts_with("kn_revision_request_active") && line.contains("\"hello-00001\"");
+    page.lines().find(is_ours)?.rsplit(' ').next()?.parse().ok()
 }

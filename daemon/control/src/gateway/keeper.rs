@@ -12,8 +12,8 @@ mod dirty;
 mod tests;
 mod work;
 
-use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use api::names::{kubernetes, serving};
 use k8s_openapi::api::core::v1::{Pod, Secret, Service};
@@ -41,6 +41,8 @@ pub struct Gateway {
 struct Shared {
     published: watch::Sender<Arc<Programme>>,
     standings: RwLock<HashMap<Key, Standing>>,
+    /// Ingresses by the version that has what they ask for, until gateways run it.
+    unconfirmed: Mutex<BTreeMap<u64, Vec<Key>>>,
 }
 
 impl Default for Gateway {
@@ -49,6 +51,7 @@ impl Default for Gateway {
             shared: Arc::new(Shared {
                 published: watch::Sender::new(Arc::default()),
                 standings: RwLock::default(),
+                unconfirmed: Mutex::default(),
             }),
         }
     }
@@ -68,6 +71,14 @@ impl Gateway {
         standings.get(ingress).cloned()
     }
 
+    /// The Ingresses that were waiting for a version up to this one, which gateways run now.
+    pub(crate) fn confirm(&self, version: u64) -> Vec<Key> {
+        let mut unconfirmed = self.shared.unconfirmed.lock().unwrap_or_else(PoisonError::into_inner);
+        let later = unconfirmed.split_off(&version.saturating_add(1));
+        let confirmed = std::mem::replace(&mut *unconfirmed, later);
+        confirmed.into_values().flatten().collect()
+    }
+
     /// Keeps the programme from now on. Ingresses that stand differently are added to `ingresses`.
     pub fn start(&self, context: &Context, ingresses: Arc<Queue>) {
         let marks = Arc::new(Marks::default());
@@ -83,6 +94,14 @@ impl Gateway {
     }
 
     fn publish(&self, programme: Programme, standings: Vec<(Key, Option<Standing>)>) {
+        {
+            let mut unconfirmed = self.shared.unconfirmed.lock().unwrap_or_else(PoisonError::into_inner);
+            for (ingress, standing) in &standings {
+                if let Some(standing) = standing {
+                    unconfirmed.entry(standing.version).or_default().push(ingress.clone());
+                }
+            }
+        }
         {
             let mut known = self.shared.standings.write().unwrap_or_else(PoisonError::into_inner);
             for (ingress, standing) in standings {

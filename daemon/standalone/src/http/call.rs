@@ -181,7 +181,7 @@ impl Call<'_> {
             )));
         }
         let namespace = self.target.namespace.as_deref().unwrap_or_default();
-        let caller = site::caller(&self.settings, self.input.manager(), self.input.unknown()?);
+        let caller = self.input.caller(&self.settings)?;
         let written = self.write(|transaction| verbs::create(transaction, resource, namespace, object, &caller))?;
         Ok(self.written(&written))
     }
@@ -226,7 +226,7 @@ impl Call<'_> {
 
     fn change(&self, name: &str, part: Part) -> Answer {
         let key = self.key(name);
-        let caller = site::caller(&self.settings, self.input.manager(), self.input.unknown()?);
+        let caller = self.input.caller(&self.settings)?;
         if self.input.method == Method::PUT {
             let object = self.input.object()?;
             self.check_kind(&object)?;
@@ -289,7 +289,7 @@ impl Call<'_> {
             let object = found.ok_or_else(|| self.missing(name))?;
             return Ok(body::json(200, &verbs::scale_of(&object)));
         }
-        let caller = site::caller(&self.settings, self.input.manager(), self.input.unknown()?);
+        let caller = self.input.caller(&self.settings)?;
         let sent = if self.input.method == Method::PUT {
             Ok(self.input.object()?)
         } else {

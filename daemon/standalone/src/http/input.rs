@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A request, read whole.
 //!
-//! Depends on: query, form, protobuf.
+//! Depends on: query, form, protobuf, site.
 
+use api::context::Settings;
 use bytes::Bytes;
 use http::Method;
 use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
@@ -13,8 +14,9 @@ use serde_json::Value;
 use super::form::Form;
 use super::protobuf;
 use super::query::Query;
+use super::site;
 use crate::refusal::Refusal;
-use crate::verbs::Unknown;
+use crate::verbs::{Caller, Unknown};
 
 /// A request, read whole.
 #[derive(Debug)]
@@ -25,7 +27,13 @@ pub(super) struct Input {
     pub(super) content_type: String,
     pub(super) body: Bytes,
     agent: String,
+    is_unbooked: bool,
 }
+
+/// A mark on requests of controllers in this process: no book of managers is kept for what they write, because it would weigh
+/// more than the objects.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unbooked;
 
 impl Input {
     pub(super) async fn read<B>(parts: &Parts, body: B, limit: usize) -> Result<Self, Refusal>
@@ -53,6 +61,7 @@ impl Input {
             content_type: media.trim().to_owned(),
             body: body.to_bytes(),
             agent: header(USER_AGENT).to_owned(),
+            is_unbooked: parts.extensions.get::<Unbooked>().is_some(),
         })
     }
 
@@ -64,6 +73,15 @@ impl Input {
         }
         let program = self.agent.split('/').next().unwrap_or_default();
         if program.is_empty() { "unknown" } else { program }
+    }
+
+    /// Who calls, by the settings of the moment.
+    pub(super) fn caller<'a>(&'a self, settings: &'a Settings) -> Result<Caller<'a>, Refusal> {
+        let caller = site::caller(settings, self.manager(), self.unknown()?);
+        Ok(Caller {
+            has_booked: self.is_unbooked,
+            ..caller
+        })
     }
 
     /// Whether nothing shall be stored.

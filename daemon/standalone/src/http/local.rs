@@ -3,7 +3,7 @@
 //!
 //! Mechanism: a `tower` service over [`Api::respond`]; bodies are handed over as they are, so a watch streams.
 //! Invariants: the caller meets the same rules as one who comes over a connection.
-//! Depends on: answer.
+//! Depends on: answer, input.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -16,18 +16,32 @@ use http::{Request, Response};
 
 use super::answer::Api;
 use super::body::Body;
+use super::input::Unbooked;
 
 /// A client transport to an API in this process; clones lead to the same API.
 #[derive(Clone, Debug)]
 pub struct Local {
     api: Arc<Api>,
+    is_controller: bool,
 }
 
 impl Local {
     /// A transport to an API: `kube::Client::new(Local::new(api), "default")`.
     #[must_use]
     pub fn new(api: Arc<Api>) -> Self {
-        Self { api }
+        Self {
+            api,
+            is_controller: false,
+        }
+    }
+
+    /// The same API for controllers: `managedFields` do not name them.
+    #[must_use]
+    pub fn for_controllers(&self) -> Self {
+        Self {
+            api: Arc::clone(&self.api),
+            is_controller: true,
+        }
     }
 }
 
@@ -44,7 +58,10 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        if self.is_controller {
+            request.extensions_mut().insert(Unbooked);
+        }
         let api = Arc::clone(&self.api);
         Box::pin(async move { Ok(api.respond(request).await) })
     }

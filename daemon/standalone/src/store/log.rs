@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The last changes, for watches.
 //!
-//! Mechanism: a ring. Who watches keeps only a version and asks for what came after it, so a slow reader costs nothing
+//! Mechanism: a ring, bounded by number and by about how much memory its objects take. Who watches keeps only a version and asks for what came after it, so a slow reader costs nothing
 //! and is told when it is too far behind.
 //! Invariants: events are in order of version; `horizon` is the newest version that is no longer remembered.
 //! Depends on: key.
@@ -62,6 +62,27 @@ pub(super) struct Log {
     events: VecDeque<Event>,
     capacity: usize,
     horizon: u64,
+    /// Of all events, about.
+    weight: usize,
+}
+
+/// The most that the objects of all events may weigh, about: bytes.
+const HEAVIEST: usize = 16 << 20;
+/// As many events stay, whatever they weigh.
+const FEWEST: usize = 256;
+/// What a map takes for itself, and a value in a map or list.
+const MAP: usize = 600;
+const PLACE: usize = 32;
+
+/// About how many bytes a value takes.
+fn weight(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(all) => all.iter().map(|one| PLACE + weight(one)).sum(),
+        // Keys are in what a map takes.
+        Value::Object(all) => all.values().fold(MAP, |sum, one| sum + weight(one)),
+        _ => 0,
+    }
 }
 
 impl Log {
@@ -70,6 +91,7 @@ impl Log {
             events: VecDeque::new(),
             capacity,
             horizon,
+            weight: 0,
         }
     }
 
@@ -78,12 +100,19 @@ impl Log {
     }
 
     pub(super) fn push(&mut self, event: Event) {
+        self.weight += weight(&event.object);
         self.events.push_back(event);
-        while self.events.len() > self.capacity {
+        while self.is_full() {
             if let Some(dropped) = self.events.pop_front() {
+                self.weight = self.weight.saturating_sub(weight(&dropped.object));
                 self.horizon = dropped.version;
             }
         }
+    }
+
+    fn is_full(&self) -> bool {
+        let length = self.events.len();
+        length > self.capacity || (self.weight > HEAVIEST && length > FEWEST)
     }
 
     pub(super) fn after(&self, version: u64) -> Result<impl Iterator<Item = &Event>, Expired> {

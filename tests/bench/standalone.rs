@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What services on one machine cost and how fast they come: `cargo xtask bench standalone`.
+//!
+//! Problem: an embedded clock would flatter; a user sees bytes on sockets.
+//! Mechanism: `sluice standalone` as a process with real pods; all is timed from outside, by requests at the gateway and
+//! watches at the API. `start`: from zero, bursts, steps; `declare`: objects and memory; `serve`: requests.
+//! Invariants: every answer is looked at, a failed one fails the bench; an instance ends with what it made.
+//! Depends on: the binary `sluice` beside this one, wrk.
+
+mod api;
+mod declare;
+mod image;
+mod instance;
+mod serve;
+mod start;
+
+use ::tests::rig::Rig;
+use anyhow::Result;
+
+use crate::report::{Report, Target};
+
+/// What can be measured by itself; each has its own section in docs/benchmarks.md.
+pub(crate) const PARTS: [&str; 3] = ["start", "serve", "declare"];
+
+/// Measures one part.
+pub(crate) fn measure(rig: &Rig, part: &str, quick: bool, report: &mut Report) -> Result<()> {
+    match part {
+        "start" => start::measure(rig, quick, report),
+        "serve" => serve::measure(rig, quick, report),
+        _ => declare::measure(rig, quick, report),
+    }
+}
+
+/// A figure that must not be above a limit.
+fn at_most(report: &mut Report, name: &'static str, [required, aim]: [f64; 2], unit: &str, value: f64) {
+    report.target(Target {
+        name,
+        required: format!("≤ {required} {unit}"),
+        aim: format!("≤ {aim} {unit}"),
+        measured: format!("{value:.1} {unit}"),
+        is_met: value <= required,
+        is_aim_met: value <= aim,
+    });
+}
+
+/// A figure that must not be below a limit.
+fn at_least(report: &mut Report, name: &'static str, [required, aim]: [f64; 2], unit: &str, value: f64) {
+    report.target(Target {
+        name,
+        required: format!("≥ {required} {unit}"),
+        aim: format!("≥ {aim} {unit}"),
+        measured: format!("{value:.0} {unit}"),
+        is_met: value >= required,
+        is_aim_met: value >= aim,
+    });
+}
+
+/// The value that a share of a sample is not above.
+fn share(values: &[f64], percent: usize) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let last = sorted.len().saturating_sub(1);
+    sorted.get(last * percent / 100).copied().unwrap_or_default()
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+//! How fast services become ready, and what they weigh.
+//!
+//! Depends on: instance, api.
+
+use std::time::{Duration, Instant};
+
+use ::tests::rig::Rig;
+use anyhow::Result;
+
+use super::instance::{Instance, USUAL};
+use super::{api, at_least, at_most};
+use crate::report::Report;
+
+const AT_ZERO: &str = r#""autoscaling.knative.dev/initial-scale":"0""#;
+
+/// Measures and reports.
+pub(super) fn measure(rig: &Rig, quick: bool, report: &mut Report) -> Result<()> {
+    let counts: &[usize] = if quick { &[1, 100] } else { &[1, 1000, 5000] };
+    let instance = Instance::start(rig, USUAL, &[])?;
+    std::thread::sleep(Duration::from_secs(1));
+    let idle = instance.resident()?;
+    let mut rows = vec![vec!["0".to_owned(), String::new(), String::new(), format!("{idle:.0}")]];
+    at_most(report, "T10 memory, nothing declared", [30.0, 15.0], "MiB", idle);
+    let mut declared = 0;
+    for &count in counts {
+        eprintln!("standalone: {count} services");
+        let names: Vec<String> = (declared..count).map(|number| format!("s{number}")).collect();
+        let begun = Instant::now();
+        instance.declare(&names, AT_ZERO, r#""image":"sluice.dev/sample""#)?;
+        let accepted = begun.elapsed().as_secs_f64();
+        instance.wait_ready(count, Duration::from_secs(600))?;
+        let ready = begun.elapsed().as_secs_f64();
+        declared = count;
+        let rate = names.len() as f64 / ready;
+        // What the last look took is given back.
+        std::thread::sleep(Duration::from_secs(5));
+        let resident = instance.resident()?;
+        rows.push(vec![
+            count.to_string(),
+            format!("{accepted:.1}"),
+            format!("{rate:.0}"),
+            format!("{resident:.0}"),
+        ]);
+        if count == 1000 {
+            at_least(
+                report,
+                "T11 services declared → Ready",
+                [50.0, 200.0],
+                "services/s",
+                rate,
+            );
+            at_most(report, "T10 memory, 1 000 services", [150.0, 60.0], "MiB", resident);
+        }
+    }
+    let (status, _) = api::get(instance.gateway, &format!("s{}.default.localhost", declared - 1), "/")?;
+    anyhow::ensure!(status == 200, "the last service answers {status}");
+    report.table(
+        "Standalone: services declared",
+        "Services that begin at zero, by one client, one call each; those of each row are declared beside the ones of the row \
+         before. Memory is resident, five seconds later.",
+        &["services", "all accepted after s", "ready a second", "MiB"],
+        rows,
+    );
+    Ok(())
+}

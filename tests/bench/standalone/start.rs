@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+//! From zero to the first answer; a burst at zero; a step of load.
+//!
+//! Mechanism: services start one at a time while others go back to zero, so that two hundred starts take two minutes. What
+//! the app needs by itself, from exec to listening, is measured between them.
+//! Depends on: instance, api, image.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ::tests::rig::Rig;
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use super::instance::{FAST, Instance, sluice};
+use super::{api, at_most, image, share};
+use crate::report::Report;
+use crate::sample::median;
+
+/// Services that take turns.
+const TURNS: usize = 50;
+const IMAGE: &str = "bench.example.com/app";
+const BUILT_IN: &str = r#""image":"sluice.dev/sample""#;
+const AT_ZERO: &str = r#""autoscaling.knative.dev/initial-scale":"0""#;
+
+/// Measures and reports.
+pub(super) fn measure(rig: &Rig, quick: bool, report: &mut Report) -> Result<()> {
+    cold(rig, quick, report)?;
+    burst(rig, quick, report)?;
+    step(rig, report)
+}
+
+fn cold(rig: &Rig, quick: bool, report: &mut Report) -> Result<()> {
+    eprintln!("standalone: cold starts");
+    let folder = std::env::temp_dir().join(format!("sluice-bench-image-{}", std::process::id()));
+    let _kept = rig.register().keep(::tests::rig::Undo::Folder(folder.clone()));
+    let layout = image::layout(&folder, &sluice()?)?;
+    let instance = Instance::start(rig, FAST, &[(IMAGE, &layout)])?;
+    let (turns, rounds) = if quick { (5, 1) } else { (TURNS, 200 / TURNS) };
+    let own: Result<Vec<f64>> = (0..20).map(|_| own_start().map(milliseconds)).collect();
+    let own = own?;
+    let mut rows = vec![row("the app alone, exec to listening", &own)];
+    for (kind, container) in [("program", BUILT_IN), ("image", &format!(r#""image":"{IMAGE}""#))] {
+        let names: Vec<String> = (0..turns).map(|number| format!("{kind}{number}")).collect();
+        instance.declare(&names, AT_ZERO, container)?;
+        instance.wait_ready(names.len(), Duration::from_secs(60))?;
+        // Unpacks the image.
+        api::timed(instance.gateway, &host(&names[0]), "/")?;
+        let mut taken = Vec::new();
+        for _ in 0..rounds {
+            instance.wait_zero()?;
+            for name in &names {
+                taken.push(milliseconds(api::timed(instance.gateway, &host(name), "/")?));
+                // The next does not begin while places are made anew.
+                thread::sleep(Duration::from_millis(50));
+            }
+        }
+        instance.wait_zero()?;
+        let above = share(&taken, 90) - median(&own);
+        let [name, whole] = match kind {
+            "program" => ["T8 cold start, P90 above the app's own", "cold start, P90 in all"],
+            _ => [
+                "T8 cold start of an image, P90 above the app's own",
+                "cold start of an image, P90 in all",
+            ],
+        };
+        at_most(report, name, [30.0, 10.0], "ms", above);
+        at_most(report, whole, [200.0, 100.0], "ms", share(&taken, 90));
+        rows.push(row(
+            &format!("{kind}: first byte of the request to last of the answer"),
+            &taken,
+        ));
+    }
+    report.table(
+        "Standalone: from zero",
+        "One service at a time starts, a request each; the app is `sluice sample`.",
+        &["what", "P50 ms", "P90 ms", "P99 ms", "starts"],
+        rows,
+    );
+    Ok(())
+}
+
+fn row(what: &str, values: &[f64]) -> Vec<String> {
+    let at = |percent| format!("{:.1}", share(values, percent));
+    vec![what.to_owned(), at(50), at(90), at(99), values.len().to_string()]
+}
+
+/// What the app needs by itself.
+fn own_start() -> Result<Duration> {
+    let begun = Instant::now();
+    let mut child = Command::new(sluice()?)
+        .args(["sample", "--port", "0"])
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let stdout = child.stdout.take().context("its output")?;
+    let said = BufReader::new(stdout).lines().next();
+    let taken = begun.elapsed();
+    child.kill()?;
+    child.wait()?;
+    said.context("it ended")??;
+    Ok(taken)
+}
+
+fn burst(rig: &Rig, quick: bool, report: &mut Report) -> Result<()> {
+    eprintln!("standalone: bursts at zero");
+    let instance = Instance::start(rig, FAST, &[])?;
+    instance.declare(&["burst".to_owned()], AT_ZERO, BUILT_IN)?;
+    instance.wait_ready(1, Duration::from_secs(30))?;
+    let (mut decided, mut placed, mut all) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..if quick { 1 } else { 5 } {
+        instance.wait_zero()?;
+        let (deployments, pods) = (
+            api::watch(instance.api, api::DEPLOYMENTS)?,
+            api::watch(instance.api, api::PODS)?,
+        );
+        // The watches begin with what is there.
+        thread::sleep(Duration::from_millis(300));
+        let ask = || api::timed(instance.gateway, "burst.default.localhost", "/?sleep=10");
+        let begun = Instant::now();
+        let taken = thread::scope(|scope| {
+            let asking: Vec<_> = (0..500).map(|_| scope.spawn(ask)).collect();
+            let taken = asking.into_iter().map(|asked| match asked.join() {
+                Ok(taken) => taken,
+                Err(_) => Err(anyhow::anyhow!("a client ended early")),
+            });
+            taken.collect::<Result<Vec<_>>>()
+        })?;
+        ensure!(taken.len() == 500, "{} of 500 were answered", taken.len());
+        all.push(milliseconds(begun.elapsed()));
+        let wanted = |object: &Value| object["spec"]["replicas"].as_u64() > Some(0);
+        let at = api::first(&deployments, "a deployment with replicas", wanted)?;
+        decided.push(milliseconds(at.saturating_duration_since(begun)));
+        let at = api::first(&pods, "a pod that runs", |pod| pod["status"]["phase"] == "Running")?;
+        placed.push(milliseconds(at.saturating_duration_since(begun)));
+    }
+    at_most(
+        report,
+        "T7 burst at zero → scale decision",
+        [20.0, 5.0],
+        "ms",
+        median(&decided),
+    );
+    at_most(
+        report,
+        "burst at zero → first pod started",
+        [20.0, 20.0],
+        "ms",
+        median(&placed),
+    );
+    report.table(
+        "Standalone: 500 requests at zero",
+        "From the first byte of the first request to what a watch of the API is told; 500 clients begin together, on the \
+         same CPUs. All were answered.",
+        &["until", "median ms", "worst ms", "bursts"],
+        [
+            ("replicas are written", &decided),
+            ("a pod runs", &placed),
+            ("all 500 are answered", &all),
+        ]
+        .into_iter()
+        .map(|(until, taken)| {
+            vec![
+                until.to_owned(),
+                format!("{:.1}", median(taken)),
+                format!("{:.1}", share(taken, 100)),
+                taken.len().to_string(),
+            ]
+        })
+        .collect(),
+    );
+    Ok(())
+}
+
+/// 10 clients, then 200, each with a request that takes 200 ms; a pod takes 10 at a time.
+fn step(rig: &Rig, report: &mut Report) -> Result<()> {
+    eprintln!("standalone: a step from 10 to 200");
+    let instance = Instance::start(rig, FAST, &[])?;
+    let ten = r#""autoscaling.knative.dev/target":"10","autoscaling.knative.dev/target-utilization-percentage":"100""#;
+    instance.declare(&["step".to_owned()], ten, BUILT_IN)?;
+    instance.wait_ready(1, Duration::from_secs(30))?;
+    let over = AtomicBool::new(false);
+    let client = || -> Result<()> {
+        while !over.load(Ordering::Relaxed) {
+            api::timed(instance.gateway, "step.default.localhost", "/?sleep=200")?;
+        }
+        Ok(())
+    };
+    let ready = |pods: &[Value]| pods.iter().filter(|pod| api::is_ready(pod)).count();
+    let stepped = thread::scope(|scope| -> Result<(usize, Duration, Duration)> {
+        let few: Vec<_> = (0..10).map(|_| scope.spawn(client)).collect();
+        thread::sleep(Duration::from_secs(8));
+        let measured = || -> Result<(usize, Duration, Duration)> {
+            let before = ready(&api::list(instance.api, api::PODS)?);
+            let deployments = api::watch(instance.api, api::DEPLOYMENTS)?;
+            thread::sleep(Duration::from_millis(200));
+            let has = move |object: &Value, most: usize| object["spec"]["replicas"].as_u64() > u64::try_from(most).ok();
+            let begun = Instant::now();
+            let _many: Vec<_> = (0..190).map(|_| scope.spawn(client)).collect();
+            let decided = api::first(&deployments, "more replicas", |object| has(object, before))?;
+            instance.wait("20 ready pods", Duration::from_secs(20), || {
+                Ok(ready(&api::list(instance.api, api::PODS)?) >= 20)
+            })?;
+            Ok((before, decided.saturating_duration_since(begun), begun.elapsed()))
+        };
+        let measured = measured();
+        over.store(true, Ordering::Relaxed);
+        drop(few);
+        measured
+    })?;
+    let (before, decided, enough) = stepped;
+    at_most(
+        report,
+        "T7 step → scale decision",
+        [20.0, 5.0],
+        "ms",
+        milliseconds(decided),
+    );
+    at_most(
+        report,
+        "step 10 → 200 concurrent, pods for all",
+        [1000.0, 500.0],
+        "ms",
+        milliseconds(enough),
+    );
+    report.table(
+        "Standalone: a step from 10 to 200 concurrent requests",
+        "A pod takes 10 at a time, so 20 are enough; requests take 200 ms.",
+        &["pods before", "more are decided ms", "20 are ready ms"],
+        vec![vec![
+            before.to_string(),
+            format!("{:.1}", milliseconds(decided)),
+            format!("{:.0}", milliseconds(enough)),
+        ]],
+    );
+    Ok(())
+}
+
+fn host(name: &str) -> String {
+    format!("{name}.default.localhost")
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
