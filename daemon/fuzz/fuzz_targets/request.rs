@@ -28,7 +28,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     if let Reading::Whole(head, _) = &reading {
         if let Some(asked) = hyper_server::requests(data).first() {
             assert_eq!(asked.method, head.method);
-            assert_eq!(framing(asked.length), head.length, "{head:?} {asked:?}");
+            assert_eq!(framing(asked.length), plain(head.length), "{head:?} {asked:?}");
         }
         written(head);
     }
@@ -94,6 +94,14 @@ fn framing(length: Option<u64>) -> Length {
     }
 }
 
+/// A length of nothing is no body to hyper.
+fn plain(length: Length) -> Length {
+    match length {
+        Length::Known(0) => Length::None,
+        other => other,
+    }
+}
+
 /// A pod reads what was written: one message, with the same everything.
 fn written(head: &RequestHead) {
     let Reading::Whole(again, length) = request(&head.written, &[]) else {
@@ -127,5 +135,8 @@ fn written(head: &RequestHead) {
     let [asked] = &asked[..] else {
         panic!("{} requests in {}", asked.len(), head.written.escape_ascii());
     };
-    assert_eq!((&asked.method, framing(asked.length)), (&head.method, head.length));
+    assert_eq!(
+        (&asked.method, framing(asked.length)),
+        (&head.method, plain(head.length))
+    );
 }
