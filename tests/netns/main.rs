@@ -9,6 +9,7 @@ mod handshake;
 mod http1;
 mod http2;
 mod life;
+mod proxied;
 mod redirect;
 mod slots;
 mod steered;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
     cases.extend(faults::cases());
     cases.extend(handshake::cases());
     cases.extend(life::cases());
+    cases.extend(proxied::cases());
     cases.extend(redirect::cases());
     cases.extend(slots::cases());
     cases.extend(steered::cases());

@@ -7,15 +7,16 @@
 mod app;
 mod client;
 mod node;
+mod shapes;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use app::App;
-use client::{Tally, ask};
-use node::Node;
+pub(crate) use app::App;
+pub(crate) use client::{Tally, ask};
+pub(crate) use node::Node;
 use tests::rig::{Field, Rig};
 use tests::suite::{Case, case_on_rig, is_long};
 
@@ -27,6 +28,14 @@ pub(crate) fn cases() -> Vec<Case> {
     vec![
         case_on_rig("slots::of_two_nodes_are_never_overrun", |rig| run(rig, 2)),
         case_on_rig("slots::of_three_nodes_are_never_overrun", |rig| run(rig, 3)),
+        case_on_rig(
+            "slots::of_another_node_carry_streams_and_upgrades_and_come_back",
+            shapes::carry,
+        ),
+        case_on_rig(
+            "slots::of_another_node_are_all_used_while_others_wait",
+            shapes::are_used,
+        ),
     ]
 }
 

@@ -18,20 +18,20 @@ use tests::rig::Netns;
 
 /// What it has seen.
 #[derive(Default)]
-pub(super) struct Seen {
-    pub(super) now: AtomicU32,
-    pub(super) most: AtomicU32,
-    pub(super) all: AtomicU64,
+pub(crate) struct Seen {
+    pub(crate) now: AtomicU32,
+    pub(crate) most: AtomicU32,
+    pub(crate) all: AtomicU64,
     stop: AtomicBool,
 }
 
-pub(super) struct App {
-    pub(super) seen: Arc<Seen>,
+pub(crate) struct App {
+    pub(crate) seen: Arc<Seen>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
 impl App {
-    pub(super) fn start(netns: &Netns, address: SocketAddr) -> Result<Self> {
+    pub(crate) fn start(netns: &Netns, address: SocketAddr) -> Result<Self> {
         let listener = netns.enter(|| TcpListener::bind(address))??;
         listener.set_nonblocking(true)?;
         let seen = Arc::new(Seen::default());

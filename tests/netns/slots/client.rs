@@ -14,20 +14,20 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A request that came to no good end.
 #[derive(Debug)]
-pub(super) struct Failure {
-    pub(super) begun: Instant,
-    pub(super) ended: Instant,
-    pub(super) why: String,
+pub(crate) struct Failure {
+    pub(crate) begun: Instant,
+    pub(crate) ended: Instant,
+    pub(crate) why: String,
 }
 
 #[derive(Default)]
-pub(super) struct Tally {
-    pub(super) answered: u64,
-    pub(super) failures: Vec<Failure>,
+pub(crate) struct Tally {
+    pub(crate) answered: u64,
+    pub(crate) failures: Vec<Failure>,
 }
 
 /// Asks until told to stop.
-pub(super) fn ask(netns: &Netns, gateway: SocketAddr, host: &str, stop: &AtomicBool) -> Result<Tally> {
+pub(crate) fn ask(netns: &Netns, gateway: SocketAddr, host: &str, stop: &AtomicBool) -> Result<Tally> {
     netns.enter(|| {
         let mut tally = Tally::default();
         let mut connection = None;

@@ -10,18 +10,18 @@ use anyhow::{Context, Result, ensure};
 use tests::rig::{Kept, Netns, Rig, Undo};
 use tests::steered::program;
 
-pub(super) struct Node<'f> {
+pub(crate) struct Node<'f> {
     rig: &'f Rig,
-    pub(super) name: &'static str,
-    pub(super) netns: &'f Netns,
+    pub(crate) name: &'static str,
+    pub(crate) netns: &'f Netns,
     /// As the others reach it, by their place among the nodes.
-    pub(super) addresses: [&'static str; 3],
+    pub(crate) addresses: [&'static str; 3],
     folder: PathBuf,
     running: Option<(Child, Kept)>,
 }
 
 impl<'f> Node<'f> {
-    pub(super) fn new(
+    pub(crate) fn new(
         rig: &'f Rig,
         name: &'static str,
         netns: &'f Netns,
@@ -39,7 +39,7 @@ impl<'f> Node<'f> {
         })
     }
 
-    pub(super) fn write(&self, file: &str) -> Result<()> {
+    pub(crate) fn write(&self, file: &str) -> Result<()> {
         // At once, so that no half of it is read.
         let new = self.folder.join("new");
         std::fs::write(&new, file)?;
@@ -47,7 +47,7 @@ impl<'f> Node<'f> {
     }
 
     /// Starts the daemon; returns when it listens.
-    pub(super) fn run(&mut self, gateway: SocketAddr) -> Result<()> {
+    pub(crate) fn run(&mut self, gateway: SocketAddr) -> Result<()> {
         let child = Command::new("nsenter")
             .arg(format!("--net={}", self.netns.path().display()))
             .arg(program()?)
@@ -68,7 +68,7 @@ impl<'f> Node<'f> {
     }
 
     /// SIGKILL.
-    pub(super) fn kill(&mut self) -> Result<()> {
+    pub(crate) fn kill(&mut self) -> Result<()> {
         let (mut child, _kept) = self.running.take().context("it does not run")?;
         child.kill()?;
         child.wait()?;

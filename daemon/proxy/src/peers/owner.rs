@@ -13,7 +13,7 @@ use crate::way::{CLEAN, FromPod, ToPod};
 use bytes::Bytes;
 use h2::{Reason, RecvStream, SendStream};
 use logic::limiter::shared::Permit;
-use std::future::{pending, poll_fn};
+use std::future::poll_fn;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
@@ -30,17 +30,17 @@ pub(super) async fn carry(
     limits: &Limits,
     permit: Permit,
 ) {
-    let is_clean = tokio::select! {
-        is_clean = up(&mut body, &mut stream.writer) => is_clean,
-        () = down(&mut stream.reader, &mut out) => false,
-    };
-    if is_clean && stream.reader.buffer.is_empty() {
+    let (up_ends, down_ends) = both(&mut body, &mut out, &mut stream).await;
+    if up_ends == Ends::Clean && stream.reader.buffer.is_empty() {
         pod.keep(stream, limits);
         // The asker has said its last word already.
         drop(out.send_data(Bytes::new(), true));
         return drop(permit);
     }
-    out.send_reset(Reason::CANCEL);
+    // What both have ended may still be on its way.
+    if (up_ends, down_ends) != (Ends::Whole, Ends::Whole) {
+        out.send_reset(Reason::CANCEL);
+    }
     let mut rest = [0; 4096];
     let leave = async {
         if stream.writer.shutdown().await.is_ok() {
@@ -53,55 +53,87 @@ pub(super) async fn carry(
     drop(permit);
 }
 
-/// True: the connection is fit for another request. False: the asker has gone.
-async fn up(body: &mut RecvStream, to: &mut ToPod) -> bool {
+/// How one way came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ends {
+    /// The asker says that the connection is fit for another request.
+    Clean,
+    /// All was said and passed on.
+    Whole,
+    /// Who should hear it, or say it, has gone.
+    Broken,
+}
+
+/// Both ways, until both have ended or one of them makes the other useless.
+async fn both(body: &mut RecvStream, out: &mut SendStream<Bytes>, stream: &mut Stream) -> (Ends, Ends) {
+    let up = up(body, &mut stream.writer);
+    let down = down(&mut stream.reader, out);
+    tokio::pin!(up, down);
+    tokio::select! {
+        ends = &mut up => match ends {
+            // The pod may still have something to say.
+            Ends::Whole => (ends, down.await),
+            _ => (ends, Ends::Broken),
+        },
+        ends = &mut down => match ends {
+            // The asker may still speak; a connection that the pod has closed is fit for nothing.
+            Ends::Whole => match up.await {
+                Ends::Clean => (Ends::Whole, ends),
+                up => (up, ends),
+            },
+            _ => (Ends::Broken, ends),
+        },
+    }
+}
+
+/// Until the asker has ended its side or has gone.
+async fn up(body: &mut RecvStream, to: &mut ToPod) -> Ends {
     loop {
         match body.data().await {
             Some(Ok(data)) => {
                 if to.write_all(&data).await.is_err() {
                     // The pod may still have said something.
-                    break;
+                    return Ends::Whole;
                 }
                 // A stream that is over needs no window.
                 drop(body.flow_control().release_capacity(data.len()));
             }
-            Some(Err(_)) => return false,
-            None => match body.trailers().await {
-                Ok(Some(trailers)) if trailers.contains_key(CLEAN) => return true,
-                Ok(_) => {
-                    drop(to.shutdown().await);
-                    break;
-                }
-                Err(_) => return false,
-            },
+            Some(Err(_)) => return Ends::Broken,
+            None => {
+                return match body.trailers().await {
+                    Ok(Some(trailers)) if trailers.contains_key(CLEAN) => Ends::Clean,
+                    Ok(_) => {
+                        drop(to.shutdown().await);
+                        Ends::Whole
+                    }
+                    Err(_) => Ends::Broken,
+                };
+            }
         }
     }
-    pending().await
 }
 
-/// Returns when the pod has closed the connection and all it said has gone, or the asker has gone.
-async fn down(from: &mut Reader<FromPod>, out: &mut SendStream<Bytes>) {
+/// Until the pod has closed the connection and all it said is on its way, or the asker has gone.
+async fn down(from: &mut Reader<FromPod>, out: &mut SendStream<Bytes>) -> Ends {
     loop {
         if !from.buffer.is_empty() {
             let data = from.take(usize::MAX);
             // The asker knows how long its client may take.
             if frames::send(out, data, false, Duration::ZERO).await.is_err() {
-                return;
+                return Ends::Broken;
             }
         }
         let filled = tokio::select! {
             filled = from.fill() => filled,
-            _ = poll_fn(|context| out.poll_reset(context)) => return,
+            _ = poll_fn(|context| out.poll_reset(context)) => return Ends::Broken,
         };
         match filled {
             Ok(true) => {}
             Ok(false) => {
                 drop(out.send_data(Bytes::new(), true));
-                // The asker may still speak, and ends it.
-                drop(poll_fn(|context| out.poll_reset(context)).await);
-                return;
+                return Ends::Whole;
             }
-            Err(_) => return,
+            Err(_) => return Ends::Broken,
         }
     }
 }

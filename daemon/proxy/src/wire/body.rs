@@ -141,11 +141,7 @@ fn size(buffer: &mut BytesMut) -> Result<Option<u64>, Malformed> {
     };
     let line = buffer.split_to(end + 1);
     let line = line.strip_suffix(b"\r\n").ok_or(Malformed)?;
-    let digits = line
-        .split(|byte| *byte == b';')
-        .next()
-        .unwrap_or_default()
-        .trim_ascii_end();
+    let digits = parse::trimmed(line.split(|byte| *byte == b';').next().unwrap_or_default());
     if digits.is_empty() || digits.len() > 15 || !digits.iter().all(u8::is_ascii_hexdigit) || line.contains(&b'\r') {
         return Err(Malformed);
     }
@@ -247,6 +243,7 @@ mod tests {
             b"5\r\nhelloX\r\n0\r\n\r\n",
             b"5\r\nhello\n0\r\n\r\n",
             b"5;a\rb\r\nhello\r\n0\r\n\r\n",
+            b"5\x0c\r\nhello\r\n0\r\n\r\n",
             b"0\r\nX: y\n\r\n",
             b"0\r\nX: y\n\nZ: z\r\n\r\n",
             b"fffffffffffffffff\r\n",
