@@ -21,9 +21,14 @@ use life::Tasks;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use taker::Taken;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep};
+
+/// How long a process that was killed may take to let its listeners go.
+const DIES: Duration = Duration::from_secs(2);
 
 /// The listeners of this process: taken over, or its own; to be given away in their turn.
 pub(crate) struct Sockets {
@@ -56,13 +61,31 @@ impl Sockets {
         let taken = self.taken.as_mut().and_then(|taken| taken.listener(&name));
         let listener = match taken {
             Some(listener) => listener,
-            None => TcpListener::bind(address).await?.into_std()?,
+            None => self.bind(address).await?.into_std()?,
         };
         listener.set_nonblocking(true)?;
         if self.path.is_some() {
             self.kept.push((name, listener.try_clone()?));
         }
         TcpListener::from_std(listener)
+    }
+
+    /// A predecessor that was killed is gone from its path a moment before its listeners are.
+    async fn bind(&self, address: SocketAddr) -> io::Result<TcpListener> {
+        let end = Instant::now() + DIES;
+        loop {
+            match TcpListener::bind(address).await {
+                Err(fault)
+                    if fault.kind() == io::ErrorKind::AddrInUse
+                        && self.path.is_some()
+                        && self.taken.is_none()
+                        && Instant::now() < end =>
+                {
+                    sleep(Duration::from_millis(10)).await;
+                }
+                bound => return bound,
+            }
+        }
     }
 
     /// This process serves: its predecessor may go, its successor may come.

@@ -72,6 +72,12 @@ const SOAKS: &[Soak] = &[
         is_cut: true,
     },
     Soak {
+        name: "restarts",
+        what: "sluice proxy replaced two hundred times under load, no request failed",
+        command: |_| restarts(),
+        is_cut: true,
+    },
+    Soak {
         name: "netns",
         what: "the whole network suite in its long form",
         command: |_| cases(&[]),
@@ -228,6 +234,13 @@ fn cycles() -> Result<Command> {
         .args(["cycles::", "--nocapture"])
         .env("CI", "true")
         .env("SLUICE_LONG", "1");
+    Ok(command)
+}
+
+fn restarts() -> Result<Command> {
+    process::run(process::cargo().args(["build", "--release", "--quiet", "--package", "sluice"]))?;
+    let mut command = both_outputs(optimised(&["--package", "path-suite", "--test", "path"], "path")?);
+    command.args(["restart::", "--include-ignored", "--nocapture"]);
     Ok(command)
 }
 

@@ -28,9 +28,7 @@ pub(super) struct Taken {
 pub(super) async fn take(path: &Path) -> Result<Option<Taken>, Fault> {
     let stream = match UnixStream::connect(path).await {
         Ok(stream) => stream,
-        Err(fault) if matches!(fault.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
-            return Ok(None);
-        }
+        Err(fault) if fault.kind() == io::ErrorKind::NotFound || is_gone(&fault) => return Ok(None),
         Err(fault) => {
             let path = path.to_owned();
             return Err(Fault::Place { path, fault });
@@ -66,8 +64,10 @@ async fn ask(channel: &mut Channel) -> Result<Vec<String>, Fault> {
     }
 }
 
+/// Nobody listens any more, or the other one died: a connection in the queue of its socket is reset.
 fn is_gone(fault: &io::Error) -> bool {
-    matches!(fault.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
+    use io::ErrorKind::{BrokenPipe, ConnectionRefused, ConnectionReset};
+    matches!(fault.kind(), BrokenPipe | ConnectionRefused | ConnectionReset)
 }
 
 impl Taken {

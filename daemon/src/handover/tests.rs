@@ -160,6 +160,29 @@ async fn a_predecessor_that_dies_at_any_step_is_replaced() {
 }
 
 #[tokio::test]
+async fn a_listener_that_is_about_to_go_is_waited_for_only_by_who_may_succeed_it() {
+    let place = Place::new("late");
+    let dying = std::net::TcpListener::bind(ANY).unwrap();
+    let address = dying.local_addr().unwrap();
+    let mut stranger = Sockets::arrive(None).await.unwrap();
+    let fault = soon("a refusal", stranger.listen("listen", address))
+        .await
+        .err()
+        .unwrap();
+    assert_eq!(fault.kind(), io::ErrorKind::AddrInUse);
+    let mut heir = Sockets::arrive(Some(&place.0)).await.unwrap();
+    let later = async {
+        sleep(Duration::from_millis(100)).await;
+        drop(dying);
+    };
+    let (bound, ()) = soon("the listener", async {
+        tokio::join!(heir.listen("listen", address), later)
+    })
+    .await;
+    assert_eq!(bound.unwrap().local_addr().unwrap(), address);
+}
+
+#[tokio::test]
 async fn an_end_without_a_successor_leaves_nothing_behind() {
     let place = Place::new("end");
     let tasks = Tasks::new();

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use control::key::Key;
 use life::metrics::{Page, Source};
-use proxy::Revision;
+use proxy::{Revision, Room};
 
 use crate::figures::{self, Load};
 use crate::node::Node;
@@ -16,13 +16,14 @@ use crate::node::Node;
 /// Whoever has requests.
 pub(super) struct Figures {
     node: Arc<Node>,
+    room: Room,
     revisions: Mutex<BTreeMap<Key, Arc<Revision>>>,
 }
 
 impl Figures {
-    pub(super) fn new(node: Arc<Node>) -> Arc<Self> {
+    pub(super) fn new(node: Arc<Node>, room: Room) -> Arc<Self> {
         let revisions = Mutex::default();
-        Arc::new(Self { node, revisions })
+        Arc::new(Self { node, room, revisions })
     }
 
     /// Tells of it from now on.
@@ -51,5 +52,6 @@ impl Source for Figures {
             });
             figures::of_revision(page, &revision, load.as_ref());
         }
+        figures::of_room(page, &self.room);
     }
 }

@@ -25,7 +25,9 @@ use control::ingress::Reached;
 use control::route::Gateway;
 use life::Tasks;
 use life::metrics::Registry;
-use proxy::{Certificates, Cores, Door, Entry, Front, Health, Limits, NextHop, Probes, Revisions, Tables, Visibility};
+use proxy::{
+    Certificates, Cores, Door, Entry, Front, Health, Limits, NextHop, Probes, Revisions, Room, Tables, Visibility,
+};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -60,6 +62,8 @@ pub(super) struct Machine {
     revisions: Arc<Revisions>,
     tables: Tables,
     certificates: Arc<Certificates>,
+    /// What all clients together may hold.
+    room: Room,
     _claim: Claim,
     /// Serve the connections.
     cores: Cores,
@@ -107,6 +111,7 @@ impl Machine {
             revisions: Arc::default(),
             tables: Tables::default(),
             certificates: Arc::new(certificates),
+            room: Room::default(),
             _claim: claim,
             cores: Cores::start(None).map_err(doing("starting", ""))?,
         };
@@ -123,6 +128,7 @@ impl Machine {
             front: Front {
                 visibility,
                 cores: Some(self.cores.spread()),
+                room: self.room.clone(),
                 ..Front::default()
             },
             probes: Probes::Gateway,
@@ -161,7 +167,7 @@ impl Machine {
             },
         );
         let registry = Registry::new();
-        let figures = Figures::new(Arc::clone(&self.node));
+        let figures = Figures::new(Arc::clone(&self.node), self.room.clone());
         registry.add(&started.scaler);
         registry.add(&figures);
         let scaler = Arc::clone(&started.scaler);
