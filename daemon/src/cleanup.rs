@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `sluice cleanup`: removes exactly what was recorded, and says what.
 //!
-//! Depends on: kernel.
+//! Depends on: kernel, standalone (left).
 
 use std::path::PathBuf;
 
@@ -11,6 +11,7 @@ use crate::{
     cli,
     failure::{self, Exit, Failure},
     output, progress,
+    standalone::left,
 };
 
 /// Runs the command.
@@ -22,12 +23,11 @@ pub(crate) fn run(arguments: &cli::Cleanup) -> Result<Exit, Failure> {
         let path = settings.pin_dir;
         return Err(OpenError::NoBpffs { path }.into());
     }
+    let ended = progress::during("ending pods", || left::clean(&arguments.run_dir))?;
     let cleaned = progress::during("removing what is pinned", || kernel::cleanup(&settings))?;
-    let mut lines: Vec<String> = cleaned
-        .removed
-        .iter()
-        .map(|path| format!("removed {}", path.display()))
-        .collect();
+    let pinned = cleaned.removed.iter().map(|path| path.display().to_string());
+    let removed = ended.into_iter().chain(pinned);
+    let mut lines: Vec<String> = removed.map(|what| format!("removed {what}")).collect();
     if lines.is_empty() && cleaned.left.is_empty() {
         lines.push(format!("nothing of ours at {pin_dir}"));
     }

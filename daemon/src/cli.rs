@@ -200,6 +200,9 @@ pub(crate) struct Check {
 /// `sluice cleanup`
 #[derive(Debug, Args)]
 pub(crate) struct Cleanup {
+    /// The --run-dir of a `sluice standalone` that was killed: its pods, devices, cgroups and mounts end
+    #[arg(long, value_name = "PATH", default_value = "/run/sluice")]
+    pub(crate) run_dir: PathBuf,
     #[command(flatten)]
     pub(crate) places: Places,
 }

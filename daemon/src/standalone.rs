@@ -12,6 +12,7 @@ mod claim;
 mod cluster;
 mod declare;
 mod figures;
+pub(crate) mod left;
 mod live;
 mod machine;
 mod plane;
@@ -33,13 +34,18 @@ const GRACE: Duration = Duration::from_secs(10);
 /// How long requests may take then.
 const LAST: Duration = Duration::from_secs(5);
 
+/// How long what hangs may delay the end after that.
+const HANGING: Duration = Duration::from_secs(2);
+
 /// Runs the command.
 pub(crate) fn run(arguments: &cli::Standalone) -> Result<Exit, Failure> {
     let declared = declare::read(&arguments.files)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(doing("starting", ""))?;
-    runtime.block_on(serve(arguments, &declared))?;
-    Ok(Exit::Done)
+    let served = runtime.block_on(serve(arguments, &declared));
+    // A call to the kernel that hangs must not keep the process.
+    runtime.shutdown_timeout(HANGING);
+    served.map(|()| Exit::Done)
 }
 
 async fn serve(arguments: &cli::Standalone, declared: &[declare::Declared]) -> Result<(), Failure> {
@@ -76,8 +82,14 @@ async fn serve(arguments: &cli::Standalone, declared: &[declare::Declared]) -> R
     }
     requests.drain();
     let _ = timeout(LAST, requests.gone()).await;
-    requests.stop().await;
-    tasks.stop().await;
+    let stopped = async {
+        requests.stop().await;
+        tasks.stop().await;
+    };
+    if timeout(HANGING, stopped).await.is_err() {
+        let left = requests.running() + tasks.running();
+        eprintln!("note: {left} tasks did not end within {} s", HANGING.as_secs());
+    }
     // What went wrong first is what matters.
     ended.and(machine::forget(arguments))
 }

@@ -28,13 +28,7 @@ pub(super) struct Claim {
 impl Claim {
     /// Claims all of it.
     pub(super) fn take(run: &Path, cgroup: &Path, prefix: &str, pods: Range) -> Result<Self, Failure> {
-        let claimed = Self {
-            _folders: [
-                folder(run, "--run-dir", "choose another --run-dir")?,
-                folder(cgroup, "--cgroup", "choose another --cgroup")?,
-            ],
-            _devices: devices(prefix)?,
-        };
+        let claimed = Self::names(run, cgroup, prefix)?;
         match foreign(&format!("{prefix}br"), pods) {
             Some(device) => {
                 let message = format!("--pod-cidr: {device} has an address in that range already");
@@ -42,6 +36,17 @@ impl Claim {
             }
             None => Ok(claimed),
         }
+    }
+
+    /// Claims all but addresses.
+    pub(super) fn names(run: &Path, cgroup: &Path, prefix: &str) -> Result<Self, Failure> {
+        Ok(Self {
+            _folders: [
+                folder(run, "--run-dir", "choose another --run-dir")?,
+                folder(cgroup, "--cgroup", "choose another --cgroup")?,
+            ],
+            _devices: devices(prefix)?,
+        })
     }
 }
 

@@ -34,6 +34,7 @@ use tokio::sync::watch;
 use super::claim::Claim;
 use super::cluster::{Cluster, NODE, Served};
 use super::figures::Figures;
+use super::left;
 use super::live::{Drained, Told};
 use super::plane::{Plane, Routed};
 use crate::cgroup;
@@ -80,6 +81,7 @@ impl Machine {
         let cgroup = cgroup_of(arguments)?;
         let (outer_listener, outer) = listen(arguments.listen, "choose another --listen").await?;
         let claim = Claim::take(&arguments.run_dir, &cgroup, &arguments.device_prefix, cluster.pods)?;
+        left::record(&arguments.run_dir, &cgroup, &arguments.device_prefix)?;
         let drained = Drained::default();
         let settings = runner_settings(arguments, cluster, cgroup.clone())?;
         let runner = Runner::begin(settings, Arc::clone(&cluster.state), Arc::new(drained.clone()), tasks)
@@ -243,6 +245,7 @@ impl Inside {
 
 /// Takes the programs and maps away: nothing of ours is left that they could count.
 pub(super) fn forget(arguments: &cli::Standalone) -> Result<(), Failure> {
+    left::forget(&arguments.run_dir);
     let cleaned = kernel::cleanup(&arguments.places.settings())?;
     match cleaned.left.first() {
         None => Ok(()),

@@ -159,28 +159,42 @@ impl Runner {
         self.shared.pool.close().await;
         let settings = Arc::clone(&self.shared.settings);
         // A panic there would have been a panic here.
-        let _ = tokio::task::spawn_blocking(move || cleanup(&settings)).await;
+        let _ = tokio::task::spawn_blocking(move || drop(cleanup(&settings))).await;
     }
 }
 
-/// Removes everything that runners with these settings have made, also what a killed one left; cached images stay.
-pub fn cleanup(settings: &Settings) {
+/// Removes everything that runners with these settings have made, also what a killed one left; cached images stay. Answers
+/// what is gone.
+pub fn cleanup(settings: &Settings) -> Vec<String> {
+    let mut removed = Vec::new();
+    let was_there = settings.cgroup.exists();
     if let Ok(cgroups) = Cgroups::make(&settings.cgroup) {
         cgroups.end_all();
+    }
+    if was_there && !settings.cgroup.exists() {
+        removed.push(format!("cgroup {}, with what ran in it", settings.cgroup.display()));
     }
     for device in network::devices(&settings.prefix) {
         let rest = device.strip_prefix(&settings.prefix).unwrap_or_default();
         if rest == "br" || (!rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit())) {
             network::remove_device(&device);
+            removed.push(format!("device {device}"));
         }
     }
     let networks = settings.networks();
     for entry in fs::read_dir(&networks).into_iter().flatten().flatten() {
-        let _ = umount2(&entry.path(), MntFlags::MNT_DETACH);
+        if umount2(&entry.path(), MntFlags::MNT_DETACH).is_ok() {
+            removed.push(format!("mount {}", entry.path().display()));
+        }
     }
-    while umount2(&networks, MntFlags::MNT_DETACH).is_ok() {}
+    while umount2(&networks, MntFlags::MNT_DETACH).is_ok() {
+        removed.push(format!("mount {}", networks.display()));
+    }
     // What cannot be removed is in use by somebody else.
-    let _ = fs::remove_dir_all(&settings.run);
+    if fs::remove_dir_all(&settings.run).is_ok() {
+        removed.push(settings.run.display().to_string());
+    }
+    removed
 }
 
 fn prepare(settings: &Settings) -> Result<Cgroups, RunnerError> {

@@ -14,7 +14,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr as UnixAddress, UnixListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -91,6 +91,13 @@ impl Place {
         command.args(["--device-prefix", &format!("slt{}x", self.number)]);
         command.args(more);
         command
+    }
+
+    /// `sluice cleanup` of this place.
+    pub(crate) fn cleanup(&self) -> Output {
+        let mut command = Command::new(SLUICE);
+        command.arg("cleanup").arg("--run-dir").arg(self.folder.join("run"));
+        command.arg("--pin-dir").arg(self.rig.pin_dir()).output().unwrap()
     }
 
     fn devices(&self) -> usize {

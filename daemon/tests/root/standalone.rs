@@ -28,6 +28,24 @@ fn a_service_answers_from_zero_and_goes_back_to_zero() {
 }
 
 #[test]
+fn cleanup_ends_what_a_killed_instance_left_and_nothing_of_one_that_lives() {
+    let Some(place) = Place::new() else { return };
+    let instance = place.start(&service("hello", "autoscaling.knative.dev/min-scale: '1'"), &[]);
+    assert!(eventually(|| instance.get("hello.default.localhost", "/").0 == 200));
+    let refused = place.cleanup();
+    assert!(!refused.status.success(), "it cleaned behind a living instance");
+    assert_eq!(instance.get("hello.default.localhost", "/").0, 200);
+    instance.kill();
+    let cleaned = place.cleanup();
+    let said = String::from_utf8_lossy(&cleaned.stdout).into_owned();
+    assert!(cleaned.status.success(), "{said}");
+    for what in ["removed cgroup ", "removed device ", "removed mount "] {
+        assert!(said.contains(what), "{what:?} is missing in {said}");
+    }
+    place.assert_nothing_left();
+}
+
+#[test]
 fn pods_and_objects_outlive_a_daemon_that_is_killed_under_load() {
     let Some(place) = Place::new() else { return };
     let state = place.folder.join("state");

@@ -67,7 +67,7 @@ pub(super) fn play(manner: &Manner<'_>) -> Result<()> {
 
 fn tell_all(manner: &Manner<'_>, instance: &Instance, places: &Places) -> Result<()> {
     let stage = Stage {
-        api: Api::new(instance.api(), places.folder(), manner.kubectl.clone()),
+        api: Api::new(instance.api(), places, manner.kubectl.clone()),
         gateway: instance.gateway(),
         interrupt: manner.interrupt,
     };
@@ -101,7 +101,7 @@ fn farewell(instance: &Instance, places: &Places) {
     println!("  curl http://hello.default.localhost:{port}              # from zero again");
     println!("  curl http://random.default.localhost:{port}             # the Python app");
     println!("  curl http://green-shop.default.localhost:{port}         # a revision by its tag");
-    println!("  export KUBECONFIG={}", places.folder().join("kubeconfig").display());
+    println!("  export KUBECONFIG={}", places.kubeconfig().display());
     println!("  kubectl get ksvc,revision,podautoscaler,pod");
     println!("  kubectl describe ksvc shop; kubectl logs deployment/random-00001-deployment");
     println!("  curl http://{}/metrics", instance.metrics());

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Objects, changed as a person would: by kubectl, or by the same calls over HTTP.
 //!
-//! Depends on: http, tell, process.
+//! Depends on: http, instance, tell, process.
 
 use super::http::{self, Request};
+use super::instance::Places;
 use super::tell;
 use crate::process;
 use anyhow::{Context, Result, bail, ensure};
@@ -19,6 +20,7 @@ const SERVICES: &str = "/apis/serving.knative.dev/v1/namespaces/default/services
 pub(super) struct Api {
     address: SocketAddr,
     folder: PathBuf,
+    kubeconfig: PathBuf,
     kubectl: Option<PathBuf>,
 }
 
@@ -29,10 +31,11 @@ pub(super) struct Pod {
 }
 
 impl Api {
-    pub(super) fn new(address: SocketAddr, folder: &Path, kubectl: Option<PathBuf>) -> Self {
+    pub(super) fn new(address: SocketAddr, places: &Places, kubectl: Option<PathBuf>) -> Self {
         Self {
             address,
-            folder: folder.to_owned(),
+            folder: places.folder().to_owned(),
+            kubeconfig: places.kubeconfig(),
             kubectl,
         }
     }
@@ -65,7 +68,7 @@ impl Api {
 
     fn run(&self, kubectl: &Path, arguments: impl Fn(&mut Command) -> &mut Command) -> Result<()> {
         let mut command = Command::new(kubectl);
-        command.arg("--kubeconfig").arg(self.folder.join("kubeconfig"));
+        command.arg("--kubeconfig").arg(&self.kubeconfig);
         command.arg("--cache-dir").arg(self.folder.join("kubectl"));
         arguments(&mut command);
         let output = command.stdin(Stdio::null()).output().context("starting kubectl")?;

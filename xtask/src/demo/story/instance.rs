@@ -22,6 +22,8 @@ use std::time::{Duration, Instant};
 /// Where everything of it is on the machine.
 const FOLDER: &str = "/run/sluice-demo";
 const LOG: &str = "standalone.log";
+/// The instance's own, which it claims for itself.
+const RUN: &str = "/run/sluice-demo/run";
 const CGROUP: &str = "sluice-demo";
 const PINS: &str = "/sys/fs/bpf/sluice-demo";
 const PREFIX: &str = "sdm";
@@ -69,7 +71,12 @@ impl Places {
         Ok(places)
     }
 
-    /// Logs, kubeconfig, manifests.
+    /// How kubectl finds the API.
+    pub(super) fn kubeconfig(&self) -> PathBuf {
+        Path::new(RUN).join("kubeconfig")
+    }
+
+    /// Logs, manifests.
     pub(super) fn folder(&self) -> &Path {
         &self.folder
     }
@@ -77,7 +84,7 @@ impl Places {
     /// Removes what a killed instance left.
     fn clean(&self, sluice: &Path) -> Result<()> {
         eprintln!("demo: an earlier one left something: {}", self.left().join(", "));
-        process::run(Command::new(sluice).arg("cleanup").args(PLACES))
+        process::run(Command::new(sluice).args(["cleanup", "--run-dir", RUN, "--pin-dir", PINS]))
     }
 
     /// The last things it said.
@@ -124,7 +131,7 @@ impl Drop for Places {
 
 const PLACES: [&str; 8] = [
     "--run-dir",
-    FOLDER,
+    RUN,
     "--cgroup",
     CGROUP,
     "--pin-dir",

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What an instance that was killed left, and its end.
+//!
+//! Mechanism: an instance records its cgroup and the names of its devices in its run folder; whoever cleans reads it there.
+//! Invariants: only what was recorded is removed, and never that of an instance that lives.
+//! Depends on: claim, standalone (runner).
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use ::standalone::runner;
+use serde_json::{Value, json};
+
+use super::claim::Claim;
+use crate::failure::{Failure, doing};
+
+const RECORD: &str = "instance.json";
+
+/// Records whose the folder is.
+pub(super) fn record(run: &Path, cgroup: &Path, prefix: &str) -> Result<(), Failure> {
+    let path = run.join(RECORD);
+    let record = json!({"cgroup": cgroup, "devicePrefix": prefix}).to_string();
+    fs::write(&path, record).map_err(doing(format!("writing {}", path.display()), "choose another --run-dir"))
+}
+
+/// An instance has ended and left nothing.
+pub(super) fn forget(run: &Path) {
+    // Without it there is nothing to forget.
+    let _ = fs::remove_file(run.join(RECORD));
+}
+
+/// Removes what is recorded in a run folder; answers what that was, nothing if there is no record.
+pub(crate) fn clean(run: &Path) -> Result<Vec<String>, Failure> {
+    let Some((cgroup, prefix)) = read(run) else {
+        return Ok(Vec::new());
+    };
+    let claim = Claim::names(run, &cgroup, &prefix)?;
+    let settings = runner::Settings {
+        prefix,
+        cgroup,
+        run: run.join("pods"),
+        ..runner::Settings::new(PathBuf::new())
+    };
+    let removed = runner::cleanup(&settings);
+    forget(run);
+    drop(claim);
+    Ok(removed)
+}
+
+fn read(run: &Path) -> Option<(PathBuf, String)> {
+    let record: Value = serde_json::from_str(&fs::read_to_string(run.join(RECORD)).ok()?).ok()?;
+    let text = |name: &str| record[name].as_str().map(str::to_owned);
+    Some((text("cgroup")?.into(), text("devicePrefix")?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_read_as_it_was_written_and_forgotten_once() {
+        let run = std::env::temp_dir().join(format!("sluice-left-{}", std::process::id()));
+        fs::create_dir_all(&run).unwrap();
+        assert_eq!(read(&run), None);
+        record(&run, Path::new("/cgroup/a"), "abc").unwrap();
+        assert_eq!(read(&run), Some(("/cgroup/a".into(), "abc".to_owned())));
+        forget(&run);
+        assert_eq!(read(&run), None);
+        fs::remove_dir_all(run).unwrap();
+    }
+}
