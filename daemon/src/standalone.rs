@@ -63,12 +63,13 @@ async fn serve(arguments: &cli::Standalone, declared: &[declare::Declared]) -> R
         declare::apply(&mut served.local, declared).await?;
         shown::greet(arguments, &served, &machine, metrics)
     };
+    // Whether it runs; a signal on the way there ends it as well.
     let ended = tokio::select! {
-        ended = applied => ended,
-        _ = interrupt.recv() => Ok(()),
-        _ = terminate.recv() => Ok(()),
+        applied = applied => applied.map(|()| true),
+        _ = interrupt.recv() => Ok(false),
+        _ = terminate.recv() => Ok(false),
     };
-    if ended.is_ok() {
+    if let Ok(true) = ended {
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
