@@ -141,7 +141,11 @@ fn size(buffer: &mut BytesMut) -> Result<Option<u64>, Malformed> {
     };
     let line = buffer.split_to(end + 1);
     let line = line.strip_suffix(b"\r\n").ok_or(Malformed)?;
-    let digits = parse::trimmed(line.split(|byte| *byte == b';').next().unwrap_or_default());
+    let mut digits = line.split(|byte| *byte == b';').next().unwrap_or_default();
+    // Nothing else is space, and nothing may stand before.
+    while let [rest @ .., b' ' | b'\t'] = digits {
+        digits = rest;
+    }
     if digits.is_empty() || digits.len() > 15 || !digits.iter().all(u8::is_ascii_hexdigit) || line.contains(&b'\r') {
         return Err(Malformed);
     }
