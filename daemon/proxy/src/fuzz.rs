@@ -7,7 +7,7 @@
 //! Depends on: wire, message, limits.
 
 use crate::limits::Limits;
-use crate::message::{Request, Version};
+use crate::message::{Peer, Request, Version};
 use crate::wire::body::{self, Body, Part};
 use crate::wire::parse::{self, Framing, Search};
 use crate::wire::write;
@@ -107,8 +107,8 @@ pub fn request(bytes: &[u8], cuts: &[usize]) -> Reading<RequestHead> {
     let Some(end) = end(bytes, cuts, skipped) else {
         return Reading::More;
     };
-    let peer = SocketAddr::from(([127, 0, 0, 1], 1));
-    match parse::request(&head(bytes, skipped, end), peer, &Limits::default()) {
+    let peer = Peer::new(SocketAddr::from(([127, 0, 0, 1], 1)));
+    match parse::request(&head(bytes, skipped, end), &peer, &Limits::default()) {
         Ok(request) => Reading::Whole(request_head(&request), end),
         Err(fault) => Reading::Refused(fault.to_string()),
     }
