@@ -240,7 +240,7 @@ fn cycles() -> Result<Command> {
 fn restarts() -> Result<Command> {
     process::run(process::cargo().args(["build", "--release", "--quiet", "--package", "sluice"]))?;
     let mut command = both_outputs(optimised(&["--package", "path-suite", "--test", "path"], "path")?);
-    command.args(["restart::", "--include-ignored", "--nocapture"]);
+    command.args(["restart::", "--nocapture"]).env("SLUICE_LONG", "1");
     Ok(command)
 }
 

@@ -340,16 +340,12 @@ async fn restarts(restarts: usize, requests: u64) {
     assert_eq!(seen.len() as u64, done);
 }
 
+/// Ten restarts; two hundred with `SLUICE_LONG=1` (`cargo xtask soak restarts`).
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_request_fails_over_ten_restarts() {
-    restarts(10, 5000).await;
-}
-
-/// `cargo xtask soak restarts` runs it.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes minutes"]
-async fn no_request_fails_over_two_hundred_restarts() {
-    restarts(200, 100_000).await;
+async fn no_request_fails_over_restarts() {
+    let is_long = std::env::var_os("SLUICE_LONG").is_some_and(|value| value == "1");
+    let (times, requests) = if is_long { (200, 100_000) } else { (10, 5000) };
+    restarts(times, requests).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
