@@ -16,6 +16,7 @@ use ::standalone::store;
 use api::context::Settings;
 use life::Tasks;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 use crate::cli;
 use crate::failure::{Exit, Failure, chain, doing};
@@ -48,8 +49,8 @@ impl Cluster {
         let service_range = service_range.map_err(|error: store::NoRange| usage("service-cidr", &error))?;
         let state = Arc::new(match &arguments.state {
             Some(path) => State::open(path).map_err(|error| {
-                let message = format!("--state {}: {}", path.display(), chain(&error));
-                Failure::new(Exit::Failed, message, "name another file; this one was not changed")
+                let help = "name another file; this one was not changed";
+                Failure::new(Exit::Failed, format!("--state: {}", chain(&error)), help)
             })?,
             None => State::in_memory(),
         });
@@ -60,6 +61,7 @@ impl Cluster {
             ..native::Settings::default()
         };
         native::run(&state, settings, tasks).map_err(refused)?;
+        tasks.spawn("state file", tell_of(state.trouble()));
         Ok(Self { state, pods })
     }
 
@@ -82,6 +84,16 @@ impl Cluster {
         });
         let local = Local::new(api);
         Ok(Served { local, address })
+    }
+}
+
+/// Says when the state file cannot be written, and when it can again.
+async fn tell_of(mut trouble: watch::Receiver<Option<String>>) {
+    while trouble.changed().await.is_ok() {
+        match &*trouble.borrow_and_update() {
+            Some(why) => eprintln!("error: {why}; until it can, pods serve on and every change is refused"),
+            None => eprintln!("note: the state file is written again"),
+        }
     }
 }
 

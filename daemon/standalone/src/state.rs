@@ -114,6 +114,12 @@ impl State {
         self.shared.store().set_range(range);
     }
 
+    /// Why changes cannot be kept in the file at present; none while they can. Then every change is refused and taken
+    /// back, until a later one finds the file writable again.
+    pub fn trouble(&self) -> watch::Receiver<Option<String>> {
+        self.shared.trouble()
+    }
+
     /// Tells whenever there is a newer version.
     pub fn newest(&self) -> watch::Receiver<u64> {
         self.shared.newest()

@@ -21,6 +21,8 @@ use crate::store::{Event, Store};
 pub(super) struct Shared {
     store: Mutex<Store>,
     newest: watch::Sender<u64>,
+    /// Why the file is not written at present.
+    trouble: watch::Sender<Option<String>>,
     queue: Mutex<Queue>,
     wake: Condvar,
 }
@@ -80,6 +82,7 @@ impl Shared {
     pub(super) fn new(store: Store) -> Self {
         Self {
             newest: watch::Sender::new(store.version()),
+            trouble: watch::Sender::new(None),
             store: Mutex::new(store),
             queue: Mutex::default(),
             wake: Condvar::new(),
@@ -93,6 +96,21 @@ impl Shared {
 
     pub(super) fn newest(&self) -> watch::Receiver<u64> {
         self.newest.subscribe()
+    }
+
+    pub(super) fn trouble(&self) -> watch::Receiver<Option<String>> {
+        self.trouble.subscribe()
+    }
+
+    /// The first reason stands until the file is written again.
+    fn set_trouble(&self, why: Option<&str>) {
+        self.trouble.send_if_modified(|trouble| {
+            let is_news = trouble.is_some() != why.is_some();
+            if is_news {
+                *trouble = why.map(str::to_owned);
+            }
+            is_news
+        });
     }
 
     pub(super) fn tell(&self, store: &Store) {
@@ -138,11 +156,11 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    pub(super) fn start(disk: Disk, shared: Arc<Shared>) -> io::Result<Self> {
+    pub(super) fn start(mut disk: Disk, shared: Arc<Shared>) -> io::Result<Self> {
         let own = Arc::clone(&shared);
         let thread = thread::Builder::new().name("state-file".to_owned()).spawn(move || {
             while let Some(batches) = own.next() {
-                write(&disk, &own, batches);
+                write(&mut disk, &own, batches);
             }
         })?;
         Ok(Self {
@@ -160,17 +178,19 @@ impl Journal {
     }
 }
 
-fn write(disk: &Disk, shared: &Shared, batches: Vec<Batch>) {
-    let events = batches.iter().flat_map(|batch| &batch.events);
-    match disk.write(events) {
+fn write(disk: &mut Disk, shared: &Shared, batches: Vec<Batch>) {
+    let events: Vec<_> = batches.iter().flat_map(|batch| &batch.events).collect();
+    match disk.write(&events) {
         Ok(()) => {
+            shared.set_trouble(None);
             for batch in batches {
                 let _unheard = batch.done.send(Ok(()));
             }
         }
         Err(error) => {
-            let why = Refusal::internal(format!("the state file cannot be written: {error}"));
-            shared.take_back(batches, &why);
+            let why = format!("the state file cannot be written: {error}");
+            shared.set_trouble(Some(&why));
+            shared.take_back(batches, &Refusal::internal(why));
         }
     }
 }
