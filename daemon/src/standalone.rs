@@ -25,7 +25,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
 use crate::cli;
-use crate::failure::{Exit, Failure, doing};
+use crate::failure::{Exit, Failure, doing, need_privileges};
 use cluster::Cluster;
 use machine::Machine;
 
@@ -40,6 +40,7 @@ const HANGING: Duration = Duration::from_secs(2);
 /// Runs the command.
 pub(crate) fn run(arguments: &cli::Standalone) -> Result<Exit, Failure> {
     let declared = declare::read(&arguments.files)?;
+    need_privileges(&arguments.places.proc_root)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(doing("starting", ""))?;
     let served = runtime.block_on(serve(arguments, &declared));

@@ -145,7 +145,10 @@ pub fn objects_in(text: &str) -> Result<Vec<Value>, String> {
             .flat_map(|document| single(&document.root))
             .map(Node::to_json)
             .collect()),
-        (_, Some(broken)) => Err(format!("line {}: {}", broken.line, broken.reason)),
+        (_, Some(broken)) => Err(format!(
+            "line {}, document {}: no YAML: {}",
+            broken.line, broken.document, broken.reason
+        )),
     }
 }
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use ::standalone::dns;
 use ::standalone::logs::Logs;
-use ::standalone::runner::{self, Runner};
+use ::standalone::runner::{self, Runner, RunnerError};
 use api::names::product;
 use control::boot::{self, Options};
 use control::clock::Clock;
@@ -85,7 +85,7 @@ impl Machine {
         let drained = Drained::default();
         let settings = runner_settings(arguments, cluster, cgroup.clone())?;
         let runner = Runner::begin(settings, Arc::clone(&cluster.state), Arc::new(drained.clone()), tasks)
-            .map_err(|error| Failure::new(Exit::Failed, chain(&error), "run as root"))?;
+            .map_err(|error| of_runner(&error))?;
         let inside = match Inside::start(arguments, cluster, cgroup, tasks).await {
             Ok(inside) => inside,
             Err(failure) => {
@@ -241,6 +241,15 @@ impl Inside {
             bursts,
         })
     }
+}
+
+/// What it lacks of the machine it says itself.
+fn of_runner(error: &RunnerError) -> Failure {
+    let exit = match error {
+        RunnerError::Settings(_) => Exit::Usage,
+        _ => Exit::Failed,
+    };
+    Failure::new(exit, chain(error), "")
 }
 
 /// Takes the programs and maps away: nothing of ours is left that they could count.
