@@ -68,7 +68,19 @@ const SOAKS: &[Soak] = &[
     Soak {
         name: "cycles",
         what: "fifty services, a thousand times to zero and back, no request failed",
-        command: |_| cycles(),
+        command: |_| instances("cycles::"),
+        is_cut: true,
+    },
+    Soak {
+        name: "services",
+        what: "five thousand services declared, any of them answers from zero",
+        command: |_| instances("many::services"),
+        is_cut: true,
+    },
+    Soak {
+        name: "pods",
+        what: "two hundred pods on this machine, all of them with requests",
+        command: |_| instances("many::pods"),
         is_cut: true,
     },
     Soak {
@@ -226,12 +238,13 @@ fn daemons(names: &[&str]) -> Result<Command> {
     cases(names)
 }
 
-fn cycles() -> Result<Command> {
+/// Tests of `sluice standalone` in their long form, optimised.
+fn instances(name: &str) -> Result<Command> {
     setup::need(setup::Purpose::Test)?;
     object::build(Variant::Plain)?;
     let mut command = both_outputs(optimised(&["--package", "sluice", "--test", "root"], "root")?);
     command
-        .args(["cycles::", "--nocapture"])
+        .args([name, "--nocapture"])
         .env("CI", "true")
         .env("SLUICE_LONG", "1");
     Ok(command)

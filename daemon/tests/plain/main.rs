@@ -7,6 +7,7 @@
 
 mod proxy;
 mod simulate;
+mod standalone;
 mod validate;
 
 use std::io::Write as _;

@@ -3,12 +3,10 @@
 //!
 //! With SLUICE_LONG=1: fifty services, a thousand cycles (`cargo xtask soak cycles`).
 
-use crate::place::{FAST, Instance, Place, service, within};
-use serde_json::Value;
+use crate::place::{FAST, Instance, Place, SERVICES, is_ready, service, within};
 use std::thread;
 use std::time::{Duration, Instant};
 
-const SERVICES: &str = "/apis/serving.knative.dev/v1/namespaces/default/services";
 /// A test's answer may take so long at worst.
 const LONGEST: Duration = Duration::from_secs(20);
 
@@ -79,16 +77,15 @@ fn round(instance: &Instance, names: &[String]) -> Round {
 }
 
 /// How many services are ready.
-fn ready(instance: &Instance) -> usize {
-    let is_ready = |service: &&Value| {
-        let conditions = service["status"]["conditions"].as_array();
-        let mut conditions = conditions.into_iter().flatten();
-        conditions.any(|one| one["type"] == "Ready" && one["status"] == "True")
-    };
-    instance.list(SERVICES).iter().filter(is_ready).count()
+pub(crate) fn ready(instance: &Instance) -> usize {
+    instance
+        .list(SERVICES)
+        .iter()
+        .filter(|service| is_ready(service))
+        .count()
 }
 
 #[expect(clippy::disallowed_methods, reason = "tests are told by the environment")]
-fn is_long() -> bool {
+pub(crate) fn is_long() -> bool {
     std::env::var("SLUICE_LONG").is_ok_and(|value| value == "1")
 }

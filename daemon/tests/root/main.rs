@@ -13,9 +13,12 @@
 mod check;
 mod client;
 mod cycles;
+mod direct;
 mod faults;
 mod life;
+mod many;
 mod place;
 mod rig;
 mod standalone;
 mod top;
+mod trouble;

@@ -4,7 +4,7 @@
 //! Invariants: no two tests have the same number, nor do those of two processes: a name in the machine's network is bound for
 //! as long as the place exists. Every wait ends.
 
-use crate::rig::{Rig, SLUICE};
+use crate::rig::{Ended, Rig, SLUICE};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -22,8 +22,9 @@ use std::time::{Duration, Instant};
 /// Scales down after six seconds, the shortest time that Knative allows.
 pub(crate) const FAST: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: config-autoscaler, namespace: knative-serving}\n\
     data: {allow-zero-initial-scale: 'true', stable-window: 6s, scale-to-zero-grace-period: 6s}\n";
+pub(crate) const SERVICES: &str = "/apis/serving.knative.dev/v1/namespaces/default/services";
 /// The longest that an instance may take to be ready, or to end.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Place {
     pub(crate) folder: PathBuf,
@@ -91,6 +92,26 @@ impl Place {
         command.args(["--device-prefix", &format!("slt{}x", self.number)]);
         command.args(more);
         command
+    }
+
+    /// What a command says that does not get as far as serving.
+    pub(crate) fn refusal(&self, mut command: Command) -> Ended {
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        if !within(PATIENCE, || !matches!(process.try_wait(), Ok(None))) {
+            let _ = kill(Pid::from_raw(process.id() as i32), Signal::SIGTERM);
+            panic!("it runs: {:?}", process.wait_with_output());
+        }
+        Ended::of(process.wait_with_output().unwrap())
+    }
+
+    /// Where cgroup v2 is mounted.
+    pub(crate) fn cgroup_mount(&self) -> &Path {
+        self.rig.cgroup.parent().unwrap()
+    }
+
+    /// The cgroup of the pods.
+    pub(crate) fn cgroup(&self) -> PathBuf {
+        self.rig.cgroup.join("pods")
     }
 
     /// `sluice cleanup` of this place.
@@ -166,6 +187,12 @@ impl Instance {
         list["items"].as_array().unwrap().clone()
     }
 
+    /// Whether a service is ready.
+    pub(crate) fn is_ready(&self, service: &str) -> bool {
+        let (_, body) = ask(self.api, "api", &format!("{SERVICES}/{service}"));
+        serde_json::from_str(&body).is_ok_and(|service| is_ready(&service))
+    }
+
     pub(crate) fn pods(&self) -> usize {
         self.list("/api/v1/namespaces/default/pods").len()
     }
@@ -198,14 +225,33 @@ impl Drop for Instance {
     }
 }
 
+/// Whether an object's condition Ready is True.
+pub(crate) fn is_ready(object: &Value) -> bool {
+    let mut conditions = object["status"]["conditions"].as_array().into_iter().flatten();
+    conditions.any(|one| one["type"] == "Ready" && one["status"] == "True")
+}
+
+/// Creates an object.
+pub(crate) fn post(to: SocketAddr, path: &str, object: &Value) -> (u16, String) {
+    let body = object.to_string();
+    let head = format!("POST {path} HTTP/1.0\r\nHost: api\r\nContent-Type: application/json");
+    said(to, &format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()))
+}
+
 pub(crate) fn ask(to: SocketAddr, host: &str, path: &str) -> (u16, String) {
+    said(to, &format!("GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n"))
+}
+
+/// Status and body of the answer.
+fn said(to: SocketAddr, request: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(to).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n").unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
+    let first = request.lines().next().unwrap_or_default();
     stream
         .read_to_string(&mut answer)
-        .unwrap_or_else(|error| panic!("{host}{path}: {error}"));
+        .unwrap_or_else(|error| panic!("{first}: {error}"));
     let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok());
     let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned());
     (status.unwrap_or_default(), body.unwrap_or_default())

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A client in a pod whose connections the kernel sends straight to another pod.
+//!
+//! Depends on: bash in the client's pod: what keeps a connection and opens others is nothing of ours.
+
+use crate::place::{FAST, Instance, PATIENCE, Place, ask, service, within};
+use serde_json::Value;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+/// Asks `app` on one connection that stays and on new ones, in turn, and writes down each answer's first line.
+const CLIENT: &str = r#"#!/bin/bash
+cd "${0%/*}" || exit 1
+while [ ! -e go ]; do sleep 0.1; done
+address=$(getent ahostsv4 app.default.svc.cluster.local | head -n 1 | cut -d ' ' -f 1)
+ask() { # descriptor
+  printf 'GET / HTTP/1.1\r\nHost: app.default.svc.cluster.local\r\n\r\n' >&"$1"
+  IFS= read -r -t 20 first <&"$1" || { echo "$2: nothing" >> answers; exit 1; }
+  while IFS= read -r -t 20 line <&"$1" && [ "$line" != $'\r' ]; do
+    case ${line,,} in content-length:*) length=${line//[^0-9]/} ;; esac
+  done
+  IFS= read -r -t 20 -N "$length" body <&"$1" || { echo "$2: half" >> answers; exit 1; }
+  echo "$2: ${first%$'\r'}" >> answers
+}
+exec 4<>"/dev/tcp/$address/80" || { echo "no connection" >> answers; exit 1; }
+while :; do
+  ask 4 kept
+  exec 5<>"/dev/tcp/$address/80" || { echo "no connection" >> answers; exit 1; }
+  ask 5 new
+  exec 5>&-
+  sleep 0.02
+done
+"#;
+
+#[test]
+fn a_client_in_a_pod_takes_no_gateway_and_does_not_notice_a_daemon_that_is_killed() {
+    let Some(place) = Place::new() else { return };
+    let state = place.folder.join("state");
+    let image = format!("client={}", client(&place.folder).display());
+    let more = ["--state", state.to_str().unwrap(), "--image", &image];
+    let kept = "autoscaling.knative.dev/min-scale: '1'";
+    let direct = format!("{kept}, autoscaling.knative.dev/target-burst-capacity: '0'");
+    let caller = service("caller", kept).replace("sluice.dev/sample", "client");
+    let manifests = format!("{FAST}{}{caller}", service("app", &direct));
+    let instance = place.start(&manifests, &more);
+    let mut last = Value::Null;
+    let is_direct = within(PATIENCE, || {
+        last = data_path(&instance);
+        last["status"] == "True" && last["reason"] == "Direct"
+    });
+    assert!(is_direct, "connections to app take a gateway: {last}");
+    let before = (through_gateways(&instance), processes(&place));
+    fs::write(place.folder.join("go"), "").unwrap();
+    let answers = Answers(place.folder.join("answers"));
+    answers.grow_by(20);
+    assert_eq!(through_gateways(&instance), before.0, "a gateway was between");
+    instance.kill();
+    answers.grow_by(40);
+    let again = place.start(&manifests, &more);
+    answers.grow_by(40);
+    let is_counted = || again.get("app.default.localhost", "/").0 == 200 && data_path(&again)["reason"] == "Direct";
+    assert!(within(PATIENCE, is_counted), "after the restart: {}", data_path(&again));
+    answers.grow_by(40);
+    let after = processes(&place);
+    assert!(
+        before.1.iter().all(|process| after.contains(process)),
+        "{before:?} and then {after:?}"
+    );
+    again.end();
+    place.assert_nothing_left();
+}
+
+fn client(folder: &Path) -> PathBuf {
+    let path = folder.join("client");
+    fs::write(&path, CLIENT).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+/// What the client wrote.
+struct Answers(PathBuf);
+
+impl Answers {
+    /// Waits for so many more, all of them good.
+    #[track_caller]
+    fn grow_by(&self, more: usize) {
+        let count = || fs::read_to_string(&self.0).unwrap_or_default().lines().count();
+        let wanted = count() + more;
+        assert!(
+            within(PATIENCE, || count() >= wanted),
+            "{} of {wanted} answers: {:?}",
+            count(),
+            self.last()
+        );
+        let all = fs::read_to_string(&self.0).unwrap();
+        let is_good = |line: &&str| matches!(*line, "kept: HTTP/1.1 200 OK" | "new: HTTP/1.1 200 OK");
+        let bad: Vec<_> = all.lines().filter(|line| !is_good(line)).collect();
+        assert!(bad.is_empty(), "{bad:?}");
+    }
+
+    fn last(&self) -> Option<String> {
+        let all = fs::read_to_string(&self.0).ok()?;
+        all.lines().last().map(str::to_owned)
+    }
+}
+
+/// The condition DataPath of the service's route.
+fn data_path(instance: &Instance) -> Value {
+    let services = instance.list(crate::place::SERVICES.replace("services", "routes").as_str());
+    let app = services.iter().find(|service| service["metadata"]["name"] == "app");
+    let conditions = app.and_then(|app| app["status"]["conditions"].as_array());
+    let found = conditions
+        .into_iter()
+        .flatten()
+        .find(|condition| condition["type"] == "DataPath");
+    found.cloned().unwrap_or_default()
+}
+
+/// Requests of `app` that gateways have carried.
+fn through_gateways(instance: &Instance) -> u64 {
+    let (_, page) = ask(instance.metrics, "metrics", "/metrics");
+    let ours = page
+        .lines()
+        .filter(|line| line.starts_with("kn_revision_request_count_total{") && line.contains("\"app-00001\""));
+    let counts = ours.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
+    counts.sum()
+}
+
+/// The processes of containers, by what runs in the cgroups of pods.
+fn processes(place: &Place) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![place.cgroup()];
+    while let Some(folder) = folders.pop() {
+        let below = fs::read_dir(&folder)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path());
+        folders.extend(below.filter(|path| path.is_dir()));
+        let listed = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
+        for process in listed.lines() {
+            let command = fs::read_to_string(format!("/proc/{process}/cmdline")).unwrap_or_default();
+            if command.contains("sluice-sample") {
+                found.push((folder.clone(), process.to_owned()));
+            }
+        }
+    }
+    assert!(
+        !found.is_empty(),
+        "no container runs below {}",
+        place.cgroup().display()
+    );
+    found
+}
