@@ -172,6 +172,8 @@ impl From<NetnsError> for Failure {
         let exit = match &error {
             NetnsError::Open { source, .. } if of_io(source) == Exit::Failed => Exit::Gone,
             NetnsError::Open { .. } | NetnsError::Enter(_) => Exit::Privilege,
+            NetnsError::NotOne => Exit::Gone,
+            NetnsError::NoCookie => Exit::Unsupported,
             NetnsError::Ask(source) => of_io(source),
         };
         Self::of(exit, &error, error.advice())

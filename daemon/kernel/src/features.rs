@@ -144,8 +144,10 @@ const SK_STORAGE_GET: i32 = 107;
 const GET_NETNS_COOKIE: i32 = 122;
 const LOOP: i32 = 181;
 
-/// Tries everything.
+/// Tries everything. The process's limit of locked memory is lifted for it: before 5.11 a map beyond it is refused, and
+/// would look as if the kernel had none of its kind.
 pub fn probe(settings: &Settings) -> Features {
+    host::lift_memory_limit();
     let refuse = settings.refuse;
     let storage = |kind, at| Support::of(has_helper(kind, at, SK_STORAGE_GET), "bpf_sk_storage_get");
     let bpf_loop = || {
@@ -178,7 +180,11 @@ pub fn probe(settings: &Settings) -> Features {
         storage_in_skb: storage(Kind::CgroupSkb, AttachPoint::Ingress),
         storage_in_sock_ops: storage(Kind::SockOps, AttachPoint::SockOps),
         storage_in_sock_addr: storage(Kind::SockAddr, AttachPoint::Connect4),
-        ring_buffer: Support::of(ring_buffer(), "the ring buffer, Linux 5.8"),
+        ring_buffer: if refuse.ring_buffer {
+            Support::refused("the ring buffer")
+        } else {
+            Support::of(ring_buffer(), "the ring buffer, Linux 5.8")
+        },
         bpf_loop: if refuse.bpf_loop {
             Support::refused("bpf_loop")
         } else {

@@ -39,9 +39,15 @@ pub enum NetnsError {
         /// Why not.
         source: io::Error,
     },
+    /// What is there is something else.
+    #[error("what was named is not a network namespace")]
+    NotOne,
     /// It may not be entered.
     #[error("the network namespace may not be entered")]
     Enter(#[source] io::Error),
+    /// The kernel has no cookies for namespaces.
+    #[error("this kernel does not tell network namespaces apart by cookies")]
+    NoCookie,
     /// A question inside it went wrong.
     #[error("a question inside the network namespace had no answer")]
     Ask(#[source] io::Error),
@@ -52,10 +58,10 @@ impl NetnsError {
     pub fn advice(&self) -> &'static str {
         match self {
             Self::Open { .. } => "check that the process or the named namespace still exists",
+            Self::NotOne => "name one that `ip netns` lists, or a file like /proc/PID/ns/net",
             Self::Enter(_) => "run as root or with CAP_SYS_ADMIN",
-            Self::Ask(_) => {
-                "run as root or with CAP_NET_ADMIN; the kernel needs CONFIG_INET_DIAG and must be 5.14 or newer for cookies"
-            }
+            Self::NoCookie => "run on Linux 5.14 or newer",
+            Self::Ask(_) => "run as root or with CAP_NET_ADMIN; the kernel needs CONFIG_INET_DIAG",
         }
     }
 }
@@ -89,7 +95,10 @@ impl Netns {
     pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, NetnsError> {
         let inside = || {
             if !self.is_here() {
-                enter(&self.file).map_err(NetnsError::Enter)?;
+                enter(&self.file).map_err(|error| match error.raw_os_error() {
+                    Some(libc::EINVAL) => NetnsError::NotOne,
+                    _ => NetnsError::Enter(error),
+                })?;
             }
             Ok(work())
         };
@@ -110,7 +119,10 @@ impl Netns {
 
     /// What the kernel calls it: SO_NETNS_COOKIE (5.14). Never 0.
     pub fn cookie(&self) -> Result<u64, NetnsError> {
-        self.run(cookie_here)?.map_err(NetnsError::Ask)
+        self.run(cookie_here)?.map_err(|error| match error.raw_os_error() {
+            Some(libc::ENOPROTOOPT) => NetnsError::NoCookie,
+            _ => NetnsError::Ask(error),
+        })
     }
 }
 

@@ -154,7 +154,6 @@ pub(crate) fn open(settings: Settings) -> Result<Kernel, OpenError> {
     object::check(&bytes)?;
     fs::create_dir_all(&settings.pin_dir).map_err(pin("creating the pin folder"))?;
     let (lock, features) = (take_lock(&settings)?, features::probe(&settings));
-    host::lift_memory_limit();
     let folder = Folder::new(&settings.pin_dir, abi::ABI);
     let mut fresh = Fresh::begin(&folder, &settings)?;
     let (tier, programs) = load(&bytes, &folder, &settings, &features, fresh.is_some())?;

@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeSet, fs, net::IpAddr, os::unix::fs::MetadataExt as _};
 
-use kernel::{PodId, PodKey, View};
+use kernel::{NetnsError, PodId, PodKey, View};
 use nix::ifaddrs::getifaddrs;
 
 use crate::{
@@ -58,7 +58,7 @@ pub(crate) fn pod_of(view: &View, keys: &[PodKey]) -> Option<PodId> {
 pub(crate) fn keys_of(view: &View, server: &Server) -> Result<Vec<PodKey>, Failure> {
     let port = server.port;
     if view.is_by_netns() {
-        let netns = server.cookie;
+        let netns = server.cookie.ok_or(NetnsError::NoCookie)?;
         return Ok(vec![PodKey {
             netns,
             port,

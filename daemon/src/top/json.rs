@@ -18,7 +18,7 @@ struct Line<'a> {
     time: f64,
     target: &'a str,
     cgroup: &'a str,
-    netns: String,
+    netns: Option<String>,
     port: u16,
     tier: &'a str,
     counted_as: &'a str,
@@ -52,7 +52,7 @@ pub(crate) fn line(reading: &Reading, wall: SystemTime) -> String {
         target: &reading.name,
         cgroup: &reading.cgroup,
         // As text: JSON numbers lose bits.
-        netns: reading.netns.to_string(),
+        netns: reading.netns.map(|cookie| cookie.to_string()),
         port: reading.port,
         tier: &reading.tier,
         counted_as: if reading.tier == "exact" {
@@ -116,7 +116,7 @@ mod tests {
         let reading = Reading {
             name: "a:80".to_owned(),
             cgroup: "/c/a".to_owned(),
-            netns: u64::MAX,
+            netns: Some(u64::MAX),
             port: 80,
             tier: "exact".to_owned(),
             figures: Figures::of(&history, &nothing()),

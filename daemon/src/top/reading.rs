@@ -14,7 +14,8 @@ pub(crate) struct Reading {
     /// How the user named it, with the port.
     pub(crate) name: String,
     pub(crate) cgroup: String,
-    pub(crate) netns: u64,
+    /// The namespace's cookie.
+    pub(crate) netns: Option<u64>,
     pub(crate) port: u16,
     /// `exact` or `connections`.
     pub(crate) tier: String,

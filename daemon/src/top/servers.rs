@@ -19,7 +19,7 @@ use std::{
 };
 
 use kernel::{
-    Netns, host,
+    Netns, NetnsError, host,
     sockets::{self, Socket},
 };
 
@@ -32,8 +32,8 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) netns: Rc<Netns>,
-    /// The namespace's cookie.
-    pub(crate) cookie: u64,
+    /// The namespace's cookie, where the kernel tells it (5.14).
+    pub(crate) cookie: Option<u64>,
     pub(crate) port: u16,
     /// Where its sockets belong.
     pub(crate) cgroup: PathBuf,
@@ -172,7 +172,7 @@ impl Machine<'_> {
         name: &str,
         fallback: Option<u32>,
     ) -> Result<Vec<Server>, Failure> {
-        let cookie = netns.cookie()?;
+        let cookie = cookie_of(netns)?;
         let mut by_port: BTreeMap<u16, Vec<Socket>> = BTreeMap::new();
         for socket in found {
             by_port.entry(socket.local.port()).or_default().push(socket);
@@ -252,6 +252,14 @@ impl Machine<'_> {
         }
         let open = |pid: u32| Ok(Rc::new(Netns::of_process(self.proc_root, pid)?));
         seen.into_values().map(open).collect()
+    }
+}
+
+fn cookie_of(netns: &Netns) -> Result<Option<u64>, Failure> {
+    match netns.cookie() {
+        Ok(cookie) => Ok(Some(cookie)),
+        Err(NetnsError::NoCookie) => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -382,7 +382,7 @@ mod tests {
         Reading {
             name: name.to_owned(),
             cgroup: "/c/a".to_owned(),
-            netns: 1,
+            netns: Some(1),
             port: 80,
             tier: "exact".to_owned(),
             figures: Figures::of(&history, &nothing()),

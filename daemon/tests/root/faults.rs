@@ -18,26 +18,84 @@ fn without_root() {
     rig.assert_nothing_left();
 }
 
-fn without(capability: &str) -> [String; 3] {
+fn without(capabilities: &[&str]) -> [String; 3] {
+    let dropped: Vec<String> = capabilities.iter().map(|one| format!("-{one}")).collect();
+    let dropped = dropped.join(",");
     [
         "setpriv".to_owned(),
-        format!("--bounding-set=-{capability}"),
-        format!("--inh-caps=-{capability}"),
+        format!("--bounding-set={dropped}"),
+        format!("--inh-caps={dropped}"),
     ]
 }
 
-/// `top --once` without one capability.
-fn top_without(rig: &Rig, capability: &str, server: &Server) -> Ended {
-    let by = without(capability);
+/// `top --once` without some capabilities.
+fn top_without(rig: &Rig, capabilities: &[&str], server: &Server) -> Ended {
+    let by = without(capabilities);
     let by: Vec<&str> = by.iter().map(String::as_str).collect();
     rig.sluice_by(&by, &["top", "--pid", &server.pid(), "--once"])
 }
 
 #[test]
-fn without_net_admin() {
+fn each_capability_that_is_missing_is_named() {
     let Some(mut rig) = Rig::new() else { return };
     let server = rig.server();
-    top_without(&rig, "net_admin", &server).assert_fault(3, &["CAP_NET_ADMIN"]);
+    let cases: [(&[&str], &str); 4] = [
+        (&["net_admin"], "CAP_NET_ADMIN"),
+        // CAP_SYS_ADMIN has both in it.
+        (&["bpf", "sys_admin"], "CAP_BPF"),
+        (&["perfmon", "sys_admin"], "CAP_PERFMON"),
+        (&["bpf", "perfmon", "sys_admin"], "CAP_BPF, CAP_PERFMON"),
+    ];
+    for (dropped, named) in cases {
+        let top = top_without(&rig, dropped, &server);
+        top.assert_fault(
+            3,
+            &[&format!("missing privileges: {named}\n"), &format!("or grant {named}")],
+        );
+        rig.assert_nothing_left();
+    }
+}
+
+#[test]
+fn on_a_kernel_that_is_too_old_for_any_counting() {
+    let Some(mut rig) = Rig::new() else { return };
+    let server = rig.server();
+    let top = rig.sluice(&["top", "--once", "--pid", &server.pid(), "--refuse", "ring_buffer"]);
+    top.assert_fault(
+        4,
+        &["cannot count in the kernel: the ring buffer", "Linux 5.8 or newer"],
+    );
+    rig.assert_nothing_left();
+    let check = rig.sluice(&["check", "--refuse", "ring_buffer"]);
+    assert_eq!(
+        (check.code, check.out.lines().last()),
+        (Some(4), Some("tier: none")),
+        "{check:?}"
+    );
+    rig.assert_nothing_left();
+}
+
+#[test]
+fn what_is_no_network_namespace_is_told_from_one_that_may_not_be_entered() {
+    let Some(rig) = Rig::new() else { return };
+    for other in ["/proc/self/ns/mnt", "/etc/hostname"] {
+        let top = rig.sluice(&["top", "--once", "--netns", other, "--port", "80"]);
+        top.assert_fault(6, &["not a network namespace", "ip netns"]);
+    }
+    rig.assert_nothing_left();
+}
+
+#[test]
+fn on_a_bpffs_that_cannot_be_written() {
+    let Some(mut rig) = Rig::new() else { return };
+    let server = rig.server();
+    let pins = rig.pins.display();
+    let script = format!("mount -o remount,bind,ro {pins} && exec \"$0\" \"$@\"");
+    let top = rig.sluice_by(
+        &["unshare", "-m", "sh", "-c", &script],
+        &["top", "--pid", &server.pid(), "--once"],
+    );
+    top.assert_fault(1, &["Read-only", "writable bpffs"]);
     rig.assert_nothing_left();
 }
 
@@ -45,12 +103,12 @@ fn without_net_admin() {
 fn without_sys_admin_only_the_own_network_namespace_is_counted() {
     let Some(mut rig) = Rig::new() else { return };
     let server = rig.server();
-    let own = top_without(&rig, "sys_admin", &server);
+    let own = top_without(&rig, &["sys_admin"], &server);
     assert_eq!(own.code, Some(0), "{own:?}");
     let cgroup = rig.below("elsewhere");
     let script = "exec unshare --net sh -c 'ip link set lo up && exec \"$0\" sample --port 0' \"$0\"";
     let elsewhere = rig.server_by(&cgroup, script);
-    top_without(&rig, "sys_admin", &elsewhere).assert_fault(3, &["CAP_SYS_ADMIN"]);
+    top_without(&rig, &["sys_admin"], &elsewhere).assert_fault(3, &["CAP_SYS_ADMIN"]);
     rig.assert_nothing_left();
 }
 

@@ -140,7 +140,7 @@ fn without_bpf_loop_connections_are_counted() {
     let mut settings = rig.settings();
     settings.refuse = Refuse {
         bpf_loop: true,
-        netns_cookie: false,
+        ..Refuse::default()
     };
     let kernel = Kernel::open(settings).unwrap();
     assert_eq!(kernel.tier().word(), "connections");
@@ -163,8 +163,8 @@ fn without_cookies_pods_are_known_by_address() {
     let Some(mut rig) = Rig::with_object() else { return };
     let mut settings = rig.settings();
     settings.refuse = Refuse {
-        bpf_loop: false,
         netns_cookie: true,
+        ..Refuse::default()
     };
     let kernel = Kernel::open(settings).unwrap();
     assert!(!kernel.is_by_netns());
