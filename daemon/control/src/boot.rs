@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use kube::Client;
+use life::Work;
 use tokio::sync::watch;
 
 use crate::cache::Cache;
@@ -48,7 +49,12 @@ impl Default for Options {
 }
 
 /// Starts to watch, and returns once all that exists is known and the ConfigMaps are read.
-pub async fn observe(client: Client, options: &Options, clock: Clock, tasks: life::Tasks) -> Context {
+#[must_use]
+pub fn observe(client: Client, options: &Options, clock: Clock, tasks: life::Tasks) -> Work<Context> {
+    Box::pin(known(client, options.clone(), clock, tasks))
+}
+
+async fn known(client: Client, options: Options, clock: Clock, tasks: life::Tasks) -> Context {
     let caches = Caches::default();
     let (events, writer) = Events::new(client.clone(), clock.clone());
     tasks.spawn("events", writer.write());

@@ -20,6 +20,12 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+/// A future whose code is made in the crate that wrote it.
+///
+/// That of an `async fn` is made where it is polled, and what it calls with it: in the end all of it in the binary's crate,
+/// one after the other, and without the settings of the crate it belongs to. Entrances of crates return this.
+pub type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
 /// How far the end has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {

@@ -14,6 +14,7 @@ use crate::pod::{Pod, Retries};
 use crate::ready::{Probe, Readiness};
 use crate::revision::Revision;
 use crate::together::join;
+use life::Work;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -49,20 +50,22 @@ pub struct Judging {
 }
 
 /// Keeps a revision's pods up to date by asking the queue-proxy of each; ends when the sender of `endpoints` is gone.
-pub async fn keep(revision: Arc<Revision>, endpoints: watch::Receiver<Endpoints>, judging: Judging) {
+#[must_use]
+pub fn keep(revision: Arc<Revision>, endpoints: watch::Receiver<Endpoints>, judging: Judging) -> Work<()> {
     let private_host = judging.private_host.then(|| revision.private_host.clone());
     let question = Question::Beside { private_host };
-    keeper(revision, judging, question, ROUND).run(endpoints).await;
+    Box::pin(keeper(revision, judging, question, ROUND).run(endpoints))
 }
 
 /// Keeps a revision's pods up to date by their own readiness probes, one or more (`multi-container-probing`), whose addresses
 /// are ports (`:8080`); without any a pod is good once it is listed. Ends when the sender of `endpoints` is gone.
-pub async fn keep_by_probes(
+#[must_use]
+pub fn keep_by_probes(
     revision: Arc<Revision>,
     endpoints: watch::Receiver<Endpoints>,
     judging: Judging,
     probes: Vec<Probe>,
-) {
+) -> Work<()> {
     let round = probes
         .iter()
         .map(|probe| probe.period)
@@ -70,9 +73,7 @@ pub async fn keep_by_probes(
         .min();
     let asked = BTreeMap::new();
     let question = Question::App { probes, asked };
-    keeper(revision, judging, question, round.unwrap_or(EAGER))
-        .run(endpoints)
-        .await;
+    Box::pin(keeper(revision, judging, question, round.unwrap_or(EAGER)).run(endpoints))
 }
 
 /// What pods are asked.

@@ -12,6 +12,7 @@ use crate::origin::Arrival;
 use crate::patient::Patient;
 use crate::reader::Reader;
 use crate::{http1, http2, tls};
+use life::Work;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -29,7 +30,12 @@ const TOLD: usize = 64;
 const FAREWELL: Duration = Duration::from_millis(500);
 
 /// Serves a listener until its tasks are drained.
-pub async fn listen(listener: TcpListener, door: Arc<Door>) {
+#[must_use]
+pub fn listen(listener: TcpListener, door: Arc<Door>) -> Work<()> {
+    Box::pin(accept(listener, door))
+}
+
+async fn accept(listener: TcpListener, door: Arc<Door>) {
     let places = Arc::new(Semaphore::new(door.limits.connections));
     let handshakes = Arc::new(Semaphore::new(door.limits.handshakes));
     let told = Arc::new(Semaphore::new(TOLD));

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hickory_proto::rr::Name;
+use life::Work;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::task::JoinSet;
@@ -70,7 +71,12 @@ impl Server {
     ///
     /// # Errors
     /// If the domain is no name, or a socket fails for good.
-    pub async fn serve(self, state: Arc<State>, settings: Settings) -> io::Result<Infallible> {
+    #[must_use]
+    pub fn serve(self, state: Arc<State>, settings: Settings) -> Work<io::Result<Infallible>> {
+        Box::pin(self.answer(state, settings))
+    }
+
+    async fn answer(self, state: Arc<State>, settings: Settings) -> io::Result<Infallible> {
         let mut domain = Name::from_ascii(settings.domain.trim_matches('.'))
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         domain.set_fqdn(true);

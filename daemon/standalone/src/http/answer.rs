@@ -4,11 +4,15 @@
 //! Depends on: call, discovery, openapi, path, input, site.
 
 use std::cell::RefCell;
+use std::io;
 use std::sync::Arc;
 
 use api::context::Settings;
 use bytes::Bytes;
 use http::{Method, Request, Response};
+use http_body_util::BodyExt as _;
+use http_body_util::combinators::UnsyncBoxBody;
+use life::Work;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
@@ -73,20 +77,20 @@ impl Api {
     }
 
     /// Answers a request.
-    pub async fn respond<B>(&self, request: Request<B>) -> Response<Body>
+    #[must_use]
+    pub fn respond<B>(self: &Arc<Self>, request: Request<B>) -> Work<Response<Body>>
     where
-        B: hyper::body::Body<Data = Bytes>,
+        B: hyper::body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let answer = self.answer(request).await;
-        answer.unwrap_or_else(|refusal| body::json(refusal.code(), &refusal.status()))
+        // Of any body from here on: what follows is large, and made once.
+        answered(
+            Arc::clone(self),
+            request.map(|body| body.map_err(io::Error::other).boxed_unsync()),
+        )
     }
 
-    async fn answer<B>(&self, request: Request<B>) -> Result<Response<Body>, Refusal>
-    where
-        B: hyper::body::Body<Data = Bytes>,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
+    async fn answer(&self, request: Request<AnyBody>) -> Result<Response<Body>, Refusal> {
         let path = request.uri().path().to_owned();
         if let Some(document) = discovery::document(&path).or_else(|| openapi::document(&path)) {
             return only_get(request.method()).map(|()| body::json(200, &document));
@@ -138,6 +142,16 @@ impl Api {
         }
         Ok(())
     }
+}
+
+/// A request's body, whatever it is.
+type AnyBody = UnsyncBoxBody<Bytes, io::Error>;
+
+fn answered(api: Arc<Api>, request: Request<AnyBody>) -> Work<Response<Body>> {
+    Box::pin(async move {
+        let answer = api.answer(request).await;
+        answer.unwrap_or_else(|refusal| body::json(refusal.code(), &refusal.status()))
+    })
 }
 
 fn only_get(method: &Method) -> Result<(), Refusal> {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
+use life::Work;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -20,7 +21,12 @@ use super::answer::Api;
 ///
 /// # Errors
 /// If the listener no longer accepts.
-pub async fn serve(listener: TcpListener, api: Arc<Api>) -> io::Result<Infallible> {
+#[must_use]
+pub fn serve(listener: TcpListener, api: Arc<Api>) -> Work<io::Result<Infallible>> {
+    Box::pin(accept(listener, api))
+}
+
+async fn accept(listener: TcpListener, api: Arc<Api>) -> io::Result<Infallible> {
     let mut connections = JoinSet::new();
     loop {
         while connections.len() >= api.limits().connections {
@@ -31,8 +37,8 @@ pub async fn serve(listener: TcpListener, api: Arc<Api>) -> io::Result<Infallibl
         let api = Arc::clone(&api);
         connections.spawn(async move {
             let service = service_fn(|request| {
-                let api = Arc::clone(&api);
-                async move { Ok::<_, Infallible>(api.respond(request).await) }
+                let answer = api.respond(request);
+                async move { Ok::<_, Infallible>(answer.await) }
             });
             // An error of a connection is the client's: it has gone.
             let _ = Builder::new(TokioExecutor::new())

@@ -62,7 +62,7 @@ where
         if self.is_controller {
             request.extensions_mut().insert(Unbooked);
         }
-        let api = Arc::clone(&self.api);
-        Box::pin(async move { Ok(api.respond(request).await) })
+        let answer = self.api.respond(request);
+        Box::pin(async move { Ok(answer.await) })
     }
 }
