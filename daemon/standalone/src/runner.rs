@@ -123,6 +123,8 @@ impl Runner {
             ending: watch::channel(None).0,
         };
         let left = left_behind(&shared.settings);
+        // Before the first place is made ready: it would be made where a pod lives.
+        shared.pool.reserve(left.iter().map(|(record, _)| record.place));
         let watching = Watching {
             shared: shared.clone(),
             pods: HashMap::new(),

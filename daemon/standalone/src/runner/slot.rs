@@ -236,6 +236,11 @@ impl Pool {
         Ok(slot)
     }
 
+    /// Keeps the places of pods that a runner before has left: no slot is made there until somebody adopts them.
+    pub(super) fn reserve(&self, left: impl Iterator<Item = u32>) {
+        lock(&self.ground.places).used.extend(left);
+    }
+
     /// The slot of a pod that was started by a runner before.
     #[must_use]
     pub(super) fn adopt(&self, place: u32) -> Slot {
