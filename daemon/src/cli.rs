@@ -573,8 +573,8 @@ pub(crate) enum Refusal {
     BpfLoop,
     /// As before Linux 5.15: servers are known by address
     NetnsCookie,
-    /// As before Linux 5.8: nothing is counted in the kernel
-    RingBuffer,
+    /// As before Linux 5.12: nothing is counted in the kernel
+    Atomics,
 }
 
 impl Places {
@@ -588,7 +588,7 @@ impl Places {
             refuse: Refuse {
                 bpf_loop: self.refuse.contains(&Refusal::BpfLoop),
                 netns_cookie: self.refuse.contains(&Refusal::NetnsCookie),
-                ring_buffer: self.refuse.contains(&Refusal::RingBuffer),
+                atomics: self.refuse.contains(&Refusal::Atomics),
             },
             ..Settings::default()
         }

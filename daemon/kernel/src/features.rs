@@ -134,6 +134,8 @@ pub struct Features {
     pub storage_in_sock_addr: Support,
     /// The ring buffer (5.8).
     pub ring_buffer: Support,
+    /// Atomic instructions that tell what was there before: exchanges (5.12). Every program of ours has some.
+    pub atomics: Support,
     /// Bounded loops (5.17).
     pub bpf_loop: Support,
     /// Network namespaces' cookies for connections (5.15).
@@ -180,10 +182,11 @@ pub fn probe(settings: &Settings) -> Features {
         storage_in_skb: storage(Kind::CgroupSkb, AttachPoint::Ingress),
         storage_in_sock_ops: storage(Kind::SockOps, AttachPoint::SockOps),
         storage_in_sock_addr: storage(Kind::SockAddr, AttachPoint::Connect4),
-        ring_buffer: if refuse.ring_buffer {
-            Support::refused("the ring buffer")
+        ring_buffer: Support::of(ring_buffer(), "the ring buffer, Linux 5.8"),
+        atomics: if refuse.atomics {
+            Support::refused("atomic instructions that answer")
         } else {
-            Support::of(ring_buffer(), "the ring buffer, Linux 5.8")
+            Support::of(answering_atomics(), "atomic instructions that answer, Linux 5.12")
         },
         bpf_loop: if refuse.bpf_loop {
             Support::refused("bpf_loop")
@@ -201,7 +204,12 @@ pub fn probe(settings: &Settings) -> Features {
 impl Features {
     /// The tier that these features allow.
     pub fn tier(&self) -> Tier {
-        let base = [&self.sock_ops, &self.storage_in_sock_ops, &self.ring_buffer];
+        let base = [
+            &self.sock_ops,
+            &self.storage_in_sock_ops,
+            &self.ring_buffer,
+            &self.atomics,
+        ];
         if let Some(why) = first_missing(&base) {
             return Tier::None { why };
         }
@@ -233,6 +241,18 @@ fn loads(kind: Kind, at: AttachPoint) -> io::Result<()> {
 
 fn takes_context(helper: i32) -> io::Result<()> {
     let code = [Instruction::call(helper), Instruction::set(0, 1), Instruction::exit()];
+    program::load(Kind::SockOps, Some(AttachPoint::SockOps), &code).map(drop)
+}
+
+/// Adds to a word of its stack and asks for what was there.
+fn answering_atomics() -> io::Result<()> {
+    let code = [
+        Instruction::set(1, 0),
+        Instruction::store(10, 1, -8),
+        Instruction::fetch_add(10, 1, -8),
+        Instruction::set(0, 1),
+        Instruction::exit(),
+    ];
     program::load(Kind::SockOps, Some(AttachPoint::SockOps), &code).map(drop)
 }
 

@@ -122,7 +122,7 @@ impl OpenError {
             Self::Busy { .. } => "stop it (a `sluice` or its daemon), or choose another --pin-dir".to_owned(),
             Self::Nothing { .. } => "start counting first, or name its --pin-dir".to_owned(),
             Self::NoTier { .. } => {
-                "run on Linux 5.8 or newer (5.17 for exact counts); the proxy works without".to_owned()
+                "run on Linux 5.12 or newer (5.17 for exact counts); the proxy works without".to_owned()
             }
             Self::Object(error) => error.advice().to_owned(),
             Self::ForeignState { folder, .. } => format!(

@@ -37,8 +37,8 @@ pub struct Refuse {
     pub bpf_loop: bool,
     /// Behave as if sock_ops could not tell the network namespace's cookie.
     pub netns_cookie: bool,
-    /// Behave as if there was no ring buffer (before 5.8): nothing can be counted.
-    pub ring_buffer: bool,
+    /// Behave as if atomic instructions did not tell what was there (before 5.12): nothing can be counted.
+    pub atomics: bool,
 }
 
 impl Default for Settings {

@@ -149,7 +149,7 @@ impl Report {
 }
 
 fn kernel_features(features: &Features, is_blind: bool) -> Vec<Feature> {
-    let all: [(&str, &Support, &'static str); 10] = [
+    let all: [(&str, &Support, &'static str); 11] = [
         (
             "sock_ops programs",
             &features.sock_ops,
@@ -161,6 +161,11 @@ fn kernel_features(features: &Features, is_blind: bool) -> Vec<Feature> {
             "an account for each connection",
         ),
         ("ring buffer", &features.ring_buffer, "telling bursts at once"),
+        (
+            "atomics that answer",
+            &features.atomics,
+            "two CPUs agreeing on one account",
+        ),
         (
             "cgroup_skb programs",
             &features.cgroup_skb,
@@ -299,7 +304,7 @@ fn add_kernel(features: &Features, add: &mut impl FnMut(bool, String, &str)) {
                 "run on Linux 5.17 or newer; until then the proxy counts requests",
             );
         }
-        Tier::None { why } => add(true, format!("for any counting: {why}"), "run on Linux 5.8 or newer"),
+        Tier::None { why } => add(true, format!("for any counting: {why}"), "run on Linux 5.12 or newer"),
     }
     if let Support::No { why } = features.redirect() {
         add(

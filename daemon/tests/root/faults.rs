@@ -60,13 +60,13 @@ fn each_capability_that_is_missing_is_named() {
 fn on_a_kernel_that_is_too_old_for_any_counting() {
     let Some(mut rig) = Rig::new() else { return };
     let server = rig.server();
-    let top = rig.sluice(&["top", "--once", "--pid", &server.pid(), "--refuse", "ring_buffer"]);
+    let top = rig.sluice(&["top", "--once", "--pid", &server.pid(), "--refuse", "atomics"]);
     top.assert_fault(
         4,
-        &["cannot count in the kernel: the ring buffer", "Linux 5.8 or newer"],
+        &["cannot count in the kernel: atomic instructions", "Linux 5.12 or newer"],
     );
     rig.assert_nothing_left();
-    let check = rig.sluice(&["check", "--refuse", "ring_buffer"]);
+    let check = rig.sluice(&["check", "--refuse", "atomics"]);
     assert_eq!(
         (check.code, check.out.lines().last()),
         (Some(4), Some("tier: none")),

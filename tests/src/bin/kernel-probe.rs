@@ -24,7 +24,7 @@ const ASKED: [(&str, Refuse); 2] = [
         Refuse {
             bpf_loop: false,
             netns_cookie: false,
-            ring_buffer: false,
+            atomics: false,
         },
     ),
     (
@@ -32,7 +32,7 @@ const ASKED: [(&str, Refuse); 2] = [
         Refuse {
             bpf_loop: true,
             netns_cookie: false,
-            ring_buffer: false,
+            atomics: false,
         },
     ),
 ];

@@ -66,6 +66,14 @@ impl Instruction {
     pub const fn load(to: u8, from: u8, offset: i16) -> Self {
         Self::new(0x79, to, from, offset, 0)
     }
+    /// `*(u64 *)(to + offset) = from`
+    pub const fn store(to: u8, from: u8, offset: i16) -> Self {
+        Self::new(0x7b, to, from, offset, 0)
+    }
+    /// `from = *(u64 *)(to + offset)`, to which `from` is added, in one step.
+    pub const fn fetch_add(to: u8, from: u8, offset: i16) -> Self {
+        Self::new(0xdb, to, from, offset, 1)
+    }
     /// Goes on `skip` instructions later when `register` is 0.
     pub const fn skip_if_zero(register: u8, skip: i16) -> Self {
         Self::new(0x15, register, 0, skip, 0)
