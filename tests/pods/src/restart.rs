@@ -28,6 +28,9 @@ pub(crate) const CASES: &[Case] = &[
     },
 ];
 
+/// So many are killed in a row.
+const RUNNERS: usize = 4;
+
 /// `runner OWNER SERIAL STATE-FILE`: makes the pod `stays` unless it is there, and says how it stands.
 pub(crate) fn run(arguments: &[OsString]) -> ExitCode {
     let word = |at: usize| arguments[at].to_str().unwrap();
@@ -144,6 +147,12 @@ fn adopted(machine: &Machine) -> Result<()> {
     let pid = ground.pid(&pod)?;
     first.kill()?;
     ensure!(counted(&pod)? == "1", "without a runner");
+    // Each of them prepares places beside those that are taken.
+    for _ in 0..RUNNERS {
+        let mut between = Other::start(ground.serial, &ground.state, &[])?;
+        between.wait("ready", is_ready)?;
+        between.kill()?;
+    }
     let mut second = Other::start(ground.serial, &ground.state, &[])?;
     let again = second.wait("ready", |pod| {
         is_ready(pod) && container(pod)["state"]["running"].is_object()

@@ -169,6 +169,11 @@ fn inside(place: &Path, here: &File, outside: &str, pod: Ipv4Addr, range: Range)
     Ok(())
 }
 
+/// Whether something of a pod is there.
+pub(super) fn is_there(place: &Path, outside: &str) -> bool {
+    place.exists() || index(outside).is_some()
+}
+
 /// Takes a pod's namespace and device away; what is not there is no error.
 pub(super) fn remove_pod(place: &Path, outside: &str) {
     remove_device(outside);

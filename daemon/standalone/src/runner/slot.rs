@@ -132,6 +132,10 @@ impl Ground {
         let place = self.claim()?;
         let mut slot = self.slot(place);
         let range = self.settings.range;
+        if network::is_there(&slot.netns, &self.device(place)) {
+            // What a killed runner had prepared, and nobody lives in.
+            self.remove(place);
+        }
         network::make_pod(
             &slot.netns,
             &self.settings.bridge(),
@@ -174,9 +178,13 @@ impl Ground {
         })
     }
 
-    fn clear(&self, place: u32) {
+    fn remove(&self, place: u32) {
         self.cgroups.end(&name(place));
         network::remove_pod(&self.netns(place), &self.device(place));
+    }
+
+    fn clear(&self, place: u32) {
+        self.remove(place);
         lock(&self.places).used.remove(&place);
     }
 }
@@ -237,6 +245,7 @@ impl Pool {
     }
 
     /// Keeps the places of pods that a runner before has left: no slot is made there until somebody adopts them.
+    /// What is found in a place that nobody has is removed, so this comes before the first slot is made.
     pub(super) fn reserve(&self, left: impl Iterator<Item = u32>) {
         lock(&self.ground.places).used.extend(left);
     }
