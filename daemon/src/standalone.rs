@@ -12,6 +12,7 @@ mod claim;
 mod cluster;
 mod declare;
 mod figures;
+mod images;
 pub(crate) mod left;
 mod live;
 mod machine;

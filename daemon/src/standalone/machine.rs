@@ -4,7 +4,7 @@
 //! Mechanism: the runner makes the pods' network, whose first address the inner gateway and the names listen on; then the
 //! kernel is told where the gateway is; then the controllers start.
 //! Invariants: pods end before what carries their requests.
-//! Depends on: cluster, live, plane, node, proxy, control, standalone.
+//! Depends on: cluster, images, live, plane, node, proxy, control, standalone.
 
 use std::collections::{BTreeMap, HashMap};
 use std::iter;
@@ -34,6 +34,7 @@ use tokio::sync::watch;
 use super::claim::Claim;
 use super::cluster::{Cluster, NODE, Served};
 use super::figures::Figures;
+use super::images::OnDisk;
 use super::left;
 use super::live::{Drained, Told};
 use super::plane::{Plane, Routed};
@@ -155,6 +156,7 @@ impl Machine {
                 class: Some(product::INGRESS_CLASS.to_owned()),
                 addresses: addresses.clone(),
             },
+            images: Arc::new(OnDisk(self.runner.images())),
             ..Options::default()
         };
         let client = kube::Client::new(served.local.for_controllers(), "default");

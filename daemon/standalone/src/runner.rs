@@ -53,13 +53,13 @@ use crate::state::State;
 use crate::store::EventKind;
 
 use cgroup::Cgroups;
-use image::Images;
 use objects::Objects;
 use pod::{RECORD, Record, Shared};
 use reader::Reader;
 use slot::Pool;
 
 pub use drain::{Drain, NoDrain, RunningPod};
+pub use image::Images;
 pub use network::{NoRange, Range};
 pub use plan::COMMAND;
 pub use settings::Settings;
@@ -139,6 +139,12 @@ impl Runner {
     #[must_use]
     pub fn running(&self) -> watch::Receiver<Vec<RunningPod>> {
         self.running.clone()
+    }
+
+    /// Its images.
+    #[must_use]
+    pub fn images(&self) -> Images {
+        self.shared.images.clone()
     }
 
     /// The logs of its pods.

@@ -24,9 +24,9 @@ use std::time::SystemTime;
 pub(super) use error::ImageError;
 pub(super) use form::{Config, Files, Image};
 
-/// The images of a runner.
+/// The images of a runner; clones are the same.
 #[derive(Clone, Debug)]
-pub(super) struct Images {
+pub struct Images {
     shared: Arc<Shared>,
 }
 
@@ -91,6 +91,13 @@ impl Images {
         let mut known = self.shared.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(path.clone(), (stamp, image.clone()));
         Ok(image)
+    }
+
+    /// Why containers of the image with a name cannot be run, in words that say what to do; none if they can. It is
+    /// unpacked if need be, which takes time.
+    #[must_use]
+    pub fn refusal(&self, name: &str) -> Option<String> {
+        self.open(name).err().map(|error| error.to_string())
     }
 
     fn read(&self, path: &Path) -> Result<Image, ImageError> {
