@@ -4,6 +4,10 @@
 //! Invariants: the only place that reads the environment; nothing is opened here.
 //! Depends on: clap, kernel (settings).
 
+mod logs;
+
+pub(crate) use logs::Logs;
+
 use std::{
     ffi::{OsStr, OsString},
     io::{self, IsTerminal as _},
@@ -57,6 +61,8 @@ pub(crate) enum Command {
     /// Run Knative services on this machine alone: API, controllers, gateway, pods as processes
     #[command(long_about = STANDALONE_LONG)]
     Standalone(Standalone),
+    /// Show what a pod wrote, or all pods of a service
+    Logs(Logs),
     /// Serve a few paths over HTTP/1.1 and HTTP/2, to try the rest on
     Sample(Sample),
     /// Play a trace against the autoscaler, to see what settings would do

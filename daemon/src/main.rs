@@ -14,6 +14,7 @@ mod cli;
 mod failure;
 mod figures;
 mod handover;
+mod logs;
 mod node;
 mod output;
 mod page;
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
         Command::Top(arguments) => top::run(arguments, looks),
         Command::Check(arguments) => check::run(&arguments, looks),
         Command::Cleanup(arguments) => cleanup::run(&arguments),
+        Command::Logs(arguments) => logs::run(&arguments),
         Command::Proxy(arguments) => proxy::run(&arguments),
         Command::Sample(arguments) => sample::run(&arguments),
         Command::Standalone(arguments) => standalone::run(&arguments),

@@ -120,6 +120,19 @@ pub(crate) fn h2spec() -> Result<PathBuf> {
     .built()
 }
 
+/// Knative's command line, built; as in xtask/kn/go.mod.
+pub(crate) fn kn() -> Result<PathBuf> {
+    Program {
+        name: "kn",
+        package: "knative.dev/client/cmd/kn",
+        module: "kn",
+        folder: "kn-0.42.0",
+        flags: "",
+        takes: "some minutes",
+    }
+    .built()
+}
+
 fn kernels() -> Result<()> {
     debian::install(debian::KERNELS)?;
     kernel::fetch()

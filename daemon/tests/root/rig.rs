@@ -23,7 +23,7 @@ use serde_json::Value;
 pub(crate) const SLUICE: &str = env!("CARGO_BIN_EXE_sluice");
 
 #[expect(clippy::disallowed_methods, reason = "tests are told by the environment")]
-fn is_required() -> bool {
+pub(crate) fn is_required() -> bool {
     let is = |name, value| std::env::var(name).is_ok_and(|found| found == value);
     is("CI", "true") || is("SLUICE_REQUIRE", "1")
 }

@@ -159,11 +159,7 @@ fn each_way_an_app_fails_has_the_condition_that_knative_users_know() {
     let wanted: [(&str, &[&str], &str); 5] = [
         ("crashes", &["ExitCode3"], "Container failed with: no database"),
         ("ends", &["ExitCode0"], "container exited with no error"),
-        (
-            "missing",
-            &["ImagePullBackOff", "ErrImagePull"],
-            "--image ghcr.io/me/app=PATH",
-        ),
+        ("missing", &["ContainerMissing"], "--image ghcr.io/me/app=PATH"),
         ("never", deadline, "timed out progressing"),
         ("elsewhere", deadline, "timed out progressing"),
     ];

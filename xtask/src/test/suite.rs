@@ -236,6 +236,9 @@ fn root(strict: bool) -> Result<Outcome> {
         root.arguments.extend(["--skip".to_owned(), (*process).to_owned()]);
     }
     root.environment = other.environment()?.to_vec();
+    // Clients that are not ours, of `sluice standalone`.
+    root.environment
+        .extend([("SLUICE_KN", setup::kn()?), ("SLUICE_KUBECTL", Cluster::kubectl()?)]);
     let root = tests(&root)?;
     let budget = tests(&testing(strict, &["--package", "tests", "--bins"]))?;
     Ok(Outcome::Ran(root + budget))
