@@ -28,6 +28,7 @@ struct Site<'f> {
 /// What the application had in hand.
 #[derive(Default)]
 struct Seen {
+    connections: AtomicU64,
     now: AtomicU64,
     most: AtomicU64,
     /// Time in hand of all requests, in microseconds.
@@ -46,6 +47,7 @@ impl<'f> Site<'f> {
                     return;
                 }
                 let seen = Arc::clone(&of_it);
+                seen.connections.fetch_add(1, SeqCst);
                 std::thread::spawn(move || drop(serve(stream, &seen)));
             }
         });
@@ -144,19 +146,28 @@ fn serve(mut stream: TcpStream, seen: &Seen) -> Result<()> {
             continue;
         }
         let (_, rest) = text.split_once("\r\n\r\n").unwrap_or_default();
-        stream.write_all(match text.starts_with("GET /upgrade ") {
+        let is_upgrade = text.starts_with("GET /upgrade ");
+        stream.write_all(match is_upgrade {
             true => b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n",
             // Chunks come as chunks, and go back as they are.
             false => b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n",
         })?;
-        stream.write_all(rest.as_bytes())?;
-        loop {
+        let mut said = rest.as_bytes().to_vec();
+        stream.write_all(&said)?;
+        let mut in_hand = Some(in_hand);
+        // The end of chunks is the end of the request; an upgraded connection has none.
+        while in_hand.is_some() {
             let length = stream.read(&mut bytes)?;
             if length == 0 {
                 return Ok(());
             }
+            said.extend_from_slice(&bytes[..length]);
+            if !is_upgrade && said.ends_with(b"\r\n0\r\n\r\n") {
+                in_hand = None;
+            }
             stream.write_all(&bytes[..length])?;
         }
+        head.clear();
     }
 }
 
@@ -164,7 +175,14 @@ fn serve(mut stream: TcpStream, seen: &Seen) -> Result<()> {
 pub(super) fn carry(rig: &Rig) -> Result<()> {
     let field = rig.field("shapes")?;
     let site = Site::new(rig, &field, 1)?;
-    site.is_free("the start")?;
+    for _ in 0..10 {
+        site.is_free("the start")?;
+    }
+    let connections = site.app.connections.load(SeqCst);
+    ensure!(
+        connections == 1,
+        "ten requests, one after the other: {connections} connections to the pod"
+    );
 
     let mut stream = site.connect()?;
     stream.write_all(b"POST /stream HTTP/1.1\r\nhost: app.test\r\ntransfer-encoding: chunked\r\n\r\n")?;

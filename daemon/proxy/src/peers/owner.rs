@@ -70,6 +70,8 @@ async fn both(body: &mut RecvStream, out: &mut SendStream<Bytes>, stream: &mut S
     let down = down(&mut stream.reader, out);
     tokio::pin!(up, down);
     tokio::select! {
+        // The last word of an asker and the end of its stream come together: the word counts.
+        biased;
         ends = &mut up => match ends {
             // The pod may still have something to say.
             Ends::Whole => (ends, down.await),
