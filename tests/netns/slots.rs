@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 pub(crate) use app::App;
+use client::{Shape, ask_in};
 pub(crate) use client::{Tally, ask};
 pub(crate) use node::Node;
 use tests::rig::{Field, Rig};
@@ -26,8 +27,16 @@ const REVISIONS: [(u32, usize); 3] = [(1, 3), (3, 6), (10, 14)];
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
-        case_on_rig("slots::of_two_nodes_are_never_overrun", |rig| run(rig, 2)),
-        case_on_rig("slots::of_three_nodes_are_never_overrun", |rig| run(rig, 3)),
+        case_on_rig("slots::of_two_nodes_are_never_overrun", |rig| {
+            run(rig, 2, &[Shape::Plain])
+        }),
+        case_on_rig("slots::of_three_nodes_are_never_overrun", |rig| {
+            run(rig, 3, &[Shape::Plain])
+        }),
+        case_on_rig(
+            "slots::of_two_nodes_are_never_overrun_by_streams_upgrades_and_clients_that_leave",
+            |rig| run(rig, 2, Shape::ALL),
+        ),
         case_on_rig(
             "slots::of_another_node_carry_streams_and_upgrades_and_come_back",
             shapes::carry,
@@ -46,7 +55,7 @@ struct Outage {
     ended: Instant,
 }
 
-fn run(rig: &Rig, count: usize) -> Result<()> {
+fn run(rig: &Rig, count: usize, shapes: &'static [Shape]) -> Result<()> {
     let field = rig.field("slots")?;
     let mut nodes = nodes(rig, &field)?;
     nodes.truncate(count);
@@ -65,7 +74,7 @@ fn run(rig: &Rig, count: usize) -> Result<()> {
             for (limit, clients_of_it) in REVISIONS {
                 for _ in 0..clients_of_it {
                     let (netns, gateway, stop) = (*netns, *gateway, &stop);
-                    let client = scope.spawn(move || ask(netns, gateway, &host(limit), stop));
+                    let client = scope.spawn(move || ask_in(shapes, netns, gateway, &host(limit), stop));
                     clients.push((place, limit, client));
                 }
             }
@@ -227,7 +236,8 @@ fn judge(tallies: &[(usize, u32, Tally)], outages: &[Outage]) -> Result<()> {
             let died = outages
                 .iter()
                 .find(|outage| failure.begun <= outage.ended && outage.begun <= failure.ended);
-            let is_fair = died.is_some_and(|died| died.node == *place || ["502", "503"].contains(&&*failure.why));
+            let is_fair =
+                died.is_some_and(|died| died.node == *place || ["502", "503", "cut"].contains(&&*failure.why));
             ensure!(
                 is_fair,
                 "gateway {place}, limit {limit}: {} after {:?}",

@@ -56,8 +56,18 @@ impl Drop for App {
 struct Connection {
     stream: TcpStream,
     read: Vec<u8>,
-    /// When the request in hand is answered.
-    busy: Option<Instant>,
+    in_hand: Option<Work>,
+}
+
+/// What it does with a request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Work {
+    /// Answers then.
+    Plain(Instant),
+    /// Ends its answer when the request has ended.
+    Stream,
+    /// Repeats what comes.
+    Upgrade,
 }
 
 fn serve(listener: &TcpListener, seen: &Seen) {
@@ -67,44 +77,33 @@ fn serve(listener: &TcpListener, seen: &Seen) {
         wait(listener, &connections);
         while let Ok((stream, _)) = listener.accept() {
             if stream.set_nonblocking(true).is_ok() {
-                let (read, busy) = (Vec::new(), None);
-                connections.insert(next, Connection { stream, read, busy });
+                let (read, in_hand) = (Vec::new(), None);
+                connections.insert(next, Connection { stream, read, in_hand });
                 next += 1;
             }
         }
-        connections.retain(|_, connection| {
-            let stays = connection.fill();
-            if !stays && connection.busy.is_some() {
-                seen.now.fetch_sub(1, SeqCst);
-            }
-            stays
-        });
-        let now = Instant::now();
+        connections.retain(|_, connection| connection.stays(seen));
         for connection in connections.values_mut() {
-            if connection.busy.is_some_and(|until| until <= now) {
-                // It is done before its answer is on its way.
-                connection.busy = None;
-                seen.now.fetch_sub(1, SeqCst);
-                let _ = connection
-                    .stream
-                    .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nok\n");
-            }
+            connection.work(seen);
         }
+        // One that asks now may have the slot of one that has ended since it was looked at.
+        connections.retain(|_, connection| connection.in_hand.is_none() || connection.stays(seen));
         for connection in connections.values_mut() {
-            if connection.busy.is_none() && connection.read.windows(4).any(|end| end == b"\r\n\r\n") {
-                connection.read.clear();
-                let time = Duration::from_micros(fastrand::u64(1_000..8_000));
-                connection.busy = Some(now + time);
-                let in_hand = seen.now.fetch_add(1, SeqCst) + 1;
-                seen.most.fetch_max(in_hand, SeqCst);
-                seen.all.fetch_add(1, SeqCst);
-            }
+            connection.begin(seen);
         }
     }
 }
 
 impl Connection {
-    /// Reads what there is; false at the end.
+    /// Reads what there is; false at the end, and then nothing is in hand.
+    fn stays(&mut self, seen: &Seen) -> bool {
+        let stays = self.fill();
+        if !stays && self.in_hand.is_some() {
+            seen.now.fetch_sub(1, SeqCst);
+        }
+        stays
+    }
+
     fn fill(&mut self) -> bool {
         let mut bytes = [0; 4096];
         loop {
@@ -115,6 +114,48 @@ impl Connection {
             }
         }
     }
+
+    fn say(&mut self, what: &[u8]) {
+        let _ = self.stream.write_all(what);
+    }
+
+    /// Takes a request that is whole as far as it must be.
+    fn begin(&mut self, seen: &Seen) {
+        let end = self.read.windows(4).position(|end| end == b"\r\n\r\n");
+        let Some(end) = end.filter(|_| self.in_hand.is_none()) else {
+            return;
+        };
+        let in_hand = seen.now.fetch_add(1, SeqCst) + 1;
+        seen.most.fetch_max(in_hand, SeqCst);
+        seen.all.fetch_add(1, SeqCst);
+        let head: Vec<u8> = self.read.drain(..end + 4).collect();
+        self.in_hand = Some(if head.starts_with(b"POST /stream ") {
+            self.say(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n");
+            Work::Stream
+        } else if head.starts_with(b"GET /upgrade ") {
+            self.say(b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n");
+            Work::Upgrade
+        } else {
+            Work::Plain(Instant::now() + Duration::from_micros(fastrand::u64(1_000..8_000)))
+        });
+    }
+
+    /// Goes on with what is in hand. It is done before its end is on its way.
+    fn work(&mut self, seen: &Seen) {
+        let end: &[u8] = match self.in_hand {
+            Some(Work::Plain(until)) if until <= Instant::now() => b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nok\n",
+            Some(Work::Stream) if self.read.ends_with(b"0\r\n\r\n") => b"0\r\n\r\n",
+            Some(Work::Upgrade) if !self.read.is_empty() => {
+                let read = std::mem::take(&mut self.read);
+                return self.say(&read);
+            }
+            _ => return,
+        };
+        self.in_hand = None;
+        seen.now.fetch_sub(1, SeqCst);
+        self.read.clear();
+        self.say(end);
+    }
 }
 
 fn wait(listener: &TcpListener, connections: &HashMap<u64, Connection>) {
@@ -123,7 +164,13 @@ fn wait(listener: &TcpListener, connections: &HashMap<u64, Connection>) {
         .chain(sockets)
         .map(|socket| PollFd::new(socket, PollFlags::POLLIN))
         .collect();
-    let first = connections.values().filter_map(|connection| connection.busy).min();
+    let first = connections
+        .values()
+        .filter_map(|connection| match connection.in_hand {
+            Some(Work::Plain(until)) => Some(until),
+            _ => None,
+        })
+        .min();
     let patience = first.map_or(50, |first| {
         first.saturating_duration_since(Instant::now()).as_millis() as u16 + 1
     });

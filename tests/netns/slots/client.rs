@@ -26,14 +26,56 @@ pub(crate) struct Tally {
     pub(crate) failures: Vec<Failure>,
 }
 
+/// What a client does.
+#[derive(Clone, Copy)]
+pub(crate) enum Shape {
+    Plain,
+    /// Goes at any moment.
+    Leaves,
+    /// Bodies both ways, of which each waits for the other.
+    Stream,
+    /// What follows the heads is no HTTP.
+    Upgrade,
+}
+
+impl Shape {
+    pub(crate) const ALL: &[Self] = &[Self::Plain, Self::Leaves, Self::Stream, Self::Upgrade];
+
+    fn head(self, host: &str) -> String {
+        match self {
+            Self::Plain | Self::Leaves => format!("GET / HTTP/1.1\r\nhost: {host}\r\n\r\n"),
+            Self::Stream => {
+                format!("POST /stream HTTP/1.1\r\nhost: {host}\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n")
+            }
+            Self::Upgrade => {
+                format!("GET /upgrade HTTP/1.1\r\nhost: {host}\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n")
+            }
+        }
+    }
+}
+
 /// Asks until told to stop.
 pub(crate) fn ask(netns: &Netns, gateway: SocketAddr, host: &str, stop: &AtomicBool) -> Result<Tally> {
+    ask_in(&[Shape::Plain], netns, gateway, host, stop)
+}
+
+/// Asks in these shapes, by turns, until told to stop.
+pub(crate) fn ask_in(
+    shapes: &[Shape],
+    netns: &Netns,
+    gateway: SocketAddr,
+    host: &str,
+    stop: &AtomicBool,
+) -> Result<Tally> {
     netns.enter(|| {
         let mut tally = Tally::default();
         let mut connection = None;
-        while !stop.load(SeqCst) {
+        for shape in shapes.iter().cycle().skip(fastrand::usize(..shapes.len())) {
+            if stop.load(SeqCst) {
+                break;
+            }
             let begun = Instant::now();
-            match once(&mut connection, gateway, host) {
+            match once(*shape, &mut connection, gateway, host) {
                 Ok(200) => tally.answered += 1,
                 other => {
                     connection = None;
@@ -48,32 +90,63 @@ pub(crate) fn ask(netns: &Netns, gateway: SocketAddr, host: &str, stop: &AtomicB
     })
 }
 
-fn once(connection: &mut Option<TcpStream>, gateway: SocketAddr, host: &str) -> std::io::Result<u16> {
-    let stream = match connection {
+fn once(shape: Shape, connection: &mut Option<TcpStream>, gateway: SocketAddr, host: &str) -> std::io::Result<u16> {
+    let mut stream = match connection.take() {
         Some(stream) => stream,
-        none => {
+        None => {
             let stream = TcpStream::connect(gateway)?;
             stream.set_read_timeout(Some(PATIENCE))?;
-            none.insert(stream)
+            stream
         }
     };
-    stream.write_all(format!("GET / HTTP/1.1\r\nhost: {host}\r\n\r\n").as_bytes())?;
-    let (mut head, mut bytes) = (Vec::new(), [0; 4096]);
-    loop {
-        let length = stream.read(&mut bytes)?;
-        if length == 0 {
-            return Err(std::io::ErrorKind::UnexpectedEof.into());
-        }
-        head.extend_from_slice(&bytes[..length]);
+    stream.write_all(shape.head(host).as_bytes())?;
+    let pause = || std::thread::sleep(Duration::from_micros(fastrand::u64(..4000)));
+    let mut said = Vec::new();
+    let status = match shape {
         // Ours ends so; any other answer ends the connection here.
-        if head.ends_with(b"\r\n\r\nok\n") {
+        Shape::Plain => until(&mut stream, &mut said, b"\r\n\r\nok\n")?,
+        Shape::Leaves => {
+            pause();
             return Ok(200);
         }
-        let status = head
+        Shape::Stream => match until(&mut stream, &mut said, b"5\r\nhello\r\n")? {
+            200 => {
+                pause();
+                stream.write_all(b"0\r\n\r\n")?;
+                until(&mut stream, &mut said, b"0\r\n\r\n")?
+            }
+            status => status,
+        },
+        Shape::Upgrade => match until(&mut stream, &mut said, b"\r\n\r\n")? {
+            101 => {
+                pause();
+                stream.write_all(b"word")?;
+                until(&mut stream, &mut said, b"word")?;
+                return Ok(200);
+            }
+            status => status,
+        },
+    };
+    *connection = Some(stream);
+    Ok(status)
+}
+
+/// Reads until it ends so, or until it is another status than is due.
+fn until(stream: &mut TcpStream, said: &mut Vec<u8>, end: &[u8]) -> std::io::Result<u16> {
+    let mut bytes = [0; 4096];
+    loop {
+        let status = said
             .get(9..12)
             .and_then(|status| std::str::from_utf8(status).ok()?.parse().ok());
-        if let Some(status) = status.filter(|status| *status != 200) {
+        if let Some(status) = status.filter(|status| said.ends_with(end) || ![101, 200].contains(status)) {
             return Ok(status);
+        }
+        match stream.read(&mut bytes) {
+            Ok(length @ 1..) => said.extend_from_slice(&bytes[..length]),
+            // After a head nothing can be said but by an end.
+            _ if !said.is_empty() => return Err(std::io::Error::other("cut")),
+            Ok(_) => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+            Err(error) => return Err(error),
         }
     }
 }
