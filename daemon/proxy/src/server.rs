@@ -24,6 +24,9 @@ use tokio::time::{sleep, timeout};
 
 /// What an HTTP/2 connection begins with.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Clients that may wait to be accepted: as many as the kernel lets (`net.core.somaxconn`), as Go's listeners. Beyond it a
+/// client's first packet is lost, and it tries again after a second.
+const BACKLOG: i32 = 65_535;
 /// So many clients at once are told of a listener that there is no place; others find the connection closed.
 const TOLD: usize = 64;
 /// How long the last word of a TLS connection may take to be written.
@@ -32,6 +35,8 @@ const FAREWELL: Duration = Duration::from_millis(500);
 /// Serves a listener until its tasks are drained.
 #[must_use]
 pub fn listen(listener: TcpListener, door: Arc<Door>) -> Work<()> {
+    // Whoever opened it gave it the queue of the standard library, 128; one that cannot be changed is as good as any.
+    drop(socket2::SockRef::from(&listener).listen(BACKLOG));
     Box::pin(accept(listener, door))
 }
 
@@ -119,8 +124,8 @@ impl Accepted {
         match &door.front.tls {
             None => plain(stream, arrival, &door).await,
             Some(certificates) => {
-                let limits = &door.limits;
-                if let Some(secured) = Box::pin(tls::secure(stream, certificates, &handshakes, limits)).await {
+                let (limits, room) = (&door.limits, &door.front.room);
+                if let Some(secured) = Box::pin(tls::secure(stream, certificates, &handshakes, limits, room)).await {
                     Box::pin(encrypted(secured, arrival, &door)).await;
                 }
             }
@@ -152,13 +157,13 @@ fn shed(mut stream: TcpStream, door: &Door, told: &Arc<Semaphore>) {
 
 async fn plain(stream: TcpStream, arrival: Arrival, door: &Arc<Door>) {
     let (reader, writer) = stream.into_split();
-    let writer = Patient::new(writer, door.limits.write_time);
+    let writer = Patient::new(writer, door.limits.write_time, &door.front.room);
     serve(Reader::new(reader), writer, arrival, door).await;
 }
 
 async fn encrypted(secured: tls::Secured, arrival: Arrival, door: &Arc<Door>) {
     let reader = Reader::new(secured.reader);
-    let writer = Patient::new(secured.writer, door.limits.write_time);
+    let writer = Patient::new(secured.writer, door.limits.write_time, &door.front.room);
     match secured.is_two {
         true => Box::pin(http2::serve::connection(door, reader, writer, arrival)).await,
         false => serve(reader, writer, arrival, door).await,

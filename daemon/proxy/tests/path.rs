@@ -173,6 +173,25 @@ async fn within_concurrency(cores: Option<Spread>) {
 }
 
 #[tokio::test]
+async fn a_crowd_that_comes_at_once_is_let_in_at_once() {
+    let tasks = Tasks::new();
+    let revision = revision(0, 10);
+    let gateway = gateway(&revision, &tasks).await;
+    tokio::task::yield_now().await;
+    let most = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap();
+    let most: usize = most.trim().parse().unwrap();
+    let mut crowd = Vec::new();
+    // Nobody is accepted meanwhile: this thread is the gateway's, too.
+    for number in 0..most.min(600) {
+        let client = std::net::TcpStream::connect_timeout(&gateway, Duration::from_secs(30));
+        assert!(client.is_ok(), "client {number}: {client:?}");
+        crowd.push(client);
+    }
+    drop(crowd);
+    tasks.stop().await;
+}
+
+#[tokio::test]
 async fn what_does_not_fit_into_the_queue_is_refused_with_retry_after() {
     let tasks = Tasks::new();
     let revision = revision(1, 2);
