@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 /// Says these bytes to each request and closes (resets, if so said); counts the requests.
@@ -100,6 +100,66 @@ async fn a_pod_that_refuses_costs_no_request() {
         let answer = ask(gateway.address, "POST").await;
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     }
+}
+
+/// Takes no connection: its queue is full. Those in it are the second.
+async fn deaf() -> (TcpListener, Vec<TcpStream>) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut queue = Vec::new();
+    while let Ok(stream) = timeout(Duration::from_millis(500), TcpStream::connect(address)).await {
+        queue.push(stream.unwrap());
+        assert!(queue.len() < 10, "the queue has no end");
+    }
+    (listener, queue)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pod_that_takes_no_connection_costs_no_request() {
+    let (good, seen) = pods::hyper().await;
+    let (listener, _queue) = deaf().await;
+    let gateway = Gateway::start(&[Service::new("app.test", &[listener.local_addr().unwrap(), good])]);
+    for _ in 0..20 {
+        let answer = ask(gateway.address, "POST").await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
+    assert_eq!(seen.all(), ["POST /"; 20]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_only_pod_is_dialled_until_it_takes_a_connection_or_time_is_up() {
+    let (listener, queue) = deaf().await;
+    let pod = [listener.local_addr().unwrap()];
+    let gateway = Gateway::start(&[
+        Service::with("app.test", &pod, "timeout_seconds: 60"),
+        Service::with("hasty.test", &pod, "timeout_seconds: 1"),
+    ]);
+    let answer = ask_for("hasty.test", gateway.address, "POST").await;
+    assert!(answer.starts_with("HTTP/1.1 504 "), "{answer}");
+    let (address, (asks, mut answers)) = (gateway.address, tokio::sync::mpsc::channel(1));
+    tokio::spawn(async move { asks.send(ask(address, "POST").await).await });
+    let early = timeout(Duration::from_millis(300), answers.recv()).await;
+    assert!(early.is_err(), "{early:?}");
+    drop(queue);
+    let mut heads = 0;
+    let answer = loop {
+        tokio::select! {
+            answer = answers.recv() => break answer.unwrap(),
+            // Dials that were given up are in the queue, too.
+            accepted = listener.accept() => {
+                let (mut stream, mut head) = (accepted.unwrap().0, [0; 4096]);
+                let read = timeout(Duration::from_millis(500), stream.read(&mut head)).await;
+                if matches!(read, Ok(Ok(1..))) {
+                    heads += 1;
+                    drop(stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await);
+                }
+            }
+        }
+    };
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert_eq!(heads, 1, "it was sent once");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,6 +6,7 @@
 //! saw, `program` others in processes of their own; `smuggling` and `frames` are bytes that two readers could read differently,
 //! `mixing` clients that share pods' connections, `clients`, `shapes`, `websocket`, `grpc` and `h2spec` clients that are not
 //! ours, `rules` what becomes of requests, `faults` pods that die or refuse,
+//! `chaos` pods that do so at any moment,
 //! `restart` processes that replace each other.
 //! Depends on: the program `sluice` beside this test.
 #![expect(
@@ -16,6 +17,7 @@
 )]
 
 mod certificate;
+mod chaos;
 mod clients;
 mod faults;
 mod frames;
