@@ -43,6 +43,9 @@ pub(crate) enum Broken {
     /// The client went away.
     #[error("the client went away")]
     Gone,
+    /// The client has not read for too long.
+    #[error("the client does not read")]
+    Unread,
 }
 
 /// How much of a body may still come, and how long its next part may take.

@@ -16,6 +16,7 @@ use std::future::{Future as _, poll_fn};
 use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 /// The head of a request as a pod of HTTP/2 gets it; `None`: it can be none.
@@ -113,8 +114,9 @@ pub(crate) async fn send(
         to.reserve_capacity(data.len());
         let room = match to.capacity() {
             0 => match opened(to, most).await {
-                Some(Ok(room)) => room,
-                Some(Err(_)) | None => return Err(Broken::Gone),
+                Ok(Some(Ok(room))) => room,
+                Ok(Some(Err(_)) | None) => return Err(Broken::Gone),
+                Err(_) => return Err(Broken::Unread),
             },
             room => room,
         };
@@ -125,11 +127,11 @@ pub(crate) async fn send(
     Ok(())
 }
 
-/// The window, once it has opened; `None`: it did not.
-async fn opened(to: &mut SendStream<Bytes>, most: Duration) -> Option<Result<usize, h2::Error>> {
+/// The window, once it has opened; `None`: the stream is over. An error: it did not open in time.
+async fn opened(to: &mut SendStream<Bytes>, most: Duration) -> Result<Option<Result<usize, h2::Error>>, Elapsed> {
     let opening = poll_fn(|context| to.poll_capacity(context));
     match most.is_zero() {
-        true => opening.await,
-        false => timeout(most, opening).await.ok().flatten(),
+        true => Ok(opening.await),
+        false => timeout(most, opening).await,
     }
 }

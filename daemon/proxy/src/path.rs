@@ -395,13 +395,14 @@ fn broken_end(door: &Door, broken: Broken, progress: &Progress) -> End {
     let limit = match broken {
         Broken::TooLarge => Some(Limit::RequestBody),
         Broken::Slow => Some(Limit::BodyTime),
+        Broken::Unread => Some(Limit::WriteTime),
         _ => None,
     };
     if let Some(limit) = limit {
         door.front.room.refused(limit);
     }
     match broken {
-        Broken::Gone => End::Gone,
+        Broken::Gone | Broken::Unread => End::Gone,
         Broken::Cut => End::Cut,
         _ if progress.has_answer() => End::Cut,
         Broken::TooLarge => End::Answered(Answer::error(StatusCode::PAYLOAD_TOO_LARGE, &broken)),

@@ -4,9 +4,10 @@
 //! Mechanism: a writing half that fails when nothing of it could be written for some time. Writes that go through at once
 //! cost a comparison; the timer is made when one has to wait for the first time.
 //! Invariants: it never fails before the time has passed without a byte.
-//! Depends on: alarm.
+//! Depends on: alarm, room.
 
 use crate::alarm::Alarm;
+use crate::room::{Limit, Room};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -20,11 +21,14 @@ pub(crate) struct Patient<W> {
     most: Duration,
     since: Option<Instant>,
     alarm: Option<Alarm>,
+    room: Room,
 }
 
 impl<W: AsyncWrite + Unpin> Patient<W> {
-    pub(crate) fn new(io: W, most: Duration) -> Self {
+    /// Who is given up is counted in `room`.
+    pub(crate) fn new(io: W, most: Duration, room: &Room) -> Self {
         Self {
+            room: room.clone(),
             io,
             most,
             since: None,
@@ -40,9 +44,10 @@ impl<W: AsyncWrite + Unpin> Patient<W> {
         let since = *self.since.get_or_insert_with(Instant::now);
         let alarm = self.alarm.get_or_insert_with(Alarm::new);
         match since.checked_add(self.most) {
-            Some(end) => alarm
-                .poll_ring(end, context)
-                .map(|()| Err(io::ErrorKind::TimedOut.into())),
+            Some(end) => alarm.poll_ring(end, context).map(|()| {
+                self.room.refused(Limit::WriteTime);
+                Err(io::ErrorKind::TimedOut.into())
+            }),
             None => Poll::Pending,
         }
     }
@@ -85,7 +90,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn it_waits_as_long_as_something_moves() {
         let (here, mut there) = duplex(10);
-        let mut here = Patient::new(here, Duration::from_secs(5));
+        let room = Room::default();
+        let mut here = Patient::new(here, Duration::from_secs(5), &room);
         let begin = Instant::now();
         let slow = async {
             // Ten bytes go at once; then one every four seconds, then none.
@@ -100,5 +106,6 @@ mod tests {
             () = slow => unreachable!(),
         };
         assert_eq!((fault.kind(), begin.elapsed().as_secs()), (io::ErrorKind::TimedOut, 17));
+        assert!(room.refusals().any(|refused| refused == (Limit::WriteTime, 1)));
     }
 }

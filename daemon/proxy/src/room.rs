@@ -33,10 +33,16 @@ pub enum Limit {
     BodyTime,
     /// `head_time`: the connection is closed within a head.
     HeadTime,
+    /// `handshake_time`: the connection is closed within a handshake of TLS.
+    HandshakeTime,
+    /// `write_time`: who does not read loses its connection or stream.
+    WriteTime,
+    /// `pending_resets`, or more of other frames than any request needs: GOAWAY with `ENHANCE_YOUR_CALM`.
+    PendingResets,
 }
 
 impl Limit {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 10] = [
         Self::AllConnections,
         Self::AllStreams,
         Self::AllHeads,
@@ -44,6 +50,9 @@ impl Limit {
         Self::RequestBody,
         Self::BodyTime,
         Self::HeadTime,
+        Self::HandshakeTime,
+        Self::WriteTime,
+        Self::PendingResets,
     ];
 
     /// The name of the field in `Limits`.
@@ -57,6 +66,9 @@ impl Limit {
             Self::RequestBody => "request_body",
             Self::BodyTime => "body_time",
             Self::HeadTime => "head_time",
+            Self::HandshakeTime => "handshake_time",
+            Self::WriteTime => "write_time",
+            Self::PendingResets => "pending_resets",
         }
     }
 }

@@ -86,8 +86,15 @@ where
                 continue;
             }
         };
-        let Some(Ok((request, mut respond))) = accepted else {
-            return;
+        let (request, mut respond) = match accepted {
+            Some(Ok(accepted)) => accepted,
+            Some(Err(fault)) => {
+                if fault.is_library() && fault.reason() == Some(Reason::ENHANCE_YOUR_CALM) {
+                    room.refused(Limit::PendingResets);
+                }
+                return;
+            }
+            None => return,
         };
         let Some(share) = room.stream(limits.all_streams) else {
             respond.send_reset(Reason::REFUSED_STREAM);

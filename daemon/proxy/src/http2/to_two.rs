@@ -31,7 +31,7 @@ const LOOK: Duration = Duration::from_millis(5);
 /// Why a stream broke.
 enum Fault {
     Gone,
-    Upload(Broken),
+    Client(Broken),
     BeforeHead(h2::Error),
     InBody(h2::Error),
     TooMuch,
@@ -66,12 +66,12 @@ pub(super) async fn run(client: &mut Two, request: &Request, lane: &Lane<'_>) ->
         tokio::select! {
             biased;
             done = back.run(answer) => done,
-            broken = upload => Err(Fault::Upload(broken)),
+            broken = upload => Err(Fault::Client(broken)),
         }
     };
     result.map_err(|fault| match fault {
         Fault::Gone => Broken::Gone,
-        Fault::Upload(broken) => broken,
+        Fault::Client(broken) => broken,
         Fault::BeforeHead(fault) => frames::no_answer(&fault, !is_taken.load(Relaxed)),
         Fault::TooMuch => Broken::Pod("the application sent too many informational responses".to_owned()),
         Fault::InBody(fault) => {
@@ -225,7 +225,7 @@ async fn copy(
         match data {
             Some(Ok(data)) => {
                 let length = data.len();
-                send(out, data, false, most).await.map_err(|_| Fault::Gone)?;
+                send(out, data, false, most).await.map_err(Fault::Client)?;
                 progress.wrote(length as u64);
                 drop(body.flow_control().release_capacity(length));
             }

@@ -4,10 +4,11 @@
 //! Mechanism: the client's first message is waited for without a place, so that silent clients cost only their socket; the
 //! rest, which costs computing, needs one of `Limits::handshakes` places.
 //! Invariants: all of it takes at most `Limits::handshake_time`.
-//! Depends on: certificates, limits.
+//! Depends on: certificates, limits, room.
 
 use super::certificates::Certificates;
 use crate::limits::Limits;
+use crate::room::{Limit, Room};
 use rustls::server::Acceptor;
 use std::io;
 use std::time::Duration;
@@ -39,9 +40,13 @@ pub(crate) async fn secure(
     certificates: &Certificates,
     places: &Semaphore,
     limits: &Limits,
+    room: &Room,
 ) -> Option<Secured> {
-    let shaken = timeout(limits.handshake_time, shake(stream, certificates, places)).await;
-    let stream = shaken.ok()?.ok()?;
+    let Ok(shaken) = timeout(limits.handshake_time, shake(stream, certificates, places)).await else {
+        room.refused(Limit::HandshakeTime);
+        return None;
+    };
+    let stream = shaken.ok()?;
     let is_two = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let (reader, writer) = tokio::io::split(stream);
     Some(Secured { reader, writer, is_two })

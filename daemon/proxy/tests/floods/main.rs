@@ -37,6 +37,7 @@ async fn a_client_that_does_not_read_loses_its_pod() {
     }
     flooded.until("/begun", clients.len()).await;
     flooded.until("/open", 0).await;
+    flooded.until("/limit/write_time", clients.len()).await;
     // Two buffers each, and what the sockets of both sides hold is the kernel's.
     flooded.end(48 << 20).await;
 }
@@ -46,12 +47,11 @@ async fn a_client_that_does_not_read_loses_its_pod() {
 async fn heads_that_come_slowly_are_given_up() {
     let flooded = Flooded::start().await;
     let mut clients = Vec::new();
-    for _ in 0..larger(300) {
-        clients.push(connect(flooded.address).await);
-    }
     let begin = format!("GET / HTTP/1.1\r\nHost: {HOST}\r\nX: ");
-    for client in &mut clients {
+    for _ in 0..larger(300) {
+        let mut client = connect(flooded.address).await;
         client.write_all(begin.as_bytes()).await.unwrap();
+        clients.push(client);
     }
     for _ in 0..20 {
         for client in &mut clients {
@@ -60,9 +60,11 @@ async fn heads_that_come_slowly_are_given_up() {
         }
         sleep(Duration::from_millis(100)).await;
     }
+    let count = clients.len();
     for client in clients {
         assert_eq!(rest(client).await, "", "no answer, but an end");
     }
+    flooded.until("/limit/head_time", count).await;
     flooded.end(16 << 20).await;
 }
 

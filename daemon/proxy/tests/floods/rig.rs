@@ -5,7 +5,8 @@ use life::Tasks;
 use logic::limiter;
 use logic::traffic::{BackendPort, Destination, PathRule, Rule, Split, Table};
 use proxy::{
-    Door, Entry, Front, Health, Identity, Limits, NextHop, PodProtocol, Probes, Revision, Revisions, Routes, Timeouts,
+    Door, Entry, Front, Health, Identity, Limits, NextHop, PodProtocol, Probes, Revision, Revisions, Room, Routes,
+    Timeouts,
 };
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
@@ -117,7 +118,7 @@ impl Flooded {
             }
             sleep(Duration::from_millis(50)).await;
         }
-        panic!("{name} is not {count}: {answer}");
+        panic!("{name} is not {count}: {answer:?}");
     }
 
     /// Fails if the neighbour was not served, or memory grew by more than that at any time.
@@ -211,11 +212,20 @@ pub(crate) async fn ask(to: SocketAddr, request: &str) -> String {
     }
 }
 
-/// What the application counts.
+/// What the application counts, and the gateway.
 #[derive(Default)]
 struct Counts {
     begun: AtomicUsize,
     open: AtomicUsize,
+    room: Room,
+}
+
+impl Counts {
+    /// How many a limit refused or ended.
+    fn limited(&self, name: &str) -> u64 {
+        let mut all = self.room.refusals();
+        all.find(|(limit, _)| limit.name() == name).unwrap().1
+    }
 }
 
 /// The other process: serves until its input ends.
@@ -231,6 +241,7 @@ pub(crate) async fn serve() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     app.set_pods(&[(listener.local_addr().unwrap(), true)]);
     let (counts, inner) = (Arc::<Counts>::default(), tasks.clone());
+    let room = counts.room.clone();
     tasks.spawn("app", async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
@@ -245,7 +256,10 @@ pub(crate) async fn serve() {
     let door = Door {
         peers: None,
         entry: Entry::ByRoute(revisions, routes),
-        front: Front::default(),
+        front: Front {
+            room,
+            ..Front::default()
+        },
         probes: Probes::Gateway,
         inside: None,
         next: NextHop::App { restore_host: false },
@@ -323,6 +337,7 @@ async fn answer(mut stream: TcpStream, counts: Arc<Counts>, held: Arc<Revision>)
                 continue;
             }
             "/some" => "x".repeat(100_000),
+            path if path.starts_with("/limit/") => counts.limited(&path["/limit/".len()..]).to_string(),
             _ => "ok".to_owned(),
         };
         let answer = format!(

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Floods of HTTP/2, written frame by frame.
 
-use crate::rig::{Flooded, HOST, connect, larger};
+use crate::rig::{Flooded, HOST, connect, larger, narrow};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout};
@@ -45,14 +45,19 @@ enum Ended {
 
 /// Writes `piece(n)` again and again, for some seconds at most.
 async fn flood(flooded: &Flooded, begin: Vec<u8>, reads: bool, piece: impl Fn(u32) -> Vec<u8>) -> Ended {
-    let (mut reader, mut writer) = connect(flooded.address).await.into_split();
+    // Who does not read has little room for answers: all of it is filled soon, however slow the machine is.
+    let client = match reads {
+        true => connect(flooded.address).await,
+        false => narrow(flooded.address).await,
+    };
+    let (mut reader, mut writer) = client.into_split();
     let writing = async {
-        let end = Instant::now() + Duration::from_secs(3);
+        let end = Instant::now() + Duration::from_secs(if reads { 3 } else { 30 });
         if writer.write_all(&[preface(), begin].concat()).await.is_err() {
             return Ended::ByServer;
         }
         for number in 0.. {
-            match timeout(Duration::from_secs(5), writer.write_all(&piece(number))).await {
+            match timeout(Duration::from_secs(30), writer.write_all(&piece(number))).await {
                 Ok(Ok(())) if Instant::now() < end => {}
                 Ok(Ok(())) | Err(_) => return Ended::ByClient,
                 Ok(Err(_)) => return Ended::ByServer,
@@ -105,6 +110,7 @@ async fn a_head_without_end_ends_the_connection() {
         let ended = flood(&flooded, begin, true, |_| frame(CONTINUATION, 0, 1, payload)).await;
         assert_eq!(ended, Ended::ByServer);
     }
+    flooded.until("/limit/pending_resets", 2).await;
     flooded.end(24 << 20).await;
 }
 
@@ -169,5 +175,6 @@ async fn a_window_that_stays_shut_lets_go_of_the_pod() {
     }
     flooded.until("/begun", clients.len()).await;
     flooded.until("/open", 0).await;
+    flooded.until("/limit/write_time", clients.len()).await;
     flooded.end(32 << 20).await;
 }
