@@ -121,6 +121,7 @@ impl Runner {
             tasks: tasks.clone(),
             running: sender,
             ending: watch::channel(None).0,
+            living: watch::channel(0).0,
         };
         let left = left_behind(&shared.settings);
         // Before the first place is made ready: it would be made where a pod lives.
@@ -160,10 +161,11 @@ impl Runner {
     /// Ends all pods, each within its own grace and at most this one, and removes everything that was made.
     pub async fn end(self, grace: Duration) {
         self.shared.ending.send_replace(Some(grace));
-        let mut running = self.running;
+        // Also those that are finding a place: what they make must be there to be removed.
+        let mut living = self.shared.living.subscribe();
         // Killed when the grace is over; what still hangs then is removed by force.
         let most = grace + Duration::from_secs(10);
-        let _ = tokio::time::timeout(most, running.wait_for(Vec::is_empty)).await;
+        let _ = tokio::time::timeout(most, living.wait_for(|pods| *pods == 0)).await;
         self.shared.pool.close().await;
         let settings = Arc::clone(&self.shared.settings);
         // A panic there would have been a panic here.
@@ -315,10 +317,14 @@ impl Watching {
         if is_over && place.is_none() && !meta::is_deleting(pod) {
             return;
         }
+        let Some(counted) = self.shared.count() else { return };
         let (changed, changes) = watch::channel(Some(Arc::clone(pod)));
         self.pods.insert(uid.to_owned(), changed);
         let living = pod::live(self.shared.clone(), Arc::clone(pod), changes, place);
-        self.shared.tasks.spawn("pod", living);
+        self.shared.tasks.spawn("pod", async move {
+            living.await;
+            drop(counted);
+        });
     }
 
     /// Ends pods of an earlier runner that are in the API no more.

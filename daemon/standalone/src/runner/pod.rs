@@ -67,6 +67,17 @@ pub(super) struct Shared {
     pub running: watch::Sender<Vec<RunningPod>>,
     /// Whether all pods are to end, and how long they may take.
     pub ending: watch::Sender<Option<Duration>>,
+    /// How many pods have a task.
+    pub living: watch::Sender<usize>,
+}
+
+/// Counted among those that live, until it is dropped.
+pub(super) struct Counted(watch::Sender<usize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.send_modify(|living| *living = living.saturating_sub(1));
+    }
 }
 
 /// A pod's object as it changes; none when it is gone.
@@ -392,6 +403,13 @@ enum Report {
 }
 
 impl Shared {
+    /// Counts a pod that begins; none once all are to end: nobody would wait for it.
+    pub(super) fn count(&self) -> Option<Counted> {
+        self.living.send_modify(|living| *living += 1);
+        let counted = Counted(self.living.clone());
+        self.ending.borrow().is_none().then_some(counted)
+    }
+
     /// Makes ready places again, beside what else is going on.
     pub(super) fn refill(&self) {
         let pool = self.pool.clone();
