@@ -5,7 +5,7 @@
 //! Depends on: steer, figures, page, proxy, life (metrics).
 
 use super::steer::Shared;
-use crate::figures::{self, Load};
+use crate::figures::{self, OfNode};
 use crate::page::Page;
 use life::metrics::{self, Registry, Source, names};
 use proxy::{LogCounts, Room, Span, SpanBuffer};
@@ -27,13 +27,13 @@ impl Source for Told {
     fn write(&self, page: &mut metrics::Page) {
         let revisions = self.shared.revisions.lock();
         let revisions = revisions.unwrap_or_else(PoisonError::into_inner).clone();
+        let mut of_node = OfNode::default();
         for (name, revision) in revisions {
-            let load = self.shared.node.reading(&name).map(|reading| Load {
-                on_pods: reading.in_flight,
-                held: reading.held,
-            });
+            let load = self.shared.node.reading(&name);
+            load.iter().for_each(|load| of_node.add(load));
             figures::of_revision(page, &revision, load.as_ref());
         }
+        of_node.tell(page, self.shared.node.obstacle().is_none());
         figures::of_room(page, &self.room);
         if let Some(counts) = &self.logged {
             for (fate, count) in [("written", &counts.written), ("dropped", &counts.dropped)] {

@@ -10,7 +10,7 @@ use control::key::Key;
 use life::metrics::{Page, Source};
 use proxy::{Revision, Room};
 
-use crate::figures::{self, Load};
+use crate::figures::{self, OfNode};
 use crate::node::Node;
 
 /// Whoever has requests.
@@ -44,14 +44,13 @@ impl Figures {
 impl Source for Figures {
     fn write(&self, page: &mut Page) {
         let revisions = self.revisions.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut of_node = OfNode::default();
         for (key, revision) in revisions {
-            let reading = self.node.reading(&key.to_string());
-            let load = reading.map(|reading| Load {
-                on_pods: reading.in_flight,
-                held: reading.held,
-            });
+            let load = self.node.reading(&key.to_string());
+            load.iter().for_each(|load| of_node.add(load));
             figures::of_revision(page, &revision, load.as_ref());
         }
+        of_node.tell(page, self.node.obstacle().is_none());
         figures::of_room(page, &self.room);
     }
 }

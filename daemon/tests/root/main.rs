@@ -21,6 +21,7 @@ mod logs;
 mod many;
 mod place;
 mod rig;
+mod scaling;
 mod standalone;
 mod top;
 mod trouble;

@@ -238,6 +238,11 @@ pub(crate) fn post(to: SocketAddr, path: &str, object: &Value) -> (u16, String) 
     said(to, &format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()))
 }
 
+/// Deletes an object.
+pub(crate) fn delete(to: SocketAddr, path: &str) -> (u16, String) {
+    said(to, &format!("DELETE {path} HTTP/1.0\r\nHost: api\r\n\r\n"))
+}
+
 pub(crate) fn ask(to: SocketAddr, host: &str, path: &str) -> (u16, String) {
     said(to, &format!("GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n"))
 }

@@ -63,6 +63,37 @@ pub const REQUEST_COUNT: Family = Family::counter(
     ],
 );
 
+/// Requests that began on pods, by whatever way: also those that no gateway carried.
+pub const KERNEL_REQUESTS: Family = Family::counter(
+    "sluice_kernel_request_count_total",
+    "Requests that began on pods of this node, as the kernel counted them.",
+    REVISION,
+);
+
+/// Whether the kernel counts requests.
+pub const KERNEL_COUNTS: Family = Family::gauge(
+    "sluice_node_kernel_counts",
+    "Whether the kernel counts requests on this node: 1 or 0.",
+    &[],
+);
+
+/// Requests on pods of a node.
+pub const NODE_ACTIVE: Family = Family::gauge(
+    "sluice_node_request_active",
+    "Requests that are with pods of this node.",
+    &[],
+);
+
+/// Requests that a node holds.
+pub const NODE_QUEUED: Family = Family::gauge(
+    "sluice_node_request_queued",
+    "Requests that wait for a pod on this node.",
+    &[],
+);
+
+/// Pods of a node.
+pub const NODE_PODS: Family = Family::gauge("sluice_node_pods_count", "Pods whose requests the kernel counts.", &[]);
+
 /// The labels of a revision, and the status of an answer.
 const BY_STATUS: &[&str] = &[
     "k8s_namespace_name",
@@ -129,6 +160,8 @@ mod tests {
         let mut names: Vec<_> = OF_REVISION.iter().map(|family| family.name).collect();
         names.extend([REQUEST_COUNT, INVOCATIONS, REQUEST_DURATIONS, RETRIES, QUEUE_FULL].map(|family| family.name));
         names.extend([LIMITED, SPANS_LOST, LOG_LINES].map(|family| family.name));
+        let of_node = [KERNEL_REQUESTS, KERNEL_COUNTS, NODE_ACTIVE, NODE_QUEUED, NODE_PODS];
+        names.extend(of_node.map(|family| family.name));
         let is_name = |name: &&str| {
             name.bytes()
                 .all(|byte| byte.is_ascii_lowercase() || b"_8".contains(&byte))

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What annotations make of a service that runs: its way, its pods, its figures; and how its pods end.
+
+use crate::place::{FAST, Instance, PATIENCE, Place, SERVICES, ask, delete, service, within};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+const KEPT: &str = "autoscaling.knative.dev/min-scale: '1'";
+
+#[test]
+fn the_target_burst_capacity_decides_each_services_way() {
+    let Some(place) = Place::new() else { return };
+    // One pod has room for 100: with a burst of 10 some is left, with one of 200 none.
+    let ways = [
+        ("zero", "0", "True"),
+        ("never", "-1", "False"),
+        ("some", "10", "True"),
+        ("many", "200", "False"),
+    ];
+    let manifest = |(name, capacity, _): &(&str, &str, &str)| {
+        service(
+            name,
+            &format!("{KEPT}, autoscaling.knative.dev/target-burst-capacity: '{capacity}'"),
+        )
+    };
+    let manifests: String = ways.iter().map(manifest).collect();
+    let instance = place.start(&format!("{FAST}{manifests}"), &[]);
+    for (name, capacity, is_direct) in ways {
+        let mut last = String::new();
+        let is_so = within(PATIENCE, || {
+            last = data_path(&instance, name);
+            last.starts_with(is_direct) && instance.is_ready(name)
+        });
+        assert!(
+            is_so,
+            "{name}: with a burst of {capacity} direct should be {is_direct}: {last}"
+        );
+    }
+    instance.end();
+    place.assert_nothing_left();
+}
+
+/// Status, reason and message of a route's DataPath.
+fn data_path(instance: &Instance, name: &str) -> String {
+    let routes = instance.list(&SERVICES.replace("services", "routes"));
+    let ours = routes.iter().find(|route| route["metadata"]["name"] == name);
+    let conditions = ours.and_then(|route| route["status"]["conditions"].as_array());
+    let found = conditions
+        .into_iter()
+        .flatten()
+        .find(|condition| condition["type"] == "DataPath");
+    let text = |key: &str| found.and_then(|found| found[key].as_str()).unwrap_or_default();
+    format!("{} {}: {}", text("status"), text("reason"), text("message"))
+}
+
+#[test]
+fn annotations_set_the_pods_and_figures_show_them() {
+    let Some(place) = Place::new() else { return };
+    let of = |what: &[&str]| {
+        what.iter()
+            .map(|one| format!("autoscaling.knative.dev/{one}"))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let activated = of(&["initial-scale: '0'", "activation-scale: '3'", "window: 30s"]);
+    let rate = of(&[
+        "metric: rps",
+        "target: '10'",
+        "target-utilization-percentage: '100'",
+        "window: 6s",
+        "max-scale: '3'",
+    ]);
+    let manifests = format!("{FAST}{}{}", service("activated", &activated), service("rate", &rate));
+    let instance = place.start(&manifests, &[]);
+    assert!(within(PATIENCE, || instance.is_ready("activated") && instance.is_ready("rate")));
+    assert_eq!(
+        figure(&instance, "kn_revision_pods_count", "activated"),
+        Some(0.0),
+        "initial-scale"
+    );
+    assert_eq!(instance.get("activated.default.localhost", "/").0, 200);
+    let is_three = || figure(&instance, "kn_revision_pods_count", "activated") == Some(3.0);
+    assert!(
+        within(PATIENCE, is_three),
+        "activation-scale: {:?}",
+        figure(&instance, "kn_revision_pods_count", "activated")
+    );
+    let over = AtomicBool::new(false);
+    let reached = thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    assert_eq!(instance.get("rate.default.localhost", "/").0, 200);
+                    thread::sleep(Duration::from_millis(20));
+                }
+            });
+        }
+        let at_most = || figure(&instance, "kn_revision_pods_count", "rate") == Some(3.0);
+        let reached = within(PATIENCE, at_most);
+        over.store(true, Ordering::Relaxed);
+        reached
+    });
+    assert!(
+        reached,
+        "by rate: {:?} pods",
+        figure(&instance, "kn_revision_pods_count", "rate")
+    );
+    for name in [
+        "kn_revision_rps_stable_per_second",
+        "kn_revision_rps_panic_per_second",
+        "kn_revision_rps_target_per_second",
+        "kn_revision_pods_desired",
+        "kn_revision_pods_requested",
+        "kn_revision_panic_mode",
+        "kn_revision_request_count_total",
+        "kn_revision_request_concurrency",
+        "kn_revision_request_queued",
+        "http_server_request_duration_seconds_count",
+        "kn_serving_invocation_duration_seconds_count",
+        "sluice_kernel_request_count_total",
+    ] {
+        assert!(figure(&instance, name, "rate").is_some(), "{name} is missing");
+    }
+    let begun = figure(&instance, "sluice_kernel_request_count_total", "rate");
+    assert!(begun > Some(0.0), "the kernel has counted {begun:?}");
+    assert!(
+        figure(&instance, "kn_revision_concurrency_stable", "rate").is_none(),
+        "it is not scaled by concurrency"
+    );
+    assert!(figure(&instance, "kn_revision_concurrency_stable", "activated").is_some());
+    instance.end();
+    place.assert_nothing_left();
+}
+
+/// The sum of a figure over a service's first revision.
+fn figure(instance: &Instance, name: &str, service: &str) -> Option<f64> {
+    let (_, page) = ask(instance.metrics, "metrics", "/metrics");
+    let labels = format!(
+        "k8s_namespace_name=\"default\",kn_service_name=\"{service}\",kn_configuration_name=\"{service}\",\
+         kn_revision_name=\"{service}-00001\""
+    );
+    let is_ours = |line: &&str| line.starts_with(&format!("{name}{{")) && line.contains(&labels);
+    let values: Vec<f64> = page
+        .lines()
+        .filter(is_ours)
+        .filter_map(|line| line.rsplit(' ').next()?.parse().ok())
+        .collect();
+    (!values.is_empty()).then(|| values.iter().sum())
+}
+
+#[test]
+fn a_pod_that_ends_answers_to_the_last_byte() {
+    let Some(place) = Place::new() else { return };
+    let instance = place.start(&format!("{FAST}{}", service("hello", KEPT)), &[]);
+    let host = "hello.default.localhost";
+    assert!(within(PATIENCE, || instance.is_ready("hello")
+        && instance.get(host, "/").0 == 200));
+    let pods = instance.list("/api/v1/namespaces/default/pods");
+    let (name, ip) = (
+        pods[0]["metadata"]["name"].as_str().unwrap(),
+        pods[0]["status"]["podIP"].as_str().unwrap(),
+    );
+    let pod: SocketAddr = format!("{ip}:8080").parse().unwrap();
+    thread::scope(|scope| {
+        let ways = [("by the gateway", instance.gateway), ("direct", pod)];
+        let asked = ways.map(|(way, to)| {
+            let late = scope.spawn(move || ask(to, host, "/?sleep=5000"));
+            let slow = scope.spawn(move || ask(to, host, "/stream"));
+            (way, late, slow)
+        });
+        thread::sleep(Duration::from_millis(500));
+        let (status, body) = delete(instance.api, &format!("/api/v1/namespaces/default/pods/{name}"));
+        assert_eq!(status, 200, "{body}");
+        for (way, late, slow) in asked {
+            let (status, body) = late.join().unwrap();
+            assert_eq!(
+                (status, body.contains("hello") || !body.is_empty()),
+                (200, true),
+                "{way}: {body:?}"
+            );
+            let (status, body) = slow.join().unwrap();
+            assert_eq!((status, body.lines().count()), (200, 10), "{way}: {body:?}");
+        }
+    });
+    let is_gone = || {
+        let pods = instance.list("/api/v1/namespaces/default/pods");
+        pods.iter().all(|pod| pod["metadata"]["name"] != name)
+    };
+    assert!(within(PATIENCE, is_gone), "{name} stays");
+    assert_eq!(instance.get(host, "/").0, 200, "the pod that came for it");
+    instance.end();
+    place.assert_nothing_left();
+}
