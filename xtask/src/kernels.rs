@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `cargo xtask test kernels`: the network suite on kernels that are not this machine's.
 //!
-//! Problem: one object has to load and count on every kernel; a verifier is only known by asking it.
+//! Problem: one object has to load and count on every kernel; a verifier is only known by asking it, and what an old
+//! kernel does without only on that kernel.
 //! Mechanism: each kernel in `target/kernels` boots under QEMU with an initramfs made of busybox, `sluice`,
 //! `kernel-probe` (loads every program in both tiers), the suite's own test binary and the tools it runs (`initramfs`);
 //! what the guest's console says is summed and put into a table (`report`).
+//! A kernel that cannot read requests (`Kernel::tier`) has to say so, in `check`, `top` and by the tier; the suite is not run.
 //! Invariants: nothing is installed; a guest that says no verdict has failed; a guest has a limit of time and is killed
 //! with its owner. Emulation by `tcg`: `kvm` is not to be had everywhere. The suite is optimised: emulation is slow
 //! enough.
@@ -27,8 +29,8 @@ use std::time::Duration;
 
 /// A guest that takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(20 * 60);
-/// Kernels worth a run that no package of Debian 12 offers: named, so that nobody takes them for tested.
-const UNTESTED: &[&str] = &["5.10", "5.15", "5.17", "6.6", "6.12"];
+/// Kernels worth a run; those that were not to be had are named, so that nobody takes them for tested.
+const WORTH: &[&str] = &["5.10", "5.15", "5.17", "6.6", "6.12"];
 /// The suite without loss and delay, whose statistics emulation is too slow for. The names are the suite's.
 ///
 /// Left out besides: the hand-over between ABIs, which needs a second binary, and a case that measures how long a
@@ -45,6 +47,8 @@ pub(crate) struct Choice<'a> {
     pub(crate) case: Option<&'a str>,
     /// Write the table into docs/kernels.md.
     pub(crate) record: bool,
+    /// Those of other Debian releases, too.
+    pub(crate) others: bool,
 }
 
 /// What goes into the guest.
@@ -63,27 +67,35 @@ pub(crate) fn run(choice: Choice<'_>) -> Result<Outcome> {
     let binaries = Binaries::build()?;
     let mut tally = Tally::default();
     let mut rows = Vec::new();
-    for kernel in setup::unpacked_kernels() {
+    for kernel in chosen(choice.others) {
         let report = on(&kernel, &binaries, choice.case)?;
-        tally = tally + report.tally().with_context(|| format!("kernel {}", kernel.release))?;
-        rows.push((kernel.release, report.answers().to_vec()));
+        let its = report.tally().with_context(|| format!("kernel {}", kernel.release))?;
+        println!("kernels: {}: {its}", kernel.release);
+        tally = tally + its;
+        rows.push((kernel, report.into_answers()));
     }
     show(&rows, tally, choice.record)?;
     Ok(Outcome::Ran(tally))
 }
 
-fn show(rows: &[(String, Vec<Answer>)], tally: Tally, record: bool) -> Result<()> {
+fn chosen(others: bool) -> Vec<Kernel> {
+    if others {
+        setup::fetch_other_kernels();
+    }
+    setup::unpacked_kernels(others)
+}
+
+fn show(rows: &[(Kernel, Vec<Answer>)], tally: Tally, record: bool) -> Result<()> {
     let table = report::table(rows);
     println!("\n{table}");
     for complaint in report::complaints(rows) {
         println!("kernels: {complaint}");
     }
-    println!(
-        "kernels: untested, because they cannot be had here: {}",
-        UNTESTED.join(", ")
-    );
+    let is_tested = |version: &str| rows.iter().any(|(kernel, _)| kernel.is(version));
+    let untested: Vec<_> = WORTH.iter().copied().filter(|version| !is_tested(version)).collect();
+    println!("kernels: untested: {}", untested.join(", "));
     if record {
-        report::record(&place::root().join("docs/kernels.md"), &table, tally, UNTESTED)?;
+        report::record(&place::root().join("docs/kernels.md"), &table, tally, &untested)?;
     }
     Ok(())
 }
@@ -91,7 +103,7 @@ fn show(rows: &[(String, Vec<Answer>)], tally: Tally, record: bool) -> Result<()
 fn on(kernel: &Kernel, binaries: &Binaries, case: Option<&str>) -> Result<Report> {
     eprintln!("kernels: {} under QEMU", kernel.release);
     let archive = pack(kernel, binaries, case)?;
-    let mut report = Report::default();
+    let mut report = Report::of(kernel.tier());
     process::follow_for(LIMIT, &mut qemu(kernel, &archive), |line| report.read(line))?;
     Ok(report)
 }
@@ -115,6 +127,11 @@ fn pack(kernel: &Kernel, binaries: &Binaries, case: Option<&str>) -> Result<Path
     initramfs.folder(&place::root().join("tests"))?;
     initramfs.modules(&kernel.modules)?;
     let arguments = case.map_or_else(|| WITHOUT_LOSS.to_owned(), |case| format!("--nocapture '{case}'"));
+    let arguments = if kernel.tier() == "exact" {
+        arguments
+    } else {
+        String::new()
+    };
     initramfs.init(&place::root().join("tests"), case.is_some(), &arguments)?;
     initramfs.pack()
 }

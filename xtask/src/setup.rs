@@ -15,7 +15,7 @@ mod rust;
 
 pub(crate) use debian::unpack;
 pub(crate) use go::Program;
-pub(crate) use kernel::{Kernel, unpacked as unpacked_kernels};
+pub(crate) use kernel::{Kernel, fetch_others as fetch_other_kernels, unpacked as unpacked_kernels};
 
 use anyhow::Result;
 use clap::ValueEnum;
@@ -42,7 +42,7 @@ pub(crate) enum Purpose {
     Clients,
     /// The benches, with `build`
     Bench,
-    /// Debian's own kernel under QEMU, with `test`
+    /// Kernels of Debian under QEMU, with `test`
     Kernels,
     /// The fuzz targets
     Fuzz,

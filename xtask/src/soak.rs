@@ -115,7 +115,7 @@ const SOAKS: &[Soak] = &[
     },
     Soak {
         name: "kernels",
-        what: "the network suite on Debian's own kernel under QEMU, once",
+        what: "the network suite on kernels of Debian under QEMU, once",
         command: |_| again(&["test", "kernels", "--require"]),
         is_cut: false,
     },

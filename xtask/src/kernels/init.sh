@@ -33,10 +33,23 @@ echo "guest: kernel $(uname -r)"
 export CI=true HOME=/root
 /suite/sluice check
 echo "guest: check ended with $?"
+mkdir /sys/fs/cgroup/sample
+/suite/sluice sample --port 8471 --cgroup sample >/tmp/sample &
+sample=$!
+for turn in 1 2 3 4 5 6 7 8 9 10; do
+    grep -q listening /tmp/sample && break
+    sleep 1
+done
+/suite/sluice top --pid "$sample" --once -o json
+echo "guest: top ended with $?"
+kill "$sample"
 /suite/kernel-probe
 echo "guest: probe ended with $?"
 cd "@FOLDER@"
 [ -n "@DEBUG@" ] && export SLUICE_DEBUG=1
-/suite/netns @ARGUMENTS@ 2>&1
-echo "guest: suite ended with $?"
+suite="@ARGUMENTS@"
+if [ -n "$suite" ]; then
+    eval "/suite/netns $suite" 2>&1
+    echo "guest: suite ended with $?"
+fi
 poweroff -f

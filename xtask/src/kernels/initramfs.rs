@@ -96,15 +96,29 @@ impl Initramfs {
     pub(super) fn modules(&self, kernel: &Path) -> Result<()> {
         for (turn, module) in MODULES.iter().enumerate() {
             let from = kernel.join("kernel").join(module);
+            let name = from
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned())
+                .unwrap_or_default();
+            let inside = PathBuf::from(format!("/modules/{turn:02}-{name}"));
+            let packed = from.with_extension("ko.xz");
             if from.exists() {
-                let name = from
-                    .file_name()
-                    .map(|name| name.to_string_lossy().into_owned())
-                    .unwrap_or_default();
-                self.file(&from, &PathBuf::from(format!("/modules/{turn:02}-{name}")))?;
+                self.file(&from, &inside)?;
+            } else if packed.exists() {
+                self.unpacked(&packed, &inside)?;
             }
         }
         Ok(())
+    }
+
+    fn unpacked(&self, from: &Path, inside: &Path) -> Result<()> {
+        let to = self.at(inside);
+        let output = Command::new("xz").arg("-dc").arg(from).output();
+        let output = output.with_context(|| format!("unpacking {}", from.display()))?;
+        if !output.status.success() {
+            bail!("{} cannot be unpacked", from.display());
+        }
+        fs::write(&to, output.stdout).with_context(|| format!("writing {}", to.display()))
     }
 
     /// The first program of the guest; the suite runs in `folder`, as under cargo.

@@ -2,11 +2,14 @@
 //! What a guest's console said, and the table made of it.
 //!
 //! Problem: one stream carries test results, the verifier's answers and whatever else a booting machine prints.
-//! Mechanism: three kinds of line are read: the runner's result lines, `guest: STEP ended with CODE`, `probe: {JSON}`.
+//! Mechanism: four kinds of line are read: the runner's result lines, `guest: STEP ended with CODE`, `probe: {JSON}`, and
+//! how many of the requests that `sluice check` makes were counted.
 //! Invariants: a guest that does not say how every step ended has failed; a tier that did not come as it was asked for
-//! is a failure.
-//! Depends on: tally.
+//! is a failure, and so is a check that did not count. A kernel that cannot read requests has the best tier that it can
+//! have instead, and no suite; where that is none, `check` and `top` have to end with the code that says so.
+//! Depends on: setup (Kernel), tally.
 
+use crate::setup::Kernel;
 use crate::tally::Tally;
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -15,6 +18,9 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
+/// How `sluice` ends where the kernel cannot do it.
+const UNSUPPORTED: &str = "4";
+
 /// What the programs cost this kernel's verifier when a tier was asked for.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 pub(super) struct Answer {
@@ -22,6 +28,9 @@ pub(super) struct Answer {
     tier: String,
     why: String,
     programs: BTreeMap<String, u64>,
+    /// Whether it is what this kernel can do at most.
+    #[serde(skip)]
+    is_best: bool,
 }
 
 /// What the guest said so far.
@@ -29,52 +38,77 @@ pub(super) struct Answer {
 pub(super) struct Report {
     tests: Tally,
     answers: Vec<Answer>,
+    best: &'static str,
+    counted: bool,
     check: Option<bool>,
+    top: Option<bool>,
     probe: Option<bool>,
     suite: Option<bool>,
 }
 
 impl Report {
+    /// Of a kernel that has this tier at best.
+    pub(super) fn of(best: &'static str) -> Self {
+        Self {
+            best,
+            ..Self::default()
+        }
+    }
+
     /// Takes one line.
     pub(super) fn read(&mut self, line: &str) {
         self.tests.read(line);
-        let answer = line
+        let answer: Option<Answer> = line
             .strip_prefix("probe: ")
             .and_then(|text| serde_json::from_str(text).ok());
-        self.answers.extend(answer);
+        self.answers.extend(answer.map(|answer| Answer {
+            is_best: answer.tier == self.best_of(&answer.asked),
+            ..answer
+        }));
+        self.counted |= line.contains(match self.best {
+            "exact" => "counted exactly: 2 of 2",
+            "connections" => "counted as connections: 2 of 2",
+            _ => "tier: none",
+        });
         let words: Vec<_> = line.split_whitespace().collect();
         if let ["guest:", step, "ended", "with", code] = words[..] {
+            let mut expected = "0";
+            if self.best == "none" && ["check", "top"].contains(&step) {
+                expected = UNSUPPORTED;
+            }
             let step = match step {
                 "check" => &mut self.check,
+                "top" => &mut self.top,
                 "probe" => &mut self.probe,
                 "suite" => &mut self.suite,
                 _ => return,
             };
-            *step = Some(code == "0");
+            *step = Some(code == expected);
         }
     }
 
-    /// The verifier's answers; to be shown whatever the verdict is.
-    pub(super) fn answers(&self) -> &[Answer] {
-        &self.answers
+    fn best_of<'a>(&self, asked: &'a str) -> &'a str {
+        if self.best == "exact" { asked } else { self.best }
     }
 
-    /// The sum: `check` is one, each tier is one, and the suite's own.
+    /// The verifier's answers; to be shown whatever the verdict is.
+    pub(super) fn into_answers(self) -> Vec<Answer> {
+        self.answers
+    }
+
+    /// The sum: `check` and `top` are one each, each tier is one, and the suite's own.
     pub(super) fn tally(&self) -> Result<Tally> {
-        let (Some(check), Some(probe), Some(suite)) = (self.check, self.probe, self.suite) else {
+        let is_exact = self.best == "exact";
+        let suite = if is_exact { self.suite } else { Some(true) };
+        let (Some(check), Some(top), Some(probe), Some(suite)) = (self.check, self.top, self.probe, suite) else {
             bail!("the guest ended without a verdict");
         };
-        let tiers: Tally = self.answers.iter().map(|answer| one(answer.is_as_asked())).sum();
-        let silent = (!probe || self.answers.is_empty()) && tiers.failed == 0;
+        let tiers: Tally = self.answers.iter().map(|answer| one(answer.is_best)).sum();
+        // It ends with 1 where a tier is less than was asked for.
+        let silent = (!probe && is_exact || self.answers.is_empty()) && tiers.failed == 0;
         let crashed = !suite && self.tests.failed == 0;
         let missing = [silent, crashed].into_iter().filter(|is| *is).map(|_| Tally::FAILED);
-        Ok(self.tests + one(check) + tiers + missing.sum())
-    }
-}
-
-impl Answer {
-    fn is_as_asked(&self) -> bool {
-        self.tier == self.asked
+        Ok(self.tests + one(check && self.counted) + one(top) + tiers + missing.sum())
     }
 }
 
@@ -83,10 +117,11 @@ fn one(is_right: bool) -> Tally {
 }
 
 /// A kernel's row of numbers, as Markdown that a terminal can show too.
-pub(super) fn table(rows: &[(String, Vec<Answer>)]) -> String {
+pub(super) fn table(rows: &[(Kernel, Vec<Answer>)]) -> String {
     let mut text =
         "| kernel | tier asked | tier | program | verifier's instructions |\n|---|---|---|---|---:|\n".to_owned();
-    for (release, answers) in rows {
+    for (kernel, answers) in rows {
+        let release = &kernel.release;
         for answer in answers {
             let start = format!("| {release} | {} | {} |", answer.asked, answer.tier);
             for (program, instructions) in &answer.programs {
@@ -101,12 +136,12 @@ pub(super) fn table(rows: &[(String, Vec<Answer>)]) -> String {
 }
 
 /// Why tiers did not come as they were asked for.
-pub(super) fn complaints(rows: &[(String, Vec<Answer>)]) -> Vec<String> {
+pub(super) fn complaints(rows: &[(Kernel, Vec<Answer>)]) -> Vec<String> {
     let answers = rows
         .iter()
-        .flat_map(|(release, answers)| answers.iter().map(move |answer| (release, answer)));
+        .flat_map(|(kernel, answers)| answers.iter().map(move |answer| (&kernel.release, answer)));
     answers
-        .filter(|(_, answer)| !answer.is_as_asked())
+        .filter(|(_, answer)| !answer.is_best)
         .map(|(release, answer)| format!("{release}: {} instead of {}: {}", answer.tier, answer.asked, answer.why))
         .collect()
 }
@@ -115,11 +150,13 @@ pub(super) fn complaints(rows: &[(String, Vec<Answer>)]) -> Vec<String> {
 pub(super) fn record(page: &Path, table: &str, tally: Tally, untested: &[&str]) -> Result<()> {
     let text = format!(
         "# Other kernels\n\n\
-         Written by `cargo xtask test kernels --record`: Debian's own kernel under QEMU (TCG), every program loaded in\n\
-         both tiers, then the network suite without its cases of loss and delay: {tally}.\n\
+         Written by `cargo xtask test kernels --record`: kernels of Debian's releases under QEMU (TCG), each with\n\
+         `sluice check`, `sluice top` and every program loaded in both tiers, then the network suite without its cases of\n\
+         loss and delay: {tally}. Before Linux 5.17 (no `bpf_loop`) connections are counted at most, before 5.12 (no\n\
+         atomic instructions that answer) nothing: there `check` and `top` have to say so, and the suite is not run.\n\n\
          Limit of the verifier: 1 000 000 instructions a program.\n\n\
          {table}\n\
-         Untested, because no package of Debian 12 offers them: {}.\n",
+         Untested, because no release of Debian has them: {}.\n",
         untested.join(", ")
     );
     if let Some(folder) = page.parent() {
@@ -131,9 +168,14 @@ pub(super) fn record(page: &Path, table: &str, tally: Tally, untested: &[&str]) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::PathBuf;
 
     fn report(text: &str) -> Report {
-        let mut report = Report::default();
+        report_of("exact", text)
+    }
+
+    fn report_of(best: &'static str, text: &str) -> Report {
+        let mut report = Report::of(best);
         text.lines().for_each(|line| report.read(line));
         report
     }
@@ -143,7 +185,9 @@ mod tests {
     }
 
     const RESULT: &str = "test result: ok. 4 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out";
-    const CHECK: &str = "guest: check ended with 0";
+    const CHECK: &str = "  yes  requests through a cgroup of our own  counted exactly: 2 of 2, one HTTP/1.1, one HTTP/2
+guest: check ended with 0
+guest: top ended with 0";
     const SUITE: &str = "guest: suite ended with 0";
     const PROBE: &str = r#"probe: {"asked":"exact","tier":"exact","why":"","milliseconds":5,"programs":{"egress":30044}}
 guest: probe ended with 0"#;
@@ -169,30 +213,67 @@ guest: probe ended with 1"#;
     #[test]
     fn check_and_each_tier_count_as_one() {
         let text = format!("{CHECK}\n{PROBE}\n{RESULT}\n{SUITE}");
-        assert_eq!(tally(&text).unwrap(), passed_and_failed(6, 0));
-        let text = format!("guest: check ended with 3\n{PROBE}\n{RESULT}\n{SUITE}");
-        assert_eq!(tally(&text).unwrap(), passed_and_failed(5, 1));
+        assert_eq!(tally(&text).unwrap(), passed_and_failed(7, 0));
+        for (from, to) in [
+            ("check ended with 0", "check ended with 3"),
+            ("top ended with 0", "top ended with 1"),
+            ("counted exactly: 2", "counted as connections: 2"),
+        ] {
+            assert_eq!(tally(&text.replace(from, to)).unwrap(), passed_and_failed(6, 1), "{to}");
+        }
         let text = format!("{CHECK}\n{REFUSED}\n{RESULT}\n{SUITE}");
-        assert_eq!(tally(&text).unwrap(), passed_and_failed(5, 1));
+        assert_eq!(tally(&text).unwrap(), passed_and_failed(6, 1));
+    }
+
+    #[test]
+    fn a_kernel_that_cannot_read_requests_has_to_say_so_and_has_no_suite() {
+        let text = format!("{CHECK}\n{REFUSED}").replace("exactly", "as connections");
+        assert_eq!(
+            report_of("connections", &text).tally().unwrap(),
+            passed_and_failed(3, 0)
+        );
+        let exact = text.replace("as connections", "exactly");
+        assert_eq!(
+            report_of("connections", &exact).tally().unwrap(),
+            passed_and_failed(2, 1)
+        );
+        assert!(report_of("connections", REFUSED).tally().is_err());
+        let none = text
+            .replace("  yes  requests", "tier: none\n  no  requests")
+            .replace("as connections", "as nothing")
+            .replace("check ended with 0", "check ended with 4")
+            .replace("top ended with 0", "top ended with 4")
+            .replace("\"tier\":\"connections\"", "\"tier\":\"none\"");
+        assert_eq!(report_of("none", &none).tally().unwrap(), passed_and_failed(3, 0));
+        assert_eq!(
+            report_of("connections", &none).tally().unwrap(),
+            passed_and_failed(0, 3)
+        );
+        assert_eq!(report_of("none", &text).tally().unwrap(), passed_and_failed(0, 3));
     }
 
     #[test]
     fn a_probe_that_says_nothing_is_one_failure() {
         let text = format!("{CHECK}\nguest: probe ended with 127\n{RESULT}\n{SUITE}");
-        assert_eq!(tally(&text).unwrap(), passed_and_failed(5, 1));
+        assert_eq!(tally(&text).unwrap(), passed_and_failed(6, 1));
     }
 
     #[test]
     fn a_suite_that_crashes_is_one_failure() {
         let text = format!("{CHECK}\n{PROBE}\nguest: suite ended with 139");
-        assert_eq!(tally(&text).unwrap(), passed_and_failed(2, 1));
+        assert_eq!(tally(&text).unwrap(), passed_and_failed(3, 1));
     }
 
     #[test]
     fn the_table_has_a_row_for_every_program_and_the_complaint_says_why() {
+        let kernel = |release: &str| Kernel {
+            release: release.to_owned(),
+            image: PathBuf::new(),
+            modules: PathBuf::new(),
+        };
         let rows = [
-            ("6.1".to_owned(), report(PROBE).answers().to_vec()),
-            ("5.10".to_owned(), report(REFUSED).answers().to_vec()),
+            (kernel("6.1"), report(PROBE).into_answers()),
+            (kernel("5.10"), report(REFUSED).into_answers()),
         ];
         let table = table(&rows);
         assert!(table.contains("| 6.1 | exact | exact | egress | 30044 |\n"), "{table}");

@@ -51,7 +51,7 @@ pub(crate) enum Suite {
     FuzzShort,
     /// The benches work; their figures are not judged; needs root
     Bench,
-    /// Debian's own kernel under QEMU
+    /// Kernels of Debian under QEMU: the machine's own release's, by name all that can be had
     Kernels,
 }
 
@@ -314,6 +314,7 @@ fn other_kernels(manner: &Manner) -> Result<Outcome> {
     kernels::run(kernels::Choice {
         case: manner.case.as_deref().or(short),
         record: manner.record,
+        others: manner.is_named,
     })
 }
 
