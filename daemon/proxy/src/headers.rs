@@ -36,6 +36,9 @@ const HOP_BY_HOP: [HeaderName; 9] = [
     header::UPGRADE,
 ];
 
+/// What is for us to read.
+const FOR_US: [HeaderName; 3] = [header::EXPECT, name::REVISION, name::NAMESPACE];
+
 /// `Forwarded` (RFC 7239) out of its older relatives, unless it is there.
 pub(crate) fn add_forwarded(headers: &mut HeaderMap) {
     add_forwarded_with(headers, None);
@@ -43,15 +46,16 @@ pub(crate) fn add_forwarded(headers: &mut HeaderMap) {
 
 /// The same, with the client itself as the last of those it is for: what the first of several proxies says.
 pub(crate) fn add_forwarded_with(headers: &mut HeaderMap, peer: Option<&HeaderValue>) {
+    if headers.contains_key(header::FORWARDED) {
+        return;
+    }
     let first = |name: &HeaderName| headers.get(name).map(HeaderValue::as_bytes);
     let (nodes, proto, host) = (
         first(&name::FORWARDED_FOR),
         first(&name::FORWARDED_PROTO).filter(|value| !value.is_empty()),
         first(&name::FORWARDED_HOST).filter(|value| !value.is_empty()),
     );
-    if (nodes.is_none() && proto.is_none() && host.is_none() && peer.is_none())
-        || headers.contains_key(header::FORWARDED)
-    {
+    if nodes.is_none() && proto.is_none() && host.is_none() && peer.is_none() {
         return;
     }
     let mut out = Vec::with_capacity(128);
@@ -125,14 +129,16 @@ pub(crate) fn to_next(request: &mut Request, next: &NextHop) {
         end_hop(request);
     }
     let headers = &mut request.headers;
-    if !request.expects_continue {
-        headers.remove(header::EXPECT);
+    if has_any(headers, &FOR_US) {
+        if !request.expects_continue {
+            headers.remove(header::EXPECT);
+        }
+        headers.remove(name::REVISION);
+        headers.remove(name::NAMESPACE);
     }
     if headers.get(header::USER_AGENT).is_some_and(HeaderValue::is_empty) {
         headers.remove(header::USER_AGENT);
     }
-    headers.remove(name::REVISION);
-    headers.remove(name::NAMESPACE);
     join_cookies(headers, request.version);
     add_peer(headers, &request.peer.text);
     mark(request, next);

@@ -86,6 +86,7 @@ pub(crate) async fn serve<C: Client>(
     if let Some(line) = &mut line {
         line.routed(&revision);
     }
+    progress.heed(&revision.timeouts);
     revision.counters.requests.fetch_add(1, Relaxed);
     let present = Present::begin(&revision);
     headers::to_next(request, &door.next);

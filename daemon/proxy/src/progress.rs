@@ -29,6 +29,8 @@ pub struct Timeouts {
 pub(crate) struct Progress {
     pub(crate) begun: Instant,
     has_answer: AtomicBool,
+    /// Somebody wants to know when something went out last.
+    is_timed: AtomicBool,
     status: AtomicU16,
     bytes: AtomicU64,
     /// Milliseconds after the beginning; 0: never.
@@ -42,6 +44,7 @@ impl Progress {
         Self {
             begun: Instant::now(),
             has_answer: AtomicBool::new(false),
+            is_timed: AtomicBool::new(true),
             status: AtomicU16::new(0),
             bytes: AtomicU64::new(0),
             last_write: AtomicU64::new(0),
@@ -64,8 +67,16 @@ impl Progress {
 
     /// Something went out.
     pub(crate) fn touch(&self) {
-        let now = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let now = match self.is_timed.load(Relaxed) {
+            true => u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+            false => 1,
+        };
         self.last_write.store(now.max(1), Relaxed);
+    }
+
+    /// These timers are the ones that look: without the idle timer nobody asks the clock at every write.
+    pub(crate) fn heed(&self, timeouts: &Timeouts) {
+        self.is_timed.store(!timeouts.idle.is_zero(), Relaxed);
     }
 
     /// It has room on a pod now; only the first time counts.
@@ -142,11 +153,27 @@ mod tests {
             idle: Duration::from_secs(2),
         };
         let progress = Progress::new();
+        progress.heed(&timeouts);
         progress.touch();
         tokio::time::sleep(Duration::from_millis(500)).await;
         progress.touch();
         progress.overdue(&timeouts, &mut Alarm::new()).await;
         assert_eq!(progress.begun.elapsed().as_millis(), 2500);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_an_idle_timer_a_write_still_ends_the_wait_for_the_response() {
+        let timeouts = Timeouts {
+            request: Duration::from_secs(3),
+            response_start: Duration::from_secs(1),
+            idle: Duration::ZERO,
+        };
+        let progress = Progress::new();
+        progress.heed(&timeouts);
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        progress.answering(200);
+        progress.overdue(&timeouts, &mut Alarm::new()).await;
+        assert_eq!(progress.begun.elapsed().as_millis(), 3000);
     }
 
     #[tokio::test(start_paused = true)]
