@@ -112,6 +112,11 @@ impl Cluster {
     pub(crate) fn kubectl() -> Result<PathBuf> {
         programs::kubectl()
     }
+
+    /// A kubectl of years ago: Debian's.
+    pub(crate) fn old_kubectl() -> Result<PathBuf> {
+        programs::old_kubectl()
+    }
 }
 
 impl Drop for Cluster {

@@ -16,6 +16,7 @@ mod cycles;
 mod direct;
 mod faults;
 mod kn;
+mod kubectl;
 mod life;
 mod logs;
 mod many;

@@ -30,19 +30,29 @@ pub(super) fn etcd() -> Result<PathBuf> {
     if let Some(installed) = place::program("etcd") {
         return Ok(installed);
     }
-    let folder = place::cache()?.join("etcd");
-    let program = folder.join("usr/bin/etcd");
+    unpacked("etcd-server", "etcd", "put etcd into PATH")
+}
+
+/// Debian's kubectl, which is years older than the one that is built.
+pub(super) fn old_kubectl() -> Result<PathBuf> {
+    unpacked("kubernetes-client", "kubectl", "its kubectl is wanted as an old one")
+}
+
+/// A program of a package of Debian, unpacked into the cache.
+fn unpacked(package: &str, name: &str, elsewhere: &str) -> Result<PathBuf> {
+    let folder = place::cache()?.join(name);
+    let program = folder.join("usr/bin").join(name);
     if !program.exists() {
         if place::program("apt-get").is_none() {
-            bail!("this is not Debian: put etcd into PATH");
+            bail!("this is not Debian: {elsewhere}");
         }
         eprintln!(
-            "cluster: etcd-server is missing: it is unpacked into {}",
+            "cluster: {package} is missing: it is unpacked into {}",
             folder.display()
         );
         let unpacking = folder.with_extension("new");
         fs::create_dir_all(&unpacking).with_context(|| format!("making {}", unpacking.display()))?;
-        setup::unpack("etcd-server", &unpacking)?;
+        setup::unpack(package, &unpacking)?;
         fs::rename(&unpacking, &folder).with_context(|| format!("making {}", folder.display()))?;
     }
     Ok(program)

@@ -237,8 +237,11 @@ fn root(strict: bool) -> Result<Outcome> {
     }
     root.environment = other.environment()?.to_vec();
     // Clients that are not ours, of `sluice standalone`.
-    root.environment
-        .extend([("SLUICE_KN", setup::kn()?), ("SLUICE_KUBECTL", Cluster::kubectl()?)]);
+    root.environment.extend([
+        ("SLUICE_KN", setup::kn()?),
+        ("SLUICE_KUBECTL", Cluster::kubectl()?),
+        ("SLUICE_OLD_KUBECTL", Cluster::old_kubectl()?),
+    ]);
     let root = tests(&root)?;
     let budget = tests(&testing(strict, &["--package", "tests", "--bins"]))?;
     Ok(Outcome::Ran(root + budget))

@@ -95,6 +95,13 @@ impl Api {
         if let Some(document) = discovery::document(&path).or_else(|| openapi::document(&path)) {
             return only_get(request.method()).map(|()| body::json(200, &document));
         }
+        let accept = request.headers().get(http::header::ACCEPT);
+        if let Some(document) = openapi::second(&path, accept.and_then(|accept| accept.to_str().ok())) {
+            return only_get(request.method()).map(|()| match document {
+                openapi::Second::Json(document) => body::json(200, &document),
+                openapi::Second::Protobuf(bytes) => body::bytes(openapi::SECOND_ANSWERED, bytes),
+            });
+        }
         if matches!(path.as_str(), "/healthz" | "/livez" | "/readyz") {
             return Ok(body::text(200, "ok"));
         }

@@ -114,6 +114,11 @@ pub(super) fn json(code: u16, document: &Value) -> Response<Body> {
     with(code, "application/json", Body::Whole(Some(text.into())))
 }
 
+/// An answer with bytes that are the same for everybody.
+pub(super) fn bytes(form: &'static str, bytes: &'static [u8]) -> Response<Body> {
+    with(200, form, Body::Whole(Some(Bytes::from_static(bytes))))
+}
+
 /// An answer with a text.
 pub(super) fn text(code: u16, text: &'static str) -> Response<Body> {
     with(

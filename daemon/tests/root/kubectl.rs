@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What people type into kubectl, against `sluice standalone`: by a kubectl of today and by Debian's, years older.
+//!
+//! `SLUICE_KUBECTL` and `SLUICE_OLD_KUBECTL` name them; `cargo xtask test root` has both.
+
+use crate::place::{Instance, Place, service};
+use crate::rig::is_required;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// kubectl, and the place of the instance that it talks to.
+struct Kubectl {
+    program: PathBuf,
+    place: Place,
+    manifest: PathBuf,
+    editor: PathBuf,
+}
+
+impl Kubectl {
+    #[expect(clippy::disallowed_methods, reason = "tests are told by the environment")]
+    fn named_by(variable: &str) -> Option<Self> {
+        let Some(program) = std::env::var_os(variable) else {
+            assert!(!is_required(), "required, but {variable} names no kubectl");
+            println!("skipped: {variable} names no kubectl: `cargo xtask test root` has one");
+            return None;
+        };
+        let place = Place::new()?;
+        let (manifest, editor) = (place.folder.join("hello.yaml"), place.folder.join("editor"));
+        fs::write(&manifest, service("hello", "note: kept")).unwrap();
+        fs::write(&editor, "#!/bin/sh\nsed -i 's/value: hello/value: edited/' \"$1\"\n").unwrap();
+        fs::set_permissions(&editor, fs::Permissions::from_mode(0o755)).unwrap();
+        Some(Self {
+            program: program.into(),
+            place,
+            manifest,
+            editor,
+        })
+    }
+
+    /// Words are split at spaces; `FILE` stands for the manifest.
+    fn says(&self, words: &str, expected: &str) -> String {
+        let mut kubectl = Command::new("timeout");
+        kubectl.arg("60").arg(&self.program);
+        kubectl
+            .arg("--kubeconfig")
+            .arg(self.place.folder.join("run/kubeconfig"));
+        for word in words.split(' ') {
+            match word {
+                "FILE" => kubectl.arg(&self.manifest),
+                word => kubectl.arg(word),
+            };
+        }
+        kubectl.env("HOME", &self.place.folder).env("KUBE_EDITOR", &self.editor);
+        let ended = kubectl.output().unwrap();
+        let said = String::from_utf8_lossy(&[ended.stdout, ended.stderr].concat()).into_owned();
+        assert!(said.contains(expected), "kubectl {words} lacks {expected:?}:\n{said}");
+        said
+    }
+
+    fn pod(&self, instance: &Instance) -> String {
+        let pods = instance.list("/api/v1/namespaces/default/pods").into_iter();
+        let newest = pods.max_by_key(|pod| pod["metadata"]["name"].to_string());
+        let pod = newest.unwrap_or_else(|| panic!("{} has no pod", self.place.folder.display()));
+        pod["metadata"]["name"].as_str().unwrap().to_owned()
+    }
+
+    fn does_what_people_type(self) {
+        let instance = self.place.start(&service("other", ""), &[]);
+        let ready = "wait --for=condition=Ready ksvc/hello --timeout=40s";
+        self.says("apply -f FILE", "service.serving.knative.dev/hello created");
+        self.says(ready, "condition met");
+        // kubectl sends whole lists of kinds that are not Kubernetes' own; nothing comes of it.
+        self.says("apply -f FILE", "service.serving.knative.dev/hello configured");
+        self.says(
+            "get ksvc",
+            "hello   http://hello.default.localhost   hello-00001     hello-00001   True",
+        );
+        self.says("describe ksvc hello", "Created Configuration \"hello\"");
+        self.says("edit ksvc hello", "service.serving.knative.dev/hello edited");
+        self.says(
+            "wait --for=condition=Ready revision/hello-00002 --timeout=40s",
+            "condition met",
+        );
+        self.says(ready, "condition met");
+        assert!(instance.get("hello.default.localhost", "/").1.contains("edited"));
+        self.says(
+            "patch ksvc hello --type=merge -p {\"metadata\":{\"labels\":{\"a\":\"b\"}}}",
+            "hello patched",
+        );
+        self.says("get ksvc -l a=b -o name", "service.serving.knative.dev/hello");
+        let remove = "patch ksvc hello --type=json -p [{\"op\":\"remove\",\"path\":\"/metadata/labels/a\"}]";
+        self.says(remove, "hello patched");
+        self.says("create -f FILE", "(AlreadyExists)");
+        let pod = self.pod(&instance);
+        self.says(&format!("logs {pod} --tail=1"), "listening on http://");
+        self.says(&format!("exec {pod} -- true"), "the subresource pods/exec");
+        self.says("delete -f FILE", "\"hello\" deleted");
+        self.says("wait --for=delete ksvc/hello --timeout=40s", "");
+        self.says("get ksvc hello", "services.serving.knative.dev \"hello\" not found");
+
+        self.says(
+            "create deployment d --image=sluice.dev/sample",
+            "deployment.apps/d created",
+        );
+        self.says("scale deployment d --replicas=2", "deployment.apps/d scaled");
+        self.says("rollout status deployment d --timeout=40s", "successfully rolled out");
+        self.says(
+            "wait --for=condition=Available deployment/d --timeout=40s",
+            "condition met",
+        );
+        let strategic = "patch deployment d -p {\"spec\":{\"replicas\":0}}";
+        self.says(strategic, "deployment.apps/d patched");
+        self.says("delete deployment d", "\"d\" deleted");
+        self.says("apply --server-side -f FILE", "hello serverside-applied");
+        self.says("delete ksvc --all", "\"hello\" deleted");
+        instance.end();
+        self.place.assert_nothing_left();
+    }
+}
+
+#[test]
+fn a_kubectl_of_today_does_what_people_type() {
+    if let Some(kubectl) = Kubectl::named_by("SLUICE_KUBECTL") {
+        kubectl.does_what_people_type();
+    }
+}
+
+#[test]
+fn a_kubectl_of_years_ago_does_what_people_type() {
+    if let Some(kubectl) = Kubectl::named_by("SLUICE_OLD_KUBECTL") {
+        kubectl.does_what_people_type();
+    }
+}
