@@ -66,6 +66,7 @@ fn annotations_set_the_pods_and_figures_show_them() {
     };
     let activated = of(&["initial-scale: '0'", "activation-scale: '3'", "window: 30s"]);
     let rate = of(&[
+        "initial-scale: '0'",
         "metric: rps",
         "target: '10'",
         "target-utilization-percentage: '100'",
@@ -87,6 +88,8 @@ fn annotations_set_the_pods_and_figures_show_them() {
         "activation-scale: {:?}",
         figure(&instance, "kn_revision_pods_count", "activated")
     );
+    // Nothing runs that a rate could be counted on: the one that is held must be enough.
+    assert_eq!(instance.get("rate.default.localhost", "/").0, 200, "from zero, by rate");
     let over = AtomicBool::new(false);
     let reached = thread::scope(|scope| {
         for _ in 0..4 {

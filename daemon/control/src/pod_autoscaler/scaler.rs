@@ -44,8 +44,8 @@ fn burst(followed: &Followed) -> u64 {
     let spec = &followed.spec;
     let carried = match spec.metric {
         Metric::Concurrency => spec.target_value * f64::from(followed.pods.ready),
-        // A rate does not show in one moment.
-        Metric::Rps => return 0,
+        // A rate does not show in one moment, but without a pod every request matters.
+        Metric::Rps => return u64::from(followed.pods.ready == 0),
     };
     // Saturates, as a cast does.
     ((carried * spec.panic_threshold).ceil() as u64).max(1)
@@ -63,6 +63,10 @@ struct Scaled {
     meter: Meter,
     /// The reading that the meter had last.
     last: Option<Reading>,
+    /// Requests that were held then.
+    held: u64,
+    /// Requests that were held once and never came to a pod.
+    given_up: u64,
     due: Moment,
     /// Pods that were asked for last; none before that.
     requested: Option<i32>,
@@ -96,12 +100,14 @@ impl Scaler {
             runner,
             meter: Meter::new(),
             last: None,
+            held: 0,
+            given_up: 0,
             due: now.plus(TICK),
             requested: None,
         };
         // The first reading only says from where to count.
         if let Some(load) = self.live.load(revision) {
-            scaled.read(load.reading);
+            scaled.read(load);
         }
         revisions.insert(revision.clone(), scaled);
         decision
@@ -162,7 +168,7 @@ impl Scaler {
 
 impl Scaled {
     fn pass(&mut self, load: Option<Load>, now: Moment) -> Wake {
-        let seen = load.map_or(0.0, |load| self.read(load.reading));
+        let seen = load.map_or(0.0, |load| self.read(load));
         let ready = self.followed.pods.ready;
         if now < self.due {
             return self.runner.poke(now, ready, seen);
@@ -174,7 +180,8 @@ impl Scaled {
     }
 
     /// Records the seconds that a reading completes; the concurrency of the last of them.
-    fn read(&mut self, reading: Reading) -> f64 {
+    fn read(&mut self, load: Load) -> f64 {
+        let reading = self.arrived(load);
         let longest = self.followed.spec.stable_window.as_secs();
         let window = u32::try_from(longest).unwrap_or(u32::MAX);
         self.last = Some(reading);
@@ -191,10 +198,30 @@ impl Scaled {
         last
     }
 
+    /// A request has begun when it arrives: one that is held for want of a pod must show in the rate that asks for pods.
+    fn arrived(&mut self, load: Load) -> Reading {
+        let mut started = self.started(load);
+        let fallen = self.last.map_or(0, |last| last.started.saturating_sub(started));
+        // More than were held: the source has begun anew, which is the meter's business.
+        if fallen <= self.held {
+            self.given_up += fallen;
+            started += fallen;
+        }
+        self.held = load.held;
+        Reading {
+            started,
+            ..load.reading
+        }
+    }
+
+    fn started(&self, load: Load) -> u64 {
+        let begun = load.reading.started.saturating_add(load.held);
+        begun.saturating_add(self.given_up)
+    }
+
     fn burst(&mut self, load: Load, now: Moment) -> Wake {
-        let begun = self
-            .last
-            .map_or(0, |last| load.reading.started.saturating_sub(last.started));
+        let started = self.started(load);
+        let begun = self.last.map_or(0, |last| started.saturating_sub(last.started));
         let live = Sample {
             concurrency: load.in_flight as f64,
             // Since the last pass, which is less than a second ago.
