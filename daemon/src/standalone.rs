@@ -21,9 +21,11 @@ mod shown;
 
 use std::time::Duration;
 
+use ::standalone::runner;
 use life::Tasks;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::timeout;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, timeout};
 
 use crate::cli;
 use crate::failure::{Exit, Failure, doing, need_privileges};
@@ -34,7 +36,8 @@ use machine::Machine;
 const GRACE: Duration = Duration::from_secs(10);
 /// How long requests may take then.
 const LAST: Duration = Duration::from_secs(5);
-
+/// Signals so near each other are one wish: `timeout` signals the process and then its group, terminals and scripts alike.
+const SAME: Duration = Duration::from_millis(500);
 /// How long what hangs may delay the end after that.
 const HANGING: Duration = Duration::from_secs(2);
 
@@ -78,11 +81,11 @@ async fn serve(arguments: &cli::Standalone, declared: &[declare::Declared]) -> R
         }
         eprintln!("ending the pods, at most {} s; again to end at once", GRACE.as_secs());
     }
-    tokio::select! {
-        () = machine.end(GRACE) => {}
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
+    let made = machine.made();
+    let is_in_order = tokio::select! {
+        () = machine.end(GRACE) => true,
+        () = again(&mut interrupt, &mut terminate) => false,
+    };
     requests.drain();
     let _ = timeout(LAST, requests.gone()).await;
     let stopped = async {
@@ -93,6 +96,24 @@ async fn serve(arguments: &cli::Standalone, declared: &[declare::Declared]) -> R
         let left = requests.running() + tasks.running();
         eprintln!("note: {left} tasks did not end within {} s", HANGING.as_secs());
     }
+    if !is_in_order {
+        // Nobody makes pods any more: what is there is killed. A panic there would have been a panic here.
+        let _ = timeout(LAST, spawn_blocking(move || drop(runner::cleanup(&made)))).await;
+    }
     // What went wrong first is what matters.
     ended.and(machine::forget(arguments))
+}
+
+/// Waits for another wish to end.
+async fn again(interrupt: &mut Signal, terminate: &mut Signal) {
+    let first = Instant::now();
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        if first.elapsed() >= SAME {
+            return;
+        }
+    }
 }

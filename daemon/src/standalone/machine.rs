@@ -210,6 +210,11 @@ impl Machine {
         self.node.obstacle()
     }
 
+    /// Where everything lies that pods are made of.
+    pub(super) fn made(&self) -> Arc<runner::Settings> {
+        self.runner.settings()
+    }
+
     /// Ends the pods, each within its grace and this one.
     pub(super) async fn end(self, grace: Duration) {
         self.node.leave();

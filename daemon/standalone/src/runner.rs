@@ -158,6 +158,11 @@ impl Runner {
         })
     }
 
+    /// What it was started with, for a `cleanup` when it could not end in order.
+    pub fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.shared.settings)
+    }
+
     /// Ends all pods, each within its own grace and at most this one, and removes everything that was made.
     pub async fn end(self, grace: Duration) {
         self.shared.ending.send_replace(Some(grace));

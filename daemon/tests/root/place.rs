@@ -203,7 +203,11 @@ impl Instance {
         assert!(within(PATIENCE, ended), "it did not end well within {PATIENCE:?}");
     }
 
-    fn terminate(&self) {
+    pub(crate) fn is_running(&mut self) -> bool {
+        matches!(self.process.try_wait(), Ok(None))
+    }
+
+    pub(crate) fn terminate(&self) {
         let _ = kill(Pid::from_raw(self.process.id() as i32), Signal::SIGTERM);
     }
 

@@ -4,8 +4,10 @@
 use crate::place::{FAST, Instance, Place, ask, service, within};
 use crate::rig::eventually;
 use serde_json::Value;
+use std::fs;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -42,6 +44,40 @@ fn cleanup_ends_what_a_killed_instance_left_and_nothing_of_one_that_lives() {
     for what in ["removed cgroup ", "removed device ", "removed mount "] {
         assert!(said.contains(what), "{what:?} is missing in {said}");
     }
+    place.assert_nothing_left();
+}
+
+/// Its pod does not hear: it would have ten seconds.
+#[test]
+fn a_second_signal_ends_at_once_and_leaves_nothing_and_two_together_are_one() {
+    let Some(place) = Place::new() else { return };
+    let script = place.folder.join("deaf");
+    let there = place.folder.join("there");
+    let text = format!(
+        "#!/bin/sh\ntrap '' TERM\ntouch {}\nwhile :; do sleep 1; done\n",
+        there.display()
+    );
+    fs::write(&script, text).unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    let image = format!("sluice.dev/deaf={}", script.display());
+    let manifest =
+        service("deaf", "autoscaling.knative.dev/min-scale: '1'").replace("sluice.dev/sample", "sluice.dev/deaf");
+    let mut instance = place.start(&manifest, &["--image", &image]);
+    let pods = "/api/v1/namespaces/default/pods";
+    let runs = || {
+        there.exists()
+            && instance
+                .list(pods)
+                .iter()
+                .any(|pod| pod["status"]["phase"] == "Running")
+    };
+    assert!(eventually(runs), "no pod runs");
+    instance.terminate();
+    thread::sleep(Duration::from_millis(100));
+    instance.terminate();
+    thread::sleep(Duration::from_secs(1));
+    assert!(instance.is_running(), "two signals at once were taken for two wishes");
+    instance.end();
     place.assert_nothing_left();
 }
 
