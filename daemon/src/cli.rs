@@ -225,6 +225,7 @@ Paths:
   /events     the same as server-sent events
   /echo       what was sent, as it comes; over WebSocket message by message
   /health     200, or 503 after /health/fail and until /health/mend
+  /peer       the address that it sees as its client's
   /crash      ends the server with exit code 1
   grpc.health.v1.Health/Check, over HTTP/2, as /health
 

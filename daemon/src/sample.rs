@@ -13,6 +13,7 @@ mod work;
 use std::{
     fs,
     io::{self, Write as _},
+    net::SocketAddr,
     path::Path,
     sync::Arc,
     time::Duration,
@@ -88,9 +89,9 @@ async fn serve(listener: TcpListener, site: Arc<Site>) -> io::Result<()> {
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
         };
-        let (stream, permit) = accepted;
+        let (stream, peer, permit) = accepted;
         let own = Arc::clone(&site);
-        let answer = service_fn(move |request| answers::answer(Arc::clone(&own), request));
+        let answer = service_fn(move |request| answers::answer(Arc::clone(&own), peer, request));
         let connection = builder()
             .serve_connection_with_upgrades(TokioIo::new(stream), answer)
             .into_owned();
@@ -116,14 +117,14 @@ async fn serve(listener: TcpListener, site: Arc<Site>) -> io::Result<()> {
 async fn accept(
     listener: &TcpListener,
     room: &Arc<Semaphore>,
-) -> (TcpStream, Option<tokio::sync::OwnedSemaphorePermit>) {
+) -> (TcpStream, SocketAddr, Option<tokio::sync::OwnedSemaphorePermit>) {
     let permit = Arc::clone(room).acquire_owned().await.ok();
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 // Small answers at once; without it they only come later.
                 let _ = stream.set_nodelay(true);
-                return (stream, permit);
+                return (stream, peer, permit);
             }
             // Out of descriptors, or the client has gone already: neither gets better by hurrying.
             Err(_) => sleep(Duration::from_millis(10)).await,

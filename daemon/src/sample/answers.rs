@@ -6,6 +6,7 @@
 
 use std::{
     convert::Infallible,
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -98,7 +99,11 @@ impl Site {
 }
 
 /// Answers one request.
-pub(crate) async fn answer(site: Arc<Site>, mut request: Request<Incoming>) -> Result<Response<Answer>, Infallible> {
+pub(crate) async fn answer(
+    site: Arc<Site>,
+    peer: SocketAddr,
+    mut request: Request<Incoming>,
+) -> Result<Response<Answer>, Infallible> {
     if echo::is_asked(&request) {
         return Ok(echo::accept(request, &site.tasks));
     }
@@ -107,6 +112,9 @@ pub(crate) async fn answer(site: Arc<Site>, mut request: Request<Incoming>) -> R
     }
     // A body that breaks off: so does the connection, and nobody reads the answer.
     while let Some(Ok(_)) = request.body_mut().frame().await {}
+    if request.uri().path() == "/peer" {
+        return Ok(text(StatusCode::OK, format!("{}\n", peer.ip().to_canonical())));
+    }
     Ok(of_path(&site, request.uri().path(), request.uri().query().unwrap_or_default()).await)
 }
 

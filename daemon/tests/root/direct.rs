@@ -9,19 +9,19 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-/// Asks `app` on one connection that stays and on new ones, in turn, and writes down each answer's first line.
+/// Asks `app` on one connection that stays and on new ones, in turn, whom it sees, and writes down each answer.
 const CLIENT: &str = r#"#!/bin/bash
 cd "${0%/*}" || exit 1
 while [ ! -e go ]; do sleep 0.1; done
 address=$(getent ahostsv4 app.default.svc.cluster.local | head -n 1 | cut -d ' ' -f 1)
-ask() { # descriptor
-  printf 'GET / HTTP/1.1\r\nHost: app.default.svc.cluster.local\r\n\r\n' >&"$1"
+ask() { # descriptor, its name
+  printf 'GET /peer HTTP/1.1\r\nHost: app.default.svc.cluster.local\r\n\r\n' >&"$1"
   IFS= read -r -t 20 first <&"$1" || { echo "$2: nothing" >> answers; exit 1; }
   while IFS= read -r -t 20 line <&"$1" && [ "$line" != $'\r' ]; do
     case ${line,,} in content-length:*) length=${line//[^0-9]/} ;; esac
   done
   IFS= read -r -t 20 -N "$length" body <&"$1" || { echo "$2: half" >> answers; exit 1; }
-  echo "$2: ${first%$'\r'}" >> answers
+  echo "$2: ${first%$'\r'} to ${body%$'\n'}" >> answers
 }
 exec 4<>"/dev/tcp/$address/80" || { echo "no connection" >> answers; exit 1; }
 while :; do
@@ -52,20 +52,24 @@ fn a_client_in_a_pod_takes_no_gateway_and_does_not_notice_a_daemon_that_is_kille
     assert!(is_direct, "connections to app take a gateway: {last}");
     let before = (through_gateways(&instance), processes(&place));
     fs::write(place.folder.join("go"), "").unwrap();
-    let answers = Answers(place.folder.join("answers"));
-    answers.grow_by(20);
+    let answers = Answers {
+        path: place.folder.join("answers"),
+        client: address(&instance, "caller"),
+    };
+    answers.grow_by(20, true);
     assert_eq!(through_gateways(&instance), before.0, "a gateway was between");
     let mut again = instance;
     // Several times: what a new daemon begins goes on beside what it takes over.
     for _ in 0..3 {
         again.kill();
-        answers.grow_by(20);
+        answers.grow_by(20, true);
         again = place.start(&manifests, &more);
-        answers.grow_by(40);
+        // The new daemon looks at the pods before it lets clients go to them.
+        answers.grow_by(40, false);
         let serves = || again.get("app.default.localhost", "/").0 == 200 && data_path(&again)["reason"] == "Direct";
         assert!(within(PATIENCE, serves), "after the restart: {}", data_path(&again));
     }
-    answers.grow_by(40);
+    answers.grow_by(40, true);
     let after = processes(&place);
     assert!(
         before.1.iter().all(|process| after.contains(process)),
@@ -83,30 +87,49 @@ fn client(folder: &Path) -> PathBuf {
 }
 
 /// What the client wrote.
-struct Answers(PathBuf);
+struct Answers {
+    path: PathBuf,
+    /// The address of its pod: whom the application sees if nobody is between.
+    client: String,
+}
 
 impl Answers {
-    /// Waits for so many more, all of them good.
+    /// Waits for so many more, all of them from the application. What is kept has nobody between, ever; new connections
+    /// have when this says so.
     #[track_caller]
-    fn grow_by(&self, more: usize) {
-        let count = || fs::read_to_string(&self.0).unwrap_or_default().lines().count();
-        let wanted = count() + more;
+    fn grow_by(&self, more: usize, is_direct: bool) {
+        let count = || fs::read_to_string(&self.path).unwrap_or_default().lines().count();
+        let before = count();
+        let wanted = before + more;
         assert!(
             within(PATIENCE, || count() >= wanted),
             "{} of {wanted} answers: {:?}",
             count(),
             self.last()
         );
-        let all = fs::read_to_string(&self.0).unwrap();
-        let is_good = |line: &&str| matches!(*line, "kept: HTTP/1.1 200 OK" | "new: HTTP/1.1 200 OK");
-        let bad: Vec<_> = all.lines().filter(|line| !is_good(line)).collect();
-        assert!(bad.is_empty(), "{bad:?}");
+        let all = fs::read_to_string(&self.path).unwrap();
+        let end = format!(" 200 OK to {}", self.client);
+        let is_good = |line: &&str| match is_direct || line.starts_with("kept:") {
+            true => line.ends_with(&end),
+            false => line.contains(" 200 OK to "),
+        };
+        // One may have been on its way when the count began.
+        let bad: Vec<_> = all.lines().skip(before + 1).filter(|line| !is_good(line)).collect();
+        assert!(bad.is_empty(), "{bad:?}, not to {}", self.client);
     }
 
     fn last(&self) -> Option<String> {
-        let all = fs::read_to_string(&self.0).ok()?;
+        let all = fs::read_to_string(&self.path).ok()?;
         all.lines().last().map(str::to_owned)
     }
+}
+
+/// The address of a service's only pod.
+fn address(instance: &Instance, service: &str) -> String {
+    let pods = instance.list("/api/v1/namespaces/default/pods");
+    let of_service = |pod: &&Value| pod["metadata"]["labels"]["serving.knative.dev/service"] == service;
+    let pod = pods.iter().find(of_service).unwrap();
+    pod["status"]["podIP"].as_str().unwrap().to_owned()
 }
 
 /// The condition DataPath of the service's route.
