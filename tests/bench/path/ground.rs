@@ -177,7 +177,7 @@ fn file(site: &Site<'_>, port: u16, others: usize) -> String {
         .map(|number| route(&format!("app-{number}.example.com"), "one"))
         .collect();
     format!(
-        "listen: ['127.0.0.1:{port}']\nrevisions:\n  one: {{pods: ['{pod}:{}']}}\n  two: {{pods: ['{pod}:{}']}}\nroutes:\n{}{}{others}",
+        "listen: ['127.0.0.1:{port}']\nrevisions:\n  one: {{pods: ['{pod}:{}']}}\n  two: {{pods: ['{pod}:{}'], protocol: h2c}}\nroutes:\n{}{}{others}",
         serve::HTTP1,
         serve::HTTP2,
         route(HOST, "one"),
