@@ -101,7 +101,7 @@ fn counted(instance: &Instance, service: &str) -> Result<f64> {
     let name = format!("\"{service}-00001\"");
     let lines = page
         .lines()
-        .filter(|line| line.contains("request_count") && line.contains(&name));
+        .filter(|line| line.starts_with("kn_revision_request_count_total{") && line.contains(&name));
     let counts = lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
     Ok(counts.sum())
 }
