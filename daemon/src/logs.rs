@@ -78,7 +78,11 @@ async fn connect(arguments: &cli::Logs) -> Result<Client, Failure> {
 
 /// As they were written.
 async fn one(pods: &Api<Pod>, run: &Run, arguments: &cli::Logs) -> Result<(), Told> {
-    let mut lines = opened(pods, run, arguments, String::new()).await?;
+    show(opened(pods, run, arguments, String::new()).await?).await
+}
+
+/// To the end.
+async fn show(mut lines: Lines) -> Result<(), Told> {
     while let Some(line) = lines.next().await {
         tell(&line)?;
     }
@@ -89,10 +93,7 @@ async fn one(pods: &Api<Pod>, run: &Run, arguments: &cli::Logs) -> Result<(), To
 async fn many(pods: &Api<Pod>, runs: Vec<Run>, arguments: &cli::Logs) -> Result<(), Told> {
     if !arguments.follow {
         for run in &runs {
-            let mut lines = opened(pods, run, arguments, run.prefix()).await?;
-            while let Some(line) = lines.next().await {
-                tell(&line)?;
-            }
+            show(opened(pods, run, arguments, run.prefix()).await?).await?;
         }
         return Ok(());
     }

@@ -21,6 +21,7 @@ mod page;
 mod progress;
 mod proxy;
 mod sample;
+mod signals;
 mod simulate;
 mod standalone;
 mod top;

@@ -19,6 +19,7 @@ mod wiring;
 use crate::cli;
 use crate::failure::{Exit, Failure, doing};
 use crate::handover::Sockets;
+use crate::signals::Signals;
 use config::{Config, Listen, Visibility};
 use life::Tasks;
 use proxy::{Cores, Spread};
@@ -26,7 +27,6 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep, sleep_until};
 use wiring::Wiring;
 
@@ -78,29 +78,6 @@ fn renewed(faults: &[certificates::Fault]) {
     }
 }
 
-/// What asks a process to end.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn watch() -> Result<Self, Failure> {
-        let watch = |kind| signal(kind).map_err(doing("waiting for signals", ""));
-        Ok(Self {
-            interrupt: watch(SignalKind::interrupt())?,
-            terminate: watch(SignalKind::terminate())?,
-        })
-    }
-
-    async fn came(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
-}
-
 /// What is looked at every second.
 struct Looked<'a> {
     path: &'a Path,
@@ -132,7 +109,7 @@ impl Looked<'_> {
 async fn serve(arguments: &cli::Proxy, config: Config, spread: Spread) -> Result<(), Failure> {
     let path = arguments.config.as_path();
     let tasks = Tasks::new();
-    let mut signals = Signals::watch()?;
+    let mut signals = Signals::watch().map_err(doing("waiting for signals", ""))?;
     let limits = config.limits.checked().map_err(|fault| at_fault(path, &fault))?;
     if arguments.handover.is_some() && config.kernel.is_some() {
         let fault = "kernel: with --handover two processes would steer clients at once";

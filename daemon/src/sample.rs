@@ -27,7 +27,6 @@ use hyper_util::{
 use nix::sys::{prctl, signal::Signal};
 use tokio::{
     net::{TcpListener, TcpStream},
-    signal::unix::{SignalKind, signal},
     sync::Semaphore,
     task::JoinSet,
     time::{sleep, timeout},
@@ -38,6 +37,7 @@ use answers::Site;
 use crate::{
     cgroup, cli,
     failure::{Exit, Failure, doing},
+    signals::Signals,
 };
 
 /// Connections at a time; more wait in the listener's queue.
@@ -73,8 +73,7 @@ fn prepare(arguments: &cli::Sample) -> Result<(), Failure> {
 }
 
 async fn serve(listener: TcpListener, site: Arc<Site>) -> io::Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
+    let mut signals = Signals::watch()?;
     let mut out = io::stdout();
     writeln!(out, "listening on http://{}", listener.local_addr()?)?;
     out.flush()?;
@@ -86,8 +85,7 @@ async fn serve(listener: TcpListener, site: Arc<Site>) -> io::Result<()> {
             accepted = accept(&listener, &room) => accepted,
             Some(_) = connections.join_next() => continue,
             () = site.crashed() => return Ok(()),
-            _ = interrupt.recv() => break,
-            _ = terminate.recv() => break,
+            () = signals.came() => break,
         };
         let (stream, peer, permit) = accepted;
         let own = Arc::clone(&site);

@@ -23,12 +23,12 @@ use std::time::Duration;
 
 use ::standalone::runner;
 use life::Tasks;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout};
 
 use crate::cli;
 use crate::failure::{Exit, Failure, doing, need_privileges};
+use crate::signals::Signals;
 use cluster::Cluster;
 use machine::Machine;
 
@@ -54,8 +54,7 @@ pub(crate) fn run(arguments: &cli::Standalone) -> Result<Exit, Failure> {
 }
 
 async fn serve(arguments: &cli::Standalone, declared: &[declare::Declared]) -> Result<(), Failure> {
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(doing("waiting for signals", ""))?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(doing("waiting for signals", ""))?;
+    let mut signals = Signals::watch().map_err(doing("waiting for signals", ""))?;
     // Whoever has a request finishes it; the rest has nothing to finish.
     let (requests, tasks) = (Tasks::new(), Tasks::new());
     let cluster = Cluster::open(arguments, &tasks)?;
@@ -71,20 +70,16 @@ async fn serve(arguments: &cli::Standalone, declared: &[declare::Declared]) -> R
     // Whether it runs; a signal on the way there ends it as well.
     let ended = tokio::select! {
         applied = applied => applied.map(|()| true),
-        _ = interrupt.recv() => Ok(false),
-        _ = terminate.recv() => Ok(false),
+        () = signals.came() => Ok(false),
     };
     if let Ok(true) = ended {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
+        signals.came().await;
         eprintln!("ending the pods, at most {} s; again to end at once", GRACE.as_secs());
     }
     let made = machine.made();
     let is_in_order = tokio::select! {
         () = machine.end(GRACE) => true,
-        () = again(&mut interrupt, &mut terminate) => false,
+        () = again(&mut signals) => false,
     };
     requests.drain();
     let _ = timeout(LAST, requests.gone()).await;
@@ -105,15 +100,9 @@ async fn serve(arguments: &cli::Standalone, declared: &[declare::Declared]) -> R
 }
 
 /// Waits for another wish to end.
-async fn again(interrupt: &mut Signal, terminate: &mut Signal) {
+async fn again(signals: &mut Signals) {
     let first = Instant::now();
-    loop {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        if first.elapsed() >= SAME {
-            return;
-        }
+    while first.elapsed() < SAME {
+        signals.came().await;
     }
 }

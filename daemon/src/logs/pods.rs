@@ -2,18 +2,15 @@
 //! Whose logs are meant by a name.
 //!
 //! Mechanism: a pod of that name, else the pods that carry the service's label; a run is a container's between restarts.
-//! Depends on: cli, failure, kube.
+//! Depends on: api (names), cli, failure, kube.
 
+use api::names::{kubernetes, serving};
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams};
 use kube::{Api, Client};
 
 use crate::cli;
 use crate::failure::{Exit, Failure, chain};
-
-const SERVICE: &str = "serving.knative.dev/service";
-/// What kubectl shows when no container is named.
-const CONTAINER: &str = "kubectl.kubernetes.io/default-container";
 
 /// Whose logs.
 pub(super) enum Subject {
@@ -67,7 +64,7 @@ pub(super) async fn find(client: &Client, arguments: &cli::Logs) -> Result<Subje
 
 /// What has run of the service's pods, the oldest pod first.
 pub(super) async fn of_service(pods: &Api<Pod>, arguments: &cli::Logs) -> Result<Vec<Run>, Failure> {
-    let wanted = ListParams::default().labels(&format!("{SERVICE}={}", arguments.name));
+    let wanted = ListParams::default().labels(&format!("{}={}", serving::SERVICE, arguments.name));
     let mut found = pods.list(&wanted).await.map_err(|error| refused(&error))?.items;
     found.sort_by_cached_key(|pod| {
         let metadata = &pod.metadata;
@@ -102,7 +99,13 @@ fn status<'a>(pod: &'a Pod, container: &str) -> Option<&'a ContainerStatus> {
 
 /// The one that was asked for, else the one that the pod says is meant, else its first.
 fn container(pod: &Pod, arguments: &cli::Logs) -> String {
-    let said = || pod.metadata.annotations.as_ref()?.get(CONTAINER).cloned();
+    let said = || {
+        pod.metadata
+            .annotations
+            .as_ref()?
+            .get(kubernetes::DEFAULT_CONTAINER)
+            .cloned()
+    };
     let first = || Some(pod.spec.as_ref()?.containers.first()?.name.clone());
     arguments
         .container

@@ -23,6 +23,11 @@ pub(super) fn record(run: &Path, cgroup: &Path, prefix: &str) -> Result<(), Fail
     fs::write(&path, record).map_err(doing(format!("writing {}", path.display()), "choose another --run-dir"))
 }
 
+/// What the runner of an instance makes, in its run folder.
+pub(super) fn pods(run: &Path) -> PathBuf {
+    run.join("pods")
+}
+
 /// An instance has ended and left nothing.
 pub(super) fn forget(run: &Path) {
     // Without it there is nothing to forget.
@@ -38,7 +43,7 @@ pub(crate) fn clean(run: &Path) -> Result<Vec<String>, Failure> {
     let settings = runner::Settings {
         prefix,
         cgroup,
-        run: run.join("pods"),
+        run: pods(run),
         ..runner::Settings::new(PathBuf::new())
     };
     let removed = runner::cleanup(&settings);

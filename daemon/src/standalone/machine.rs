@@ -307,7 +307,7 @@ fn runner_settings(
         range: cluster.pods,
         prefix: arguments.device_prefix.clone(),
         cgroup,
-        run: arguments.run_dir.join("pods"),
+        run: left::pods(&arguments.run_dir),
         images: iter::once(built_in).chain(named).collect::<BTreeMap<_, _>>(),
         ..runner::Settings::new(starter)
     })

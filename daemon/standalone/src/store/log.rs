@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The last changes, for watches.
 //!
-//! Mechanism: a ring, bounded by number and by about how much memory its objects take. Who watches keeps only a version and asks for what came after it, so a slow reader costs nothing
-//! and is told when it is too far behind.
+//! Mechanism: a ring, bounded by number and by about how much memory its objects take. Who watches keeps only a version
+//! and asks for what came after it, so a slow reader costs nothing and is told when it is too far behind.
 //! Invariants: events are in order of version; `horizon` is the newest version that is no longer remembered.
 //! Depends on: key.
 
@@ -59,7 +59,8 @@ impl From<Expired> for Refusal {
 /// The ring.
 #[derive(Clone, Debug)]
 pub(super) struct Log {
-    events: VecDeque<Event>,
+    /// Each with its weight.
+    events: VecDeque<(Event, usize)>,
     capacity: usize,
     horizon: u64,
     /// Of all events, about.
@@ -100,11 +101,12 @@ impl Log {
     }
 
     pub(super) fn push(&mut self, event: Event) {
-        self.weight += weight(&event.object);
-        self.events.push_back(event);
+        let added = weight(&event.object);
+        self.weight += added;
+        self.events.push_back((event, added));
         while self.is_full() {
-            if let Some(dropped) = self.events.pop_front() {
-                self.weight = self.weight.saturating_sub(weight(&dropped.object));
+            if let Some((dropped, weight)) = self.events.pop_front() {
+                self.weight = self.weight.saturating_sub(weight);
                 self.horizon = dropped.version;
             }
         }
@@ -122,7 +124,7 @@ impl Log {
                 oldest: self.horizon,
             });
         }
-        let first = self.events.partition_point(|event| event.version <= version);
-        Ok(self.events.range(first..))
+        let first = self.events.partition_point(|(event, _)| event.version <= version);
+        Ok(self.events.range(first..).map(|(event, _)| event))
     }
 }
