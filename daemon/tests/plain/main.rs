@@ -13,6 +13,19 @@ mod validate;
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 
+/// A Service that nothing is wrong with.
+const GOOD: &str = "\
+apiVersion: serving.knative.dev/v1
+kind: Service
+metadata:
+  name: hello
+spec:
+  template:
+    spec:
+      containers:
+      - image: example.com/hello
+";
+
 /// Runs `sluice` in the repository's root, with `input` on stdin.
 fn sluice(arguments: &[&str], input: &str) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_sluice"))

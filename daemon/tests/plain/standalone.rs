@@ -1,19 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `sluice standalone -f`: what is wrong in files is told before anything starts.
 
-use crate::{sluice, stderr};
-
-const GOOD: &str = "\
-apiVersion: serving.knative.dev/v1
-kind: Service
-metadata:
-  name: hello
-spec:
-  template:
-    spec:
-      containers:
-      - image: example.com/hello
-";
+use crate::{GOOD, sluice, stderr};
 
 /// What is said of files that are refused.
 #[track_caller]

@@ -1,19 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `sluice validate`.
 
-use crate::{objects, sluice, stderr, stdout};
-
-const GOOD: &str = "\
-apiVersion: serving.knative.dev/v1
-kind: Service
-metadata:
-  name: hello
-spec:
-  template:
-    spec:
-      containers:
-      - image: example.com/hello
-";
+use crate::{GOOD, objects, sluice, stderr, stdout};
 
 #[test]
 fn a_good_manifest_is_accepted_with_its_defaults() {

@@ -3,11 +3,10 @@
 //!
 //! Depends on: bash in the client's pod: what keeps a connection and opens others is nothing of ours.
 
-use crate::place::{FAST, Instance, PATIENCE, Place, ask, service, within};
+use crate::place::{FAST, Instance, PATIENCE, Place, condition, executable, figure, service, within};
 use serde_json::Value;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Asks `app` on one connection that stays and on new ones, in turn, whom it sees, and writes down each answer.
 const CLIENT: &str = r#"#!/bin/bash
@@ -37,7 +36,7 @@ done
 fn a_client_in_a_pod_takes_no_gateway_and_does_not_notice_a_daemon_that_is_killed() {
     let Some(place) = Place::new() else { return };
     let state = place.folder.join("state");
-    let image = format!("client={}", client(&place.folder).display());
+    let image = format!("client={}", executable(&place.folder, "client", CLIENT).display());
     let more = ["--state", state.to_str().unwrap(), "--image", &image];
     let kept = "autoscaling.knative.dev/min-scale: '1'";
     let direct = format!("{kept}, autoscaling.knative.dev/target-burst-capacity: '0'");
@@ -77,13 +76,6 @@ fn a_client_in_a_pod_takes_no_gateway_and_does_not_notice_a_daemon_that_is_kille
     );
     again.end();
     place.assert_nothing_left();
-}
-
-fn client(folder: &Path) -> PathBuf {
-    let path = folder.join("client");
-    fs::write(&path, CLIENT).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    path
 }
 
 /// What the client wrote.
@@ -136,22 +128,12 @@ fn address(instance: &Instance, service: &str) -> String {
 fn data_path(instance: &Instance) -> Value {
     let services = instance.list(crate::place::SERVICES.replace("services", "routes").as_str());
     let app = services.iter().find(|service| service["metadata"]["name"] == "app");
-    let conditions = app.and_then(|app| app["status"]["conditions"].as_array());
-    let found = conditions
-        .into_iter()
-        .flatten()
-        .find(|condition| condition["type"] == "DataPath");
-    found.cloned().unwrap_or_default()
+    app.map(|app| condition(app, "DataPath")).unwrap_or_default()
 }
 
 /// Requests of `app` that gateways have carried.
-fn through_gateways(instance: &Instance) -> u64 {
-    let (_, page) = ask(instance.metrics, "metrics", "/metrics");
-    let ours = page
-        .lines()
-        .filter(|line| line.starts_with("kn_revision_request_count_total{") && line.contains("\"app-00001\""));
-    let counts = ours.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
-    counts.sum()
+fn through_gateways(instance: &Instance) -> f64 {
+    figure(instance, "kn_revision_request_count_total", "app").unwrap_or_default()
 }
 
 /// The processes of containers, by what runs in the cgroups of pods.

@@ -3,10 +3,9 @@
 //!
 //! `SLUICE_KUBECTL` and `SLUICE_OLD_KUBECTL` name them; `cargo xtask test root` has both.
 
-use crate::place::{Instance, Place, service};
+use crate::place::{Instance, Place, executable, service};
 use crate::rig::is_required;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -27,10 +26,10 @@ impl Kubectl {
             return None;
         };
         let place = Place::new()?;
-        let (manifest, editor) = (place.folder.join("hello.yaml"), place.folder.join("editor"));
+        let manifest = place.folder.join("hello.yaml");
         fs::write(&manifest, service("hello", "note: kept")).unwrap();
-        fs::write(&editor, "#!/bin/sh\nsed -i 's/value: hello/value: edited/' \"$1\"\n").unwrap();
-        fs::set_permissions(&editor, fs::Permissions::from_mode(0o755)).unwrap();
+        let script = "#!/bin/sh\nsed -i 's/value: hello/value: edited/' \"$1\"\n";
+        let editor = executable(&place.folder, "editor", script);
         Some(Self {
             program: program.into(),
             place,

@@ -3,12 +3,10 @@
 //!
 //! `SLUICE_KUBECTL` names a kubectl; `cargo xtask test root` builds it.
 
-use crate::place::{FAST, Instance, Place, service, within};
+use crate::place::{FAST, Instance, Place, executable, service, within};
 use crate::rig::{SLUICE, eventually, is_required};
 use std::collections::BTreeSet;
-use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -35,10 +33,8 @@ fn command(place: &Place, words: &str) -> Command {
 
 /// An image that says of which revision it is before it serves.
 fn talking(place: &Place) -> String {
-    let path = place.folder.join("talks");
     let script = format!("#!/bin/sh\necho begun as $K_REVISION\nexec {SLUICE} sample\n");
-    fs::write(&path, script).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = executable(&place.folder, "talks", &script);
     format!("example.com/talks={}", path.display())
 }
 

@@ -12,6 +12,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{SocketAddr as UnixAddress, UnixListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
@@ -231,8 +232,38 @@ impl Drop for Instance {
 
 /// Whether an object's condition Ready is True.
 pub(crate) fn is_ready(object: &Value) -> bool {
+    condition(object, "Ready")["status"] == "True"
+}
+
+/// A condition of an object; null if it has none of this type.
+pub(crate) fn condition(object: &Value, kind: &str) -> Value {
     let mut conditions = object["status"]["conditions"].as_array().into_iter().flatten();
-    conditions.any(|one| one["type"] == "Ready" && one["status"] == "True")
+    let found = conditions.find(|condition| condition["type"] == kind);
+    found.cloned().unwrap_or_default()
+}
+
+/// The sum of a figure over a service's first revision.
+pub(crate) fn figure(instance: &Instance, name: &str, service: &str) -> Option<f64> {
+    let (_, page) = ask(instance.metrics, "metrics", "/metrics");
+    let labels = format!(
+        "k8s_namespace_name=\"default\",kn_service_name=\"{service}\",kn_configuration_name=\"{service}\",\
+         kn_revision_name=\"{service}-00001\""
+    );
+    let is_ours = |line: &&str| line.starts_with(&format!("{name}{{")) && line.contains(&labels);
+    let values: Vec<f64> = page
+        .lines()
+        .filter(is_ours)
+        .filter_map(|line| line.rsplit(' ').next()?.parse().ok())
+        .collect();
+    (!values.is_empty()).then(|| values.iter().sum())
+}
+
+/// A script that can be run, in this folder.
+pub(crate) fn executable(folder: &Path, name: &str, script: &str) -> PathBuf {
+    let path = folder.join(name);
+    fs::write(&path, script).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path
 }
 
 /// Creates an object.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What annotations make of a service that runs: its way, its pods, its figures; and how its pods end.
 
-use crate::place::{FAST, Instance, PATIENCE, Place, SERVICES, ask, delete, service, within};
+use crate::place::{FAST, Instance, PATIENCE, Place, SERVICES, ask, delete, figure, service, within};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -135,22 +135,6 @@ fn annotations_set_the_pods_and_figures_show_them() {
     assert!(figure(&instance, "kn_revision_concurrency_stable", "activated").is_some());
     instance.end();
     place.assert_nothing_left();
-}
-
-/// The sum of a figure over a service's first revision.
-fn figure(instance: &Instance, name: &str, service: &str) -> Option<f64> {
-    let (_, page) = ask(instance.metrics, "metrics", "/metrics");
-    let labels = format!(
-        "k8s_namespace_name=\"default\",kn_service_name=\"{service}\",kn_configuration_name=\"{service}\",\
-         kn_revision_name=\"{service}-00001\""
-    );
-    let is_ours = |line: &&str| line.starts_with(&format!("{name}{{")) && line.contains(&labels);
-    let values: Vec<f64> = page
-        .lines()
-        .filter(is_ours)
-        .filter_map(|line| line.rsplit(' ').next()?.parse().ok())
-        .collect();
-    (!values.is_empty()).then(|| values.iter().sum())
 }
 
 #[test]

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `sluice standalone` as newcomers meet it: one process, real pods, real requests.
 
-use crate::place::{FAST, Instance, Place, ask, service, within};
+use crate::place::{FAST, Instance, Place, ask, executable, service, within};
 use crate::rig::eventually;
 use serde_json::Value;
-use std::fs;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::os::unix::fs::PermissionsExt as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -51,14 +49,12 @@ fn cleanup_ends_what_a_killed_instance_left_and_nothing_of_one_that_lives() {
 #[test]
 fn a_second_signal_ends_at_once_and_leaves_nothing_and_two_together_are_one() {
     let Some(place) = Place::new() else { return };
-    let script = place.folder.join("deaf");
     let there = place.folder.join("there");
     let text = format!(
         "#!/bin/sh\ntrap '' TERM\ntouch {}\nwhile :; do sleep 1; done\n",
         there.display()
     );
-    fs::write(&script, text).unwrap();
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    let script = executable(&place.folder, "deaf", &text);
     let image = format!("sluice.dev/deaf={}", script.display());
     let manifest =
         service("deaf", "autoscaling.knative.dev/min-scale: '1'").replace("sluice.dev/sample", "sluice.dev/deaf");

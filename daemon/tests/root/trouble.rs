@@ -5,13 +5,12 @@
 //! stands in its conditions, with the reasons that Knative gives.
 
 use crate::faults::NOBODY;
-use crate::place::{FAST, Instance, PATIENCE, Place, ask, post, service, within};
+use crate::place::{FAST, Instance, PATIENCE, Place, ask, condition, executable, post, service, within};
 use crate::rig::SLUICE;
 use serde_json::Value;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -193,15 +192,12 @@ fn by(starter: &[&str], command: &Command) -> Command {
 
 /// An app that does what its argument says.
 fn program(folder: &Path) -> PathBuf {
-    let path = folder.join("app");
     let serve = format!("exec {SLUICE} sample --listen 0.0.0.0 --port");
     let script = format!(
         "#!/bin/sh\ncase $1 in\ncrashes) echo no database; exit 3 ;;\nends) exit 0 ;;\nnever) exec sleep 1000 ;;\n\
          slow) sleep 3; {serve} $PORT ;;\nelsewhere) {serve} 9999 ;;\nesac\n"
     );
-    fs::write(&path, script).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    path
+    executable(folder, "app", &script)
 }
 
 /// The condition Ready of a service's first revision.
@@ -210,12 +206,7 @@ fn ready(instance: &Instance, service: &str) -> Value {
     let ours = revisions
         .iter()
         .find(|revision| revision["metadata"]["name"] == format!("{service}-00001"));
-    let conditions = ours.and_then(|revision| revision["status"]["conditions"].as_array());
-    let ready = conditions
-        .into_iter()
-        .flatten()
-        .find(|condition| condition["type"] == "Ready");
-    ready.cloned().unwrap_or_default()
+    ours.map(|revision| condition(revision, "Ready")).unwrap_or_default()
 }
 
 /// Writes until nothing more goes in.

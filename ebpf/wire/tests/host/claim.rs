@@ -275,18 +275,22 @@ impl Shared {
     }
 }
 
-/// Runs the CPUs' segments against a server, and a closer if `early` while they run.
-fn run(requests: usize, cpus: &[&[(usize, usize)]], early: bool, atomic: bool) {
-    let shared = Shared::new(GET.repeat(requests), atomic);
+/// Each CPU's segments, the server, and a closer if `early`: a thread each, until all have ended.
+fn side_by_side<S: AsRef<[(usize, usize)]>>(
+    shared: &Arc<Shared>,
+    cpus: impl Iterator<Item = S>,
+    early: bool,
+    serve: impl FnOnce(&Arc<Shared>) + Send + 'static,
+) {
     let mut threads = Vec::new();
     for segments in cpus {
-        let (shared, segments) = (shared.clone(), segments.to_vec());
+        let (shared, segments) = (shared.clone(), segments.as_ref().to_vec());
         threads.push(thread::spawn(move || {
             segments.iter().for_each(|(from, to)| shared.ingress(*from, *to))
         }));
     }
     let server = shared.clone();
-    threads.push(thread::spawn(move || server.serve(requests)));
+    threads.push(thread::spawn(move || serve(&server)));
     if early {
         let closer = shared.clone();
         threads.push(thread::spawn(move || closer.close()));
@@ -294,6 +298,14 @@ fn run(requests: usize, cpus: &[&[(usize, usize)]], early: bool, atomic: bool) {
     for thread in threads {
         thread.join().unwrap();
     }
+}
+
+/// Runs the CPUs' segments against a server, and a closer if `early` while they run.
+fn run(requests: usize, cpus: &[&[(usize, usize)]], early: bool, atomic: bool) {
+    let shared = Shared::new(GET.repeat(requests), atomic);
+    side_by_side(&shared, cpus.iter().copied(), early, move |server| {
+        server.serve(requests)
+    });
     let (started, ended, uncertain) = shared.counted();
     if !early && !uncertain {
         assert_eq!(
@@ -428,34 +440,21 @@ fn streams(cut: &[usize], duplicate: bool, early: bool, atomic: bool) {
         after.push(client.len());
     }
     let shared = Shared::new(client, atomic);
-    let mut threads = Vec::new();
     let mut bounds = vec![0];
     bounds.extend(cut.iter().map(|cut| after[0] + cut));
     bounds.push(after[4]);
-    for cpu in 0..2 {
-        let segments = bounds.windows(2).enumerate();
-        let of_this = segments
-            .filter(|(i, _)| duplicate || i % 2 == cpu)
-            .map(|(_, pair)| (pair[0], pair[1]));
-        let (shared, of_this) = (shared.clone(), of_this.collect::<Vec<_>>());
-        threads.push(thread::spawn(move || {
-            of_this.iter().for_each(|(from, to)| shared.ingress(*from, *to))
-        }));
-    }
+    let segments: Vec<_> = bounds.windows(2).map(|pair| (pair[0], pair[1])).collect();
+    let of = |cpu| {
+        let all = segments.iter().copied().enumerate();
+        let of_this = all.filter(|(i, _)| duplicate || i % 2 == cpu);
+        of_this.map(|(_, segment)| segment).collect::<Vec<_>>()
+    };
     let answers = [
         (after[0], [frame(4, 0, 0, 0), frame(HEADERS, END, 1, 1)].concat()),
         (after[1], frame(HEADERS, END, 3, 1)),
         (after[2], [frame(HEADERS, 0, 5, 1), frame(DATA, END, 5, 1)].concat()),
     ];
-    let server = shared.clone();
-    threads.push(thread::spawn(move || server.answer(&answers)));
-    if early {
-        let closer = shared.clone();
-        threads.push(thread::spawn(move || closer.close()));
-    }
-    for thread in threads {
-        thread.join().unwrap();
-    }
+    side_by_side(&shared, (0..2).map(of), early, move |server| server.answer(&answers));
     let (started, ended, uncertain) = shared.counted();
     if !early && !uncertain {
         assert_eq!((started, ended), (3, 3), "silently different before the close");

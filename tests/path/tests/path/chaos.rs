@@ -3,21 +3,19 @@
 //! has none; nothing that may have been looked at is sent twice; no slot is lost.
 //!
 //! Mechanism: `pods` says what becomes of each request; some clients leave in the middle. At the end all slots are taken at once.
-//! Depends on: gateway, pods.
+//! Depends on: connect, gateway, pods.
 
 mod pods;
 
+use crate::connect;
 use crate::gateway::{Gateway, Service};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use hyper::client::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo};
 use pods::{Site, due};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -96,14 +94,9 @@ fn request(client: usize, number: usize) -> (hyper::Request<Full<Bytes>>, String
 async fn kept_alive(gateway: SocketAddr, client: usize) -> Tally {
     let (mut tally, mut open) = (Tally::default(), None);
     for number in 0..REQUESTS {
-        let mut sender: http1::SendRequest<Full<Bytes>> = match open.take() {
+        let mut sender = match open.take() {
             Some(sender) => sender,
-            None => {
-                let io = TokioIo::new(TcpStream::connect(gateway).await.unwrap());
-                let (sender, connection) = http1::handshake(io).await.unwrap();
-                tokio::spawn(connection);
-                sender
-            }
+            None => connect::one(gateway).await,
         };
         let (mut request, line) = request(client, number);
         *request.uri_mut() = request.uri().path().parse().unwrap();
@@ -114,9 +107,7 @@ async fn kept_alive(gateway: SocketAddr, client: usize) -> Tally {
 }
 
 async fn multiplexed(gateway: SocketAddr, client: usize) -> Tally {
-    let io = TokioIo::new(TcpStream::connect(gateway).await.unwrap());
-    let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
-    tokio::spawn(connection);
+    let sender = connect::two(gateway).await;
     let mut streams = JoinSet::new();
     for number in 0..REQUESTS {
         let mut sender = sender.clone();
@@ -163,9 +154,7 @@ async fn unrest(site: Arc<Site>, pods: &[SocketAddr], protocol: &str) {
     let mut all = JoinSet::new();
     for number in 0..CONCURRENCY * pods.len() {
         all.spawn(async move {
-            let io = TokioIo::new(TcpStream::connect(address).await.unwrap());
-            let (mut sender, connection) = http1::handshake(io).await.unwrap();
-            tokio::spawn(connection);
+            let mut sender = connect::one(address).await;
             let request = hyper::Request::get(format!("/calm-{number}")).header("host", "chaos.test");
             let answer = sender.send_request(request.body(Full::<Bytes>::default()).unwrap());
             let answer = timeout(PATIENCE, answer).await;

@@ -5,7 +5,7 @@
 
 use crate::gateway::{Gateway, Service};
 use crate::pods;
-use crate::program::{authority, run, script};
+use crate::program::{curl_by_tls, run, script};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn node_speaks_both_protocols() {
@@ -55,21 +55,17 @@ async fn curl_speaks_every_version() {
 async fn curl_speaks_both_versions_by_tls() {
     let (pod, _) = pods::hyper().await;
     let gateway = Gateway::start(&[Service::new("app.test", &[pod])]);
-    let (to, url) = (format!("::{}", gateway.tls), "https://app.test/get");
     let body = "x".repeat(100_000);
     for (version, number) in [("--http1.1", "1.1"), ("--http2", "2")] {
-        let common = [
-            "-sS",
-            "--max-time",
-            "20",
-            "--cacert",
-            authority(&gateway),
-            "--connect-to",
-            &to,
+        let own = [
             version,
+            "-d",
+            &body,
+            "-w",
+            "|%{http_code} %{http_version}",
+            "https://app.test/get",
         ];
-        let own = ["-d", &body, "-w", "|%{http_code} %{http_version}", url];
-        let said = run("curl", &[&common[..], &own].concat()).await;
+        let said = curl_by_tls(&gateway, &own).await;
         assert_eq!(said, format!("POST /get\n{body}|200 {number}"));
     }
 }

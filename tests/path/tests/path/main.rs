@@ -2,7 +2,7 @@
 //! `sluice proxy` as a process, between clients and pods that nobody here wrote.
 //!
 //! Problem: two readers of the same bytes may see different requests; what our own client and server agree on proves little.
-//! Mechanism: `gateway` starts the program with a file; `pods` are readers (strict, hyper's, Python's) that record what they
+//! Mechanism: `gateway` starts the program with a file, `connect` is hyper's way to it; `pods` are readers (strict, hyper's, Python's) that record what they
 //! saw, `program` others in processes of their own; `smuggling` and `frames` are bytes that two readers could read differently,
 //! `mixing` clients that share pods' connections, `clients`, `shapes`, `websocket`, `grpc` and `h2spec` clients that are not
 //! ours, `rules` what becomes of requests, `faults` pods that die or refuse,
@@ -19,6 +19,7 @@
 mod certificate;
 mod chaos;
 mod clients;
+mod connect;
 mod faults;
 mod frames;
 mod gateway;

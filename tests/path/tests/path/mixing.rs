@@ -3,14 +3,12 @@
 //!
 //! Mechanism: every request carries a word of its own, which the pod repeats; a third of the clients give up at a moment that
 //! nothing foresees, on connections kept alive, pipelined or multiplexed.
-//! Depends on: gateway, pods.
+//! Depends on: connect, gateway, pods.
 
 use crate::gateway::{Gateway, Service};
-use crate::pods;
+use crate::{connect, pods};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
-use hyper::client::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -63,12 +61,7 @@ async fn kept_alive(gateway: SocketAddr, client: usize) -> usize {
     for number in 0..REQUESTS {
         let mut open = match sender.take() {
             Some(open) => open,
-            None => {
-                let io = TokioIo::new(TcpStream::connect(gateway).await.unwrap());
-                let (open, connection) = http1::handshake(io).await.unwrap();
-                tokio::spawn(connection);
-                open
-            }
+            None => connect::one(gateway).await,
         };
         let (request, due) = request(client, number);
         let mut request = request;
@@ -83,9 +76,7 @@ async fn kept_alive(gateway: SocketAddr, client: usize) -> usize {
 }
 
 async fn multiplexed(gateway: SocketAddr, client: usize) -> usize {
-    let io = TokioIo::new(TcpStream::connect(gateway).await.unwrap());
-    let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
-    tokio::spawn(connection);
+    let sender = connect::two(gateway).await;
     let mut streams = JoinSet::new();
     for number in 0..REQUESTS {
         let mut sender = sender.clone();

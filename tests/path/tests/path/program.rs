@@ -39,6 +39,21 @@ pub(crate) fn authority(gateway: &Gateway) -> &str {
     gateway.certificate.file.to_str().unwrap()
 }
 
+/// What curl prints when it asks the gateway by TLS.
+pub(crate) async fn curl_by_tls(gateway: &Gateway, arguments: &[&str]) -> String {
+    let to = format!("::{}", gateway.tls);
+    let common = [
+        "-sS",
+        "--max-time",
+        "20",
+        "--cacert",
+        authority(gateway),
+        "--connect-to",
+        &to,
+    ];
+    run("curl", &[&common, arguments].concat()).await
+}
+
 /// A pod that is a process and says its port first; what else it says is read by the test.
 pub(crate) struct Pod {
     pub(crate) address: SocketAddr,

@@ -5,7 +5,7 @@
 
 use crate::gateway::Gateway;
 use crate::pods;
-use crate::program::{authority, run};
+use crate::program::{curl_by_tls, run};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -140,17 +140,6 @@ async fn what_is_for_one_connection_stays_on_it_and_who_asks_is_told() {
             assert!(said.contains(there), "{version} {there}: {said}");
         }
     }
-    let (to, url) = (format!("::{}", gateway.tls), "https://app.test/");
-    let by_tls = [
-        "-sS",
-        "--max-time",
-        "20",
-        "--cacert",
-        authority(&gateway),
-        "--connect-to",
-        &to,
-        url,
-    ];
-    let said = run("curl", &by_tls).await;
+    let said = curl_by_tls(&gateway, &["https://app.test/"]).await;
     assert!(said.contains("\nx-forwarded-proto: https\n"), "{said}");
 }

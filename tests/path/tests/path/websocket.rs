@@ -4,13 +4,12 @@
 //! Depends on: gateway, pods.
 
 use crate::gateway::{Gateway, Service};
-use crate::pods;
+use crate::{connect, pods};
 use bytes::Bytes;
 use futures::{SinkExt as _, StreamExt as _};
 use http_body_util::Empty;
-use hyper::client::conn::http2;
 use hyper::ext::Protocol;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioIo;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -97,9 +96,7 @@ async fn messages_pass_both_ways_and_both_sides_see_the_end() {
 async fn a_stream_of_http2_becomes_a_websocket() {
     let (pod, mut closed) = pod().await;
     let gateway = Gateway::start(&[Service::new("app.test", &[pod])]);
-    let io = TokioIo::new(TcpStream::connect(gateway.address).await.unwrap());
-    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
-    tokio::spawn(connection);
+    let mut sender = connect::two(gateway.address).await;
     // The server's settings, which allow it, come first.
     let ordinary = hyper::Request::get("http://unknown.test/")
         .body(Empty::<Bytes>::new())
