@@ -26,6 +26,10 @@ pub(crate) const CASES: &[Case] = &[
         name: "network::fifty_pods_start_side_by_side",
         check: fifty,
     },
+    Case {
+        name: "network::what_a_neighbour_remembers_stays_true_while_pods_come_and_go",
+        check: neighbours,
+    },
 ];
 
 fn reach(machine: &Machine) -> Result<()> {
@@ -108,6 +112,46 @@ fn told(machine: &Machine) -> Result<()> {
     ensure!(machine.running().is_empty(), "still told");
     ensure!(!cgroup.exists(), "its cgroup is left");
     Ok(())
+}
+
+/// A bridge without a hardware address of its own takes its lowest port's: pods that remember another lose the host.
+fn neighbours(machine: &Machine) -> Result<()> {
+    let host = machine.settings.range.host();
+    let devices = std::fs::read_dir("/sys/class/net")?.flatten().map(|entry| entry.path());
+    let bridge = devices
+        .filter(|path| {
+            path.file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with(&machine.settings.prefix))
+        })
+        .find(|path| path.join("bridge").is_dir())
+        .context("no bridge")?;
+    let of_host = || std::fs::read_to_string(bridge.join("address"));
+    for number in 0..8 {
+        machine.create(pod(&format!("p{number}"), &[], json!({})))?;
+    }
+    for number in 0..8 {
+        let name = format!("p{number}");
+        let found = machine.ready(&name)?;
+        ensure!(of_host()? == hardware(host), "{} when {name} came", of_host()?);
+        let remembered = std::fs::read_to_string("/proc/net/arp")?;
+        let line = remembered
+            .lines()
+            .find(|line| line.split_whitespace().next() == Some(ip(&found)));
+        let line = line.with_context(|| format!("{name} was probed, and its neighbour does not know it"))?;
+        let own = hardware(ip(&found).parse()?);
+        ensure!(line.contains(own.trim()), "{name} should have {own}: {line}");
+    }
+    for number in 0..8 {
+        machine.delete(&format!("p{number}"), Some(1))?;
+        machine.gone(&format!("p{number}"))?;
+        ensure!(of_host()? == hardware(host), "{} when p{number} went", of_host()?);
+    }
+    Ok(())
+}
+
+fn hardware(ip: Ipv4Addr) -> String {
+    let [a, b, c, d] = ip.octets();
+    format!("0a:58:{a:02x}:{b:02x}:{c:02x}:{d:02x}\n")
 }
 
 fn fifty(machine: &Machine) -> Result<()> {

@@ -4,7 +4,8 @@
 //! Mechanism: rtnetlink, spoken synchronously on threads that end with the work, because a thread that entered a
 //! namespace is lost for everything else.
 //! Invariants: names of devices begin with the settings' prefix, and nothing else is touched; the bridge has the first
-//! address of the range, pods the following ones.
+//! address of the range, pods the following ones; hardware addresses follow from these, so that what anybody remembers
+//! of a neighbour stays true (a bridge without one of its own changes it with its ports, and pods would lose it).
 //! Depends on: netlink-packet-route.
 
 use std::fs::{self, File};
@@ -93,8 +94,15 @@ impl Range {
 /// If the kernel refuses.
 pub(super) fn make_bridge(name: &str, range: Range) -> io::Result<()> {
     let mut netlink = Netlink::open()?;
-    if index(name).is_none() {
+    let hardware = LinkAttribute::Address(hardware(range.host()));
+    if let Some(index) = index(name) {
+        let mut link = LinkMessage::default();
+        link.header.index = index;
+        link.attributes.push(hardware);
+        netlink.ask(RouteNetlinkMessage::SetLink(link), false)?;
+    } else {
         let mut link = named(name);
+        link.attributes.push(hardware);
         link.attributes
             .push(LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Bridge)]));
         link.header.flags = LinkFlags::Up;
@@ -106,6 +114,11 @@ pub(super) fn make_bridge(name: &str, range: Range) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         done => done,
     }
+}
+
+/// The hardware address of whoever has this address: locally administered (bit 1 of the first byte, IEEE 802), unicast.
+fn hardware(ip: Ipv4Addr) -> Vec<u8> {
+    [&[0x0a, 0x58][..], &ip.octets()].concat()
 }
 
 /// Makes a namespace with a device in it, both known by name; the namespace stays at `place`.
@@ -148,6 +161,7 @@ fn inside(place: &Path, here: &File, outside: &str, pod: Ipv4Addr, range: Range)
     let mut peer = named(outside);
     peer.attributes.push(LinkAttribute::NetNsFd(here.as_raw_fd()));
     let mut link = named(INSIDE);
+    link.attributes.push(LinkAttribute::Address(hardware(pod)));
     link.attributes.push(LinkAttribute::LinkInfo(vec![
         LinkInfo::Kind(InfoKind::Veth),
         LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
