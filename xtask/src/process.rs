@@ -277,7 +277,8 @@ fn announce(command: &Command) {
     eprintln!("$ {}", shown(command));
 }
 
-fn name(command: &Command) -> String {
+/// The program that a command runs.
+pub(crate) fn name(command: &Command) -> String {
     command.get_program().to_string_lossy().into_owned()
 }
 

@@ -3,11 +3,10 @@
 //!
 //! Mechanism: libtest and libtest-mimic end each binary with `test result: ok. 3 passed; 0 failed; 1 ignored; …`.
 //! Invariants: only such lines count; a line that is one but cannot be read is no line at all, and the caller's exit
-//! status decides.
+//! status decides. What they say of failures is kept, bounded, so that it can be said again at the end of a long run.
 //! Depends on: process.
 
 use crate::process;
-use anyhow::Result;
 use std::fmt;
 use std::iter::Sum;
 use std::process::Command;
@@ -84,17 +83,55 @@ impl Tally {
 pub(crate) const LIMIT: Duration = Duration::from_secs(12 * 60);
 
 /// Runs tests and sums what they say; a runner that fails without a failed test, or does not end, is one failure.
-pub(crate) fn counted(command: &mut Command) -> Result<Tally> {
+pub(crate) fn counted(command: &mut Command, failures: &mut Failures) -> Tally {
     let mut tally = Tally::default();
-    match process::follow_from_first(LIMIT, command, |line| tally.read(line)) {
-        Ok(status) if status.success() || tally.failed > 0 => {}
-        Ok(_) => tally = tally + Tally::FAILED,
-        Err(error) => {
-            eprintln!("{error:#}");
-            tally = tally + Tally::FAILED;
+    let each = |line: &str| {
+        tally.read(line);
+        failures.read(line);
+    };
+    let said = match process::follow_from_first(LIMIT, command, each) {
+        Ok(status) if status.success() || tally.failed > 0 => return tally,
+        Ok(status) => format!("{} ended with {status}", process::name(command)),
+        Err(error) => format!("{error:#}"),
+    };
+    eprintln!("{said}");
+    failures.lines.push(said);
+    tally + Tally::FAILED
+}
+
+/// What runners say between `failures:` and their result line: which cases failed, and why.
+#[derive(Debug, Default)]
+pub(crate) struct Failures {
+    lines: Vec<String>,
+    is_inside: bool,
+    of_case: usize,
+}
+
+impl Failures {
+    /// How many lines of one case are kept: what it says comes first, its stack after.
+    const OF_CASE: usize = 16;
+    /// How many lines are kept in all.
+    const IN_ALL: usize = 200;
+
+    /// Looks at the next line of a runner.
+    fn read(&mut self, line: &str) {
+        let begins = line == "failures:";
+        self.is_inside = begins || self.is_inside && result_line(line).is_none();
+        if begins || line.starts_with("---- ") {
+            self.of_case = 0;
+        }
+        if self.is_inside && !begins && !line.trim().is_empty() {
+            self.of_case += 1;
+            if self.of_case <= Self::OF_CASE && self.lines.len() < Self::IN_ALL {
+                self.lines.push(line.to_owned());
+            }
         }
     }
-    Ok(tally)
+
+    /// The lines that were kept.
+    pub(crate) fn into_lines(self) -> Vec<String> {
+        self.lines
+    }
 }
 
 impl std::ops::Add for Tally {
@@ -242,6 +279,24 @@ mod tests {
         let mut tally = Tally::default();
         text.lines().for_each(|line| tally.read_case(line));
         assert_eq!(tally.to_string(), "1 passed, 1 failed, 1 skipped");
+    }
+
+    #[test]
+    fn what_is_said_of_failures_is_kept_and_nothing_else() {
+        let stack = (0..40).map(|number| format!("{number}: frame\n")).collect::<String>();
+        let text = format!(
+            "running 2 tests\ntest a ... FAILED\n\nfailures:\n\n---- a stdout ----\nleft: 1\n{stack}\n---- b ----\nno answer\n\n\
+             failures:\n    a\n    b\n\ntest result: FAILED. 0 passed; 2 failed; 0 ignored\nafterwards\n"
+        );
+        let mut failures = Failures::default();
+        text.lines().for_each(|line| failures.read(line));
+        let lines = failures.into_lines();
+        assert_eq!(lines.first().map(String::as_str), Some("---- a stdout ----"));
+        assert_eq!(lines.iter().filter(|line| line.ends_with("frame")).count(), 14);
+        assert_eq!(
+            lines.iter().rev().take(4).rev().collect::<Vec<_>>(),
+            ["---- b ----", "no answer", "    a", "    b"]
+        );
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub(crate) use generation::Other;
 
 use crate::tally::{Outcome, Tally};
 use anyhow::{Result, bail};
+use std::cell::RefCell;
 use std::time::{Duration, Instant};
 use suite::{Manner, Suite};
 
@@ -41,6 +42,7 @@ pub(crate) fn run(options: &Options, ci: bool) -> Result<()> {
         case: options.case.clone(),
         record: options.record,
         is_named: !options.suites.is_empty(),
+        failures: RefCell::default(),
     };
     let rows: Vec<_> = options
         .chosen()
@@ -48,6 +50,7 @@ pub(crate) fn run(options: &Options, ci: bool) -> Result<()> {
         .map(|suite| measured(suite, &manner))
         .collect();
     let total: Tally = rows.iter().map(|row| row.tally).sum();
+    print_failures(&rows);
     print_table(&rows);
     println!("{total}");
     if total.failed > 0 {
@@ -71,6 +74,7 @@ struct Row {
     tally: Tally,
     took: Duration,
     remark: String,
+    failures: Vec<String>,
 }
 
 fn measured(suite: Suite, manner: &Manner) -> Row {
@@ -94,6 +98,18 @@ fn measured(suite: Suite, manner: &Manner) -> Row {
         tally,
         took: begun.elapsed(),
         remark,
+        failures: manner.failures.take().into_lines(),
+    }
+}
+
+/// Again, at the end: a long run's beginning may have scrolled away, or been cut.
+fn print_failures(rows: &[Row]) {
+    for row in rows
+        .iter()
+        .filter(|row| row.tally.failed > 0 && !row.failures.is_empty())
+    {
+        println!("\n{} failed:", row.suite);
+        row.failures.iter().for_each(|line| println!("  {line}"));
     }
 }
 

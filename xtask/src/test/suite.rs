@@ -8,10 +8,11 @@
 use super::generation::Other;
 use crate::cluster::{Cluster, Tier};
 use crate::object::{self, Variant};
-use crate::tally::{LIMIT, Outcome, Tally, counted};
+use crate::tally::{Failures, LIMIT, Outcome, Tally, counted};
 use crate::{bench, fuzz, golden, kernels, layers, place, process, setup};
 use anyhow::Result;
 use clap::ValueEnum;
+use std::cell::RefCell;
 use std::fmt;
 use std::path::PathBuf;
 use std::process::Command;
@@ -65,6 +66,8 @@ pub(crate) struct Manner {
     pub(crate) record: bool,
     /// Suites were named; a run of everything takes the short form where a suite has one.
     pub(crate) is_named: bool,
+    /// What the suite that runs says of its failures.
+    pub(crate) failures: RefCell<Failures>,
 }
 
 impl Suite {
@@ -97,10 +100,10 @@ impl Suite {
             Self::Deny => deny(),
             Self::Object => objects(),
             Self::Clippy => clippy(),
-            Self::Plain => plain(manner.strict),
-            Self::Floods => floods(manner.strict),
+            Self::Plain => plain(manner),
+            Self::Floods => floods(manner),
             Self::Golden => golden::tally().map(Outcome::Ran),
-            Self::Root => root(manner.strict),
+            Self::Root => root(manner),
             Self::Netns => netns(manner),
             Self::Path => path(manner),
             Self::Pods => pods(manner),
@@ -200,21 +203,21 @@ const PURE: &[&str] = &[
 ];
 
 /// The pure crates whole; of the others what needs no privilege.
-fn plain(strict: bool) -> Result<Outcome> {
+fn plain(manner: &Manner) -> Result<Outcome> {
     let pure = PURE.iter().flat_map(|name| ["--package", *name]).collect::<Vec<_>>();
-    let pure = tests(&testing(strict, &pure))?;
+    let pure = tests(&testing(manner, &pure));
     let inner = ["--package", "kernel", "--package", "sluice", "--lib", "--bins"];
-    let inner = tests(&testing(strict, &inner))?;
-    let called = tests(&testing(strict, &["--package", "sluice", "--test", "plain"]))?;
+    let inner = tests(&testing(manner, &inner));
+    let called = tests(&testing(manner, &["--package", "sluice", "--test", "plain"]));
     Ok(Outcome::Ran(pure + inner + called))
 }
 
 /// Those of the plain tests are ignored that take a process each.
-fn floods(strict: bool) -> Result<Outcome> {
-    let mut floods = testing(strict, &["--package", "proxy", "--test", "floods"]);
+fn floods(manner: &Manner) -> Result<Outcome> {
+    let mut floods = testing(manner, &["--package", "proxy", "--test", "floods"]);
     let only = ["--", "--ignored", "--skip", "server_process"];
     floods.arguments.extend(only.map(str::to_owned));
-    tests(&floods).map(Outcome::Ran)
+    Ok(Outcome::Ran(tests(&floods)))
 }
 
 /// No tests, though the runner lists them: tests start them as processes of their own.
@@ -224,11 +227,11 @@ const PROCESSES: &[&str] = &[
     "life::loading_process",
 ];
 
-fn root(strict: bool) -> Result<Outcome> {
+fn root(manner: &Manner) -> Result<Outcome> {
     object::build(Variant::Plain)?;
     let other = Other::build()?;
     let mut root = testing(
-        strict,
+        manner,
         &["--package", "kernel", "--package", "sluice", "--test", "root"],
     );
     root.arguments.push("--".to_owned());
@@ -242,8 +245,8 @@ fn root(strict: bool) -> Result<Outcome> {
         ("SLUICE_KUBECTL", Cluster::kubectl()?),
         ("SLUICE_OLD_KUBECTL", Cluster::old_kubectl()?),
     ]);
-    let root = tests(&root)?;
-    let budget = tests(&testing(strict, &["--package", "tests", "--bins"]))?;
+    let root = tests(&root);
+    let budget = tests(&testing(manner, &["--package", "tests", "--bins"]));
     Ok(Outcome::Ran(root + budget))
 }
 
@@ -252,24 +255,24 @@ fn netns(manner: &Manner) -> Result<Outcome> {
     // The cases of `steered` start it.
     process::run(process::cargo().args(["build", "--quiet", "--package", "sluice"]))?;
     let other = Other::build()?;
-    let mut run = testing(manner.strict, &["--package", "tests", "--test", "netns"]);
+    let mut run = testing(manner, &["--package", "tests", "--test", "netns"]);
     run.environment = other.environment()?.to_vec();
     if let Some(case) = &manner.case {
         run.arguments
             .extend(["--".to_owned(), "--nocapture".to_owned(), case.clone()]);
     }
-    tests(&run).map(Outcome::Ran)
+    Ok(Outcome::Ran(tests(&run)))
 }
 
 /// Its tests start it.
 fn path(manner: &Manner) -> Result<Outcome> {
     process::run(process::cargo().args(["build", "--quiet", "--package", "sluice"]))?;
-    let mut run = testing(manner.strict, &["--package", "path-suite"]);
+    let mut run = testing(manner, &["--package", "path-suite"]);
     run.environment.push(("SLUICE_H2SPEC", setup::h2spec()?));
     if let Some(case) = &manner.case {
         run.arguments.extend(["--".to_owned(), case.clone()]);
     }
-    tests(&run).map(Outcome::Ran)
+    Ok(Outcome::Ran(tests(&run)))
 }
 
 /// No kernel program is loaded.
@@ -281,7 +284,7 @@ fn pods(manner: &Manner) -> Result<Outcome> {
     if manner.strict {
         cargo.env("CI", "true");
     }
-    counted(&mut cargo).map(Outcome::Ran)
+    Ok(Outcome::Ran(counted(&mut cargo, &mut manner.failures.borrow_mut())))
 }
 
 /// The cluster ends with the suite, however the suite ends.
@@ -296,7 +299,7 @@ fn on_cluster(manner: &Manner, package: &str) -> Result<Outcome> {
     if manner.strict {
         cargo.env("CI", "true");
     }
-    counted(&mut cargo).map(Outcome::Ran)
+    Ok(Outcome::Ran(counted(&mut cargo, &mut manner.failures.borrow_mut())))
 }
 
 fn fuzz_short() -> Result<Outcome> {
@@ -339,28 +342,28 @@ fn single(command: &mut Command) -> Result<Outcome> {
 }
 
 /// A run of `cargo test`.
-struct Testing {
-    strict: bool,
+struct Testing<'a> {
+    manner: &'a Manner,
     arguments: Vec<String>,
     environment: Vec<(&'static str, PathBuf)>,
 }
 
-fn testing(strict: bool, arguments: &[&str]) -> Testing {
+fn testing<'a>(manner: &'a Manner, arguments: &[&str]) -> Testing<'a> {
     let first = ["test", "--no-fail-fast"];
     Testing {
-        strict,
+        manner,
         arguments: first.iter().chain(arguments).map(|&word| word.to_owned()).collect(),
         environment: Vec::new(),
     }
 }
 
 /// Runs tests by cargo and sums what they say.
-fn tests(run: &Testing) -> Result<Tally> {
+fn tests(run: &Testing) -> Tally {
     let mut cargo = process::cargo();
     cargo.args(&run.arguments).envs(run.environment.iter().cloned());
-    if run.strict {
+    if run.manner.strict {
         // What the tests look at before they skip.
         cargo.env("CI", "true");
     }
-    counted(&mut cargo)
+    counted(&mut cargo, &mut run.manner.failures.borrow_mut())
 }
