@@ -27,13 +27,15 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use wiring::Wiring;
 
 /// Between two looks at the file.
 const LOOK: Duration = Duration::from_secs(1);
 /// How long requests may still take after a signal.
 const GRACE: Duration = Duration::from_secs(30);
+/// How long what waits for a pod may take then to be told that none will come.
+const LAST: Duration = Duration::from_secs(1);
 /// How long idle connections stay open for a last request, when another process has taken over.
 const IDLE: Duration = Duration::from_secs(30);
 
@@ -165,9 +167,12 @@ async fn finish(looked: &mut Looked<'_>, grace: Duration, signals: &mut Signals,
             () = tasks.gone() => return,
             () = sleep(LOOK) => looked.again(),
             () = signals.came() => end = end.min(Instant::now() + GRACE),
-            () = sleep_until(end) => return tasks.stop().await,
+            () = sleep_until(end) => break,
         }
     }
+    tasks.hurry();
+    drop(timeout(LAST, tasks.gone()).await);
+    tasks.stop().await;
 }
 
 fn reload(path: &Path, wiring: &mut Wiring) {

@@ -4,7 +4,8 @@
 //! Problem: newcomers and tests want the whole product from one command.
 //! Mechanism: the embedded API and its native controllers, the process runner, the controllers of a cluster, the request
 //! path and the kernel half are started here, in this order, and joined by `plane` and `live`.
-//! Invariants: files of `-f` are applied as a whole or not at all; SIGINT and SIGTERM end pods, then the rest.
+//! Invariants: files of `-f` are applied as a whole or not at all; SIGINT and SIGTERM close the gateway, end pods, then the
+//! rest: every request that is here gets an answer.
 //! Depends on: standalone, control, proxy, node, life, cli.
 
 mod choices;
@@ -77,11 +78,11 @@ async fn serve(arguments: &cli::Standalone, declared: &[declare::Declared]) -> R
         eprintln!("ending the pods, at most {} s; again to end at once", GRACE.as_secs());
     }
     let made = machine.made();
+    machine.close(&requests);
     let is_in_order = tokio::select! {
         () = machine.end(GRACE) => true,
         () = again(&mut signals) => false,
     };
-    requests.drain();
     let _ = timeout(LAST, requests.gone()).await;
     let stopped = async {
         requests.stop().await;

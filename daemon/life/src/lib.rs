@@ -2,8 +2,8 @@
 //! Tasks with a name and an owner; beside them the page of figures ([`metrics`]).
 //!
 //! Problem: a task that nobody knows of can neither be waited for nor be stopped, and its panic is lost.
-//! Mechanism: a `Tasks` counts what it started; `drain` asks all to finish what they have, `stop` ends them. Who only waits for
-//! others may be left some patience (`drain_patiently`).
+//! Mechanism: a `Tasks` counts what it started; `drain` asks all to finish what they have, `hurry` those to give up who wait for
+//! somebody else, `stop` ends them. Who only waits for others may be left some patience (`drain_patiently`).
 //! Invariants: whatever was spawned is counted until it is gone; a panic is counted under the task's name; nothing runs
 //! after `stop` has returned.
 //! Depends on: tokio.
@@ -31,6 +31,7 @@ pub type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 enum Stage {
     Running,
     Draining,
+    Hurrying,
     Stopped,
 }
 
@@ -211,6 +212,22 @@ impl Tasks {
         self.drain();
     }
 
+    /// As `drain`; who waits for somebody who will not come any more gives up.
+    pub fn hurry(&self) {
+        self.advance(Stage::Hurrying);
+    }
+
+    /// Whether who waits for somebody else should give up.
+    #[must_use]
+    pub fn is_hurrying(&self) -> bool {
+        *self.shared.stage.borrow() >= Stage::Hurrying
+    }
+
+    /// Returns when who waits for somebody else should give up; for use within tasks.
+    pub async fn hurrying(&self) {
+        self.reached(Stage::Hurrying).await;
+    }
+
     /// How long after the beginning of a drain who has nothing to finish may still wait.
     #[must_use]
     pub fn patience(&self) -> Duration {
@@ -348,6 +365,23 @@ mod tests {
             (&mut watch).await;
         }
         assert_eq!(tasks.patience(), Duration::from_secs(3));
+    }
+
+    #[tokio::test]
+    async fn a_drain_lets_wait_and_a_hurry_does_not() {
+        let tasks = Tasks::new();
+        let inner = tasks.clone();
+        tasks.spawn("waits for somebody", async move { inner.hurrying().await });
+        tasks.drain();
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(tasks.running(), 1);
+        tasks.hurry();
+        // Going back is not possible.
+        tasks.drain();
+        assert!(tasks.is_draining() && tasks.is_hurrying());
+        tasks.gone().await;
     }
 
     #[tokio::test]

@@ -7,6 +7,7 @@
 
 mod client;
 mod io;
+mod refusals;
 pub(crate) mod serve;
 mod side;
 mod to_one;

@@ -27,6 +27,7 @@ use crate::trace::Trace;
 use http::{HeaderValue, StatusCode, header};
 use logic::limiter::shared::{Admit, Admitted, Asking, Permit};
 use logic::limiter::{Rebuff, Refusal};
+use std::fmt::Display;
 use std::future::{Future as _, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -35,6 +36,8 @@ use std::task::Poll;
 
 /// Attempts on different pods.
 const PODS_TRIED: u32 = 5;
+/// What requests are told that wait for a pod when this process ends (data-plane spec 4.7: queue-proxy's word).
+const ENDING: &str = "shutting down";
 
 /// How a request ended, but for the happy one.
 enum End {
@@ -193,6 +196,7 @@ async fn run<C: Client>(
                 tokio::select! {
                 seat = activate(door, revision, request, place) => seat.map_err(|refusal| refused(door, revision, refusal))?,
                 () = client.gone() => return Err(End::Gone),
+                () = door.tasks.hurrying() => return Err(End::Answered(no_room(door, ENDING))),
                 }
             }
         };
@@ -210,7 +214,7 @@ async fn run<C: Client>(
             Err(broken) => broken,
         };
         let is_untouched = matches!(broken, Broken::Dial(DialFault::Used(_)) | Broken::Unprocessed(_));
-        if is_untouched && tried < PODS_TRIED {
+        if is_untouched && tried < PODS_TRIED && !door.tasks.is_hurrying() {
             revision.counters.retries.fetch_add(1, Relaxed);
             continue;
         }
@@ -385,11 +389,15 @@ fn held_bytes(request: &Request) -> u64 {
 
 fn refused(door: &Door, revision: &Revision, refusal: Refusal) -> End {
     revision.counters.refused.fetch_add(1, Relaxed);
-    let answer = Answer::error(StatusCode::SERVICE_UNAVAILABLE, refusal);
-    End::Answered(match door.limits.retry_after {
+    End::Answered(no_room(door, refusal))
+}
+
+fn no_room(door: &Door, why: impl Display) -> Answer {
+    let answer = Answer::error(StatusCode::SERVICE_UNAVAILABLE, why);
+    match door.limits.retry_after {
         Some(seconds) => answer.with(header::RETRY_AFTER, HeaderValue::from(seconds)),
         None => answer,
-    })
+    }
 }
 
 fn broken_end(door: &Door, broken: Broken, progress: &Progress) -> End {

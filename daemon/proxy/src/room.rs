@@ -23,6 +23,8 @@ pub enum Limit {
     AllConnections,
     /// `all_streams`: the stream is refused.
     AllStreams,
+    /// `streams`: the stream is refused.
+    Streams,
     /// `all_heads`: 503.
     AllHeads,
     /// `request_head` or `header_count`: 431.
@@ -31,7 +33,7 @@ pub enum Limit {
     RequestBody,
     /// `body_time`: 408.
     BodyTime,
-    /// `head_time`: the connection is closed within a head.
+    /// `head_time`: the connection is closed within a head, or before its first one.
     HeadTime,
     /// `handshake_time`: the connection is closed within a handshake of TLS.
     HandshakeTime,
@@ -42,9 +44,10 @@ pub enum Limit {
 }
 
 impl Limit {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::AllConnections,
         Self::AllStreams,
+        Self::Streams,
         Self::AllHeads,
         Self::RequestHead,
         Self::RequestBody,
@@ -61,6 +64,7 @@ impl Limit {
         match self {
             Self::AllConnections => "all_connections",
             Self::AllStreams => "all_streams",
+            Self::Streams => "streams",
             Self::AllHeads => "all_heads",
             Self::RequestHead => "request_head",
             Self::RequestBody => "request_body",

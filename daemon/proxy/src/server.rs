@@ -11,6 +11,7 @@ use crate::door::Door;
 use crate::origin::Arrival;
 use crate::patient::Patient;
 use crate::reader::Reader;
+use crate::room::Limit;
 use crate::{http1, http2, tls};
 use life::Work;
 use std::io;
@@ -185,7 +186,9 @@ where
             // A client of TLS is told that nothing was cut off (RFC 8446 6.1); on a plain socket it costs nothing.
             drop(timeout(FAREWELL, writer.shutdown()).await);
         }
-        Ok(Err(_)) | Err(_) => {}
+        Ok(Err(_)) => {}
+        // It said nothing, or not enough to tell what it speaks.
+        Err(_) => door.front.room.refused(Limit::HeadTime),
     }
 }
 

@@ -255,3 +255,28 @@ async fn draining_lets_a_request_finish_and_takes_no_new_connection() {
     assert!(TcpStream::connect(gateway).await.is_err());
     pods.stop().await;
 }
+
+#[tokio::test]
+async fn who_waits_for_a_pod_is_told_when_none_will_come() {
+    let tasks = Tasks::new();
+    let revision = revision(0, 10);
+    let gateway = gateway(&revision, &tasks).await;
+    let asking = Tasks::new();
+    let (sender, answer) = tokio::sync::oneshot::channel();
+    asking.spawn("client", async move { drop(sender.send(ask(gateway).await)) });
+    while revision.counts().waiting == 0 {
+        sleep(Duration::from_millis(5)).await;
+    }
+    tasks.drain();
+    sleep(Duration::from_millis(50)).await;
+    assert_eq!(revision.counts().waiting, 1, "a drain is not its end");
+    tasks.hurry();
+    let answer = answer.await.unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.1 503 ") && answer.contains("\r\nRetry-After: 1\r\n"),
+        "{answer}"
+    );
+    assert!(answer.ends_with("\r\n\r\nshutting down\n"), "{answer}");
+    tasks.gone().await;
+    assert_eq!(revision.counts().waiting, 0);
+}

@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -60,6 +61,8 @@ pub(super) struct Told {
     pods: Mutex<Pods>,
     /// Nanoseconds between CLOCK_MONOTONIC and Unix time, taken once: readings never jump.
     epoch: u64,
+    /// The gateway takes no clients any more.
+    is_closed: AtomicBool,
 }
 
 impl Told {
@@ -74,7 +77,13 @@ impl Told {
             programmed: watch::Sender::new(0),
             pods: Mutex::default(),
             epoch: unix.saturating_sub(kernel::monotonic()),
+            is_closed: AtomicBool::new(false),
         })
+    }
+
+    /// From now on no pod gets new requests, whatever is listed.
+    pub(super) fn close(&self) {
+        self.is_closed.store(true, Relaxed);
     }
 
     /// This version runs.
@@ -192,7 +201,13 @@ impl Told {
     fn is_busy(&self, uid: &str) -> bool {
         let listed = self.known().all.get(uid).cloned();
         let Some(listed) = listed else { return false };
-        let in_flight = || self.reading(&listed.revision)?.pods.get(uid).copied();
-        listed.takes_requests || in_flight().unwrap_or_default() > 0
+        let is_closed = self.is_closed.load(Relaxed);
+        let has_requests = || {
+            let reading = self.reading(&listed.revision)?;
+            // Where the kernel does not count, nobody knows which pod has them.
+            let any = (is_closed && !reading.is_counted).then_some(reading.in_flight);
+            any.or_else(|| reading.pods.get(uid).copied()).map(|count| count > 0)
+        };
+        listed.takes_requests && !is_closed || has_requests().unwrap_or_default()
     }
 }

@@ -215,9 +215,15 @@ impl Machine {
         self.runner.settings()
     }
 
-    /// Ends the pods, each within its grace and this one.
-    pub(super) async fn end(self, grace: Duration) {
+    /// Takes no new clients; requests in flight go on, those that wait for a pod are told that none will come.
+    pub(super) fn close(&self, requests: &Tasks) {
         self.node.leave();
+        requests.hurry();
+        self.told.close();
+    }
+
+    /// Ends the pods, each when its requests have ended, within its grace and this one.
+    pub(super) async fn end(self, grace: Duration) {
         self.runner.end(grace).await;
     }
 }

@@ -296,6 +296,9 @@ fn figures_tell_of_every_status_and_of_every_limit() {
     slow.write_all(b"GET / HT").unwrap();
     slow.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     assert_eq!(slow.read(&mut [0; 10]).unwrap(), 0);
+    let mut silent = std::net::TcpStream::connect(http).unwrap();
+    silent.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    assert_eq!(silent.read(&mut [0; 10]).unwrap(), 0);
 
     let labels = "k8s_namespace_name=\"shop\",kn_service_name=\"\",kn_configuration_name=\"\",kn_revision_name=\"app\"";
     let due = [
@@ -310,7 +313,8 @@ fn figures_tell_of_every_status_and_of_every_limit() {
         format!("kn_revision_request_queued{{{labels}}} 0"),
         "sluice_limited_total{limit=\"request_body\"} 1".to_owned(),
         "sluice_limited_total{limit=\"request_head\"} 1".to_owned(),
-        "sluice_limited_total{limit=\"head_time\"} 1".to_owned(),
+        "sluice_limited_total{limit=\"head_time\"} 2".to_owned(),
+        "sluice_limited_total{limit=\"streams\"} 0".to_owned(),
         "sluice_limited_total{limit=\"all_connections\"} 0".to_owned(),
         "sluice_spans_lost_total 0".to_owned(),
     ];
@@ -330,6 +334,42 @@ fn figures_tell_of_every_status_and_of_every_limit() {
     assert!(
         fast.parse::<f64>().unwrap() <= 3.0,
         "a request of 60 ms took less than 50: {page}"
+    );
+}
+
+#[test]
+fn a_held_request_is_answered_when_the_time_of_its_process_is_over() {
+    let folder = Folder::new("over");
+    let config = "listen: [127.0.0.1:0]\nrevisions: {app: {}}\nroutes: [{hosts: [app.example.com], to: {app: 1}}]\n";
+    folder.write("proxy.yaml", config);
+    let (file, meet) = (folder.path("proxy.yaml"), folder.path("meet"));
+    let places = ["--config", file.to_str().unwrap(), "--handover", meet.to_str().unwrap()];
+    let more = ["--drain", "1s", "--admin", "127.0.0.1:0"];
+    let start = || Running::start(&[&["proxy"][..], &places, &more].concat());
+    let mut old = start();
+    let (http, admin) = (old.address(), old.address());
+    let asking = std::thread::spawn(move || {
+        let mut stream = std::net::TcpStream::connect(http).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream
+            .write_all(b"GET / HTTP/1.0\r\nHost: app.example.com\r\n\r\n")
+            .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    });
+    let is_held = |line: &str| line.starts_with("kn_revision_request_queued") && line.ends_with(" 1");
+    until("it is held", || told(admin, "/metrics").lines().any(is_held));
+    let mut new = start();
+    assert_eq!(new.address(), http);
+    let answer = asking.join().unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.0 503 ") && answer.ends_with("\r\n\r\nshutting down\n"),
+        "{answer}"
+    );
+    until(
+        "the old one ends",
+        || matches!(old.child.try_wait(), Ok(Some(status)) if status.success()),
     );
 }
 

@@ -198,8 +198,13 @@ impl Instance {
         self.list("/api/v1/namespaces/default/pods").len()
     }
 
-    pub(crate) fn end(mut self) {
+    pub(crate) fn end(self) {
         self.terminate();
+        self.ended();
+    }
+
+    /// Waits for an end that was asked for.
+    pub(crate) fn ended(mut self) {
         let ended = || matches!(self.process.try_wait(), Ok(Some(status)) if status.success());
         assert!(within(PATIENCE, ended), "it did not end well within {PATIENCE:?}");
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `sluice standalone` as newcomers meet it: one process, real pods, real requests.
 
-use crate::place::{FAST, Instance, Place, ask, executable, service, within};
+use crate::place::{FAST, Instance, PATIENCE, Place, ask, executable, figure, service, within};
 use crate::rig::eventually;
 use serde_json::Value;
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -166,4 +166,49 @@ fn active(instance: &Instance) -> Option<f64> {
     let (_, page) = ask(instance.metrics, "metrics", "/metrics");
     let is_ours = |line: &&str| line.starts_with("kn_revision_request_active") && line.contains("\"hello-00001\"");
     page.lines().find(is_ours)?.rsplit(' ').next()?.parse().ok()
+}
+
+/// One runs and ends in time, one runs for too long, three wait for a free place, one for a pod that never listens.
+#[test]
+fn an_end_lets_requests_finish_and_answers_those_that_wait() {
+    let Some(place) = Place::new() else { return };
+    let script = executable(&place.folder, "mute", "#!/bin/sh\nwhile :; do sleep 1; done\n");
+    let image = format!("sluice.dev/mute={}", script.display());
+    let full = service("full", "autoscaling.knative.dev/max-scale: '1'")
+        .replace("spec:\n      ", "spec:\n      containerConcurrency: 1\n      ");
+    let long = service("long", "");
+    let mute =
+        service("mute", "autoscaling.knative.dev/initial-scale: '0'").replace("sluice.dev/sample", "sluice.dev/mute");
+    let instance = place.start(&format!("{FAST}{full}{long}{mute}"), &["--image", &image]);
+    for name in ["full", "long"] {
+        assert!(eventually(
+            || instance.get(&format!("{name}.default.localhost"), "/").0 == 200
+        ));
+    }
+    assert!(eventually(|| instance.is_ready("mute")), "mute is not ready");
+    let gateway = instance.gateway;
+    let asking = |name: &'static str, path: &'static str| {
+        thread::spawn(move || ask(gateway, &format!("{name}.default.localhost"), path))
+    };
+    let count = |figure_of: &str, name: &str, due: f64| {
+        let is_there = || figure(&instance, figure_of, name) == Some(due);
+        assert!(within(PATIENCE, is_there), "{figure_of} of {name} is not {due}");
+    };
+    let short = asking("full", "/?sleep=4000");
+    count("kn_revision_request_active", "full", 1.0);
+    let mut held: Vec<_> = (0..3).map(|_| asking("full", "/")).collect();
+    held.push(asking("mute", "/"));
+    count("kn_revision_request_queued", "mute", 1.0);
+    count("kn_revision_request_queued", "full", 3.0);
+    let endless = asking("long", "/?sleep=60000");
+    count("kn_revision_request_active", "long", 1.0);
+    instance.terminate();
+    for held in held {
+        assert_eq!(held.join().unwrap(), (503, "shutting down\n".to_owned()));
+    }
+    assert_eq!(short.join().unwrap().0, 200, "a request in flight");
+    let (status, body) = endless.join().unwrap();
+    assert!(matches!(status, 502 | 503) && !body.is_empty(), "{status} {body:?}");
+    instance.ended();
+    place.assert_nothing_left();
 }

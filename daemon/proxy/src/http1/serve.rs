@@ -155,7 +155,12 @@ async fn head<R: AsyncRead + Unpin>(
             tokio::select! {
                 biased;
                 read = reader.fill() => break matches!(read, Ok(true)),
-                () = waits.alarm.ring(end) => break false,
+                () = waits.alarm.ring(end) => {
+                    if is_first {
+                        door.front.room.refused(Limit::HeadTime);
+                    }
+                    break false;
+                }
                 () = &mut waits.draining, if watches => {
                     watches = false;
                     // A request that is on its way already must not meet a closed connection.

@@ -2,9 +2,10 @@
 //! A client's HTTP/2 connection: a task for each of its streams.
 //!
 //! Invariants: streams, resets, heads and windows are bounded by `Limits`; draining says GOAWAY and lets streams finish.
-//! Depends on: side, io, origin, path, peers, door.
+//! Depends on: side, io, refusals, origin, path, peers, door.
 
 use super::io::Whole;
+use super::refusals::Refusals;
 use super::side::Two;
 use crate::alarm::Alarm;
 use crate::door::Door;
@@ -44,6 +45,7 @@ where
         Some(_) => (limits.stream_window, limits.connection_window),
         None => (limits.stream_window.min(NARROW), limits.connection_window.min(NARROW)),
     };
+    let refusals = Refusals::new(room);
     let handshake = h2::server::Builder::new()
         .initial_window_size(of_stream)
         .initial_connection_window_size(of_all)
@@ -52,9 +54,14 @@ where
         .max_concurrent_reset_streams(limits.pending_resets)
         .enable_connect_protocol()
         .max_header_list_size(u32::try_from(limits.request_head).unwrap_or(u32::MAX))
-        .handshake::<_, bytes::Bytes>(Whole { reader, writer });
-    let Ok(Ok(mut connection)) = timeout(limits.head_time, handshake).await else {
-        return;
+        .handshake::<_, bytes::Bytes>(Whole {
+            reader,
+            writer: refusals.watch(writer),
+        });
+    let mut connection = match timeout(limits.head_time, handshake).await {
+        Ok(Ok(connection)) => connection,
+        Ok(Err(_)) => return,
+        Err(_) => return room.refused(Limit::HeadTime),
     };
     let mut is_draining = false;
     let live = Arc::new(());
@@ -97,6 +104,7 @@ where
             None => return,
         };
         let Some(share) = room.stream(limits.all_streams) else {
+            refusals.known();
             respond.send_reset(Reason::REFUSED_STREAM);
             continue;
         };

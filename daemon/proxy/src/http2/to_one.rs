@@ -47,8 +47,8 @@ pub(super) async fn run(client: &mut Two, request: &Request, lane: &Lane<'_>) ->
                 return Ok(());
             }
             Ok(false) => return Ok(()),
-            // It ended before it could answer: its end and our request crossed.
-            Err(Broken::NoAnswer) if stream.is_reused && may_repeat => {}
+            // It ended before it could answer: its end and our request crossed, or the pod has ended with all others.
+            Err(Broken::NoAnswer) if stream.is_reused && may_repeat && !lane.tasks.is_hurrying() => {}
             Err(broken) => return Err(broken),
         }
     }

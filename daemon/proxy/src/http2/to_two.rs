@@ -75,7 +75,9 @@ pub(super) async fn run(client: &mut Two, request: &Request, lane: &Lane<'_>) ->
         Fault::BeforeHead(fault) => frames::no_answer(&fault, !is_taken.load(Relaxed)),
         Fault::TooMuch => Broken::Pod("the application sent too many informational responses".to_owned()),
         Fault::InBody(fault) => {
-            client.reason = fault.reason().unwrap_or(Reason::INTERNAL_ERROR);
+            // A request that has part of an answer was looked at, whatever the pod says now.
+            let reason = fault.reason().filter(|reason| *reason != Reason::REFUSED_STREAM);
+            client.reason = reason.unwrap_or(Reason::INTERNAL_ERROR);
             Broken::Cut
         }
     })

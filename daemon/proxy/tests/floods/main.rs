@@ -70,6 +70,27 @@ async fn heads_that_come_slowly_are_given_up() {
 
 #[tokio::test]
 #[ignore = "of the suite floods"]
+async fn who_says_nothing_or_not_enough_is_given_up_and_counted() {
+    let flooded = Flooded::start().await;
+    let mut clients = Vec::new();
+    // Nothing; half of what HTTP/2 begins with.
+    for said in ["", "PRI * HTTP"] {
+        for _ in 0..larger(30) {
+            let mut client = connect(flooded.address).await;
+            client.write_all(said.as_bytes()).await.unwrap();
+            clients.push(client);
+        }
+    }
+    let count = clients.len();
+    for client in clients {
+        assert_eq!(rest(client).await, "", "an answer to nothing");
+    }
+    flooded.until("/limit/head_time", count).await;
+    flooded.end(16 << 20).await;
+}
+
+#[tokio::test]
+#[ignore = "of the suite floods"]
 async fn too_much_of_a_head_is_431() {
     let flooded = Flooded::start().await;
     let begin = format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n");

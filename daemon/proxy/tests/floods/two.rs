@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Floods of HTTP/2, written frame by frame.
 
-use crate::rig::{Flooded, HOST, connect, larger, narrow};
+use crate::rig::{Flooded, HELD, HOST, connect, larger, narrow};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout};
@@ -177,4 +177,23 @@ async fn a_window_that_stays_shut_lets_go_of_the_pod() {
     flooded.until("/open", 0).await;
     flooded.until("/limit/write_time", clients.len()).await;
     flooded.end(32 << 20).await;
+}
+
+#[tokio::test]
+#[ignore = "of the suite floods"]
+async fn streams_beyond_the_limit_are_refused_and_counted() {
+    let flooded = Flooded::start().await;
+    let mut block = vec![0x82, 0x86, 0x84, 0x41, u8::try_from(HELD.len()).unwrap()];
+    block.extend_from_slice(HELD.as_bytes());
+    let mut client = connect(flooded.address).await;
+    let mut all = preface();
+    // 250 are the most; nobody answers them.
+    all.extend((0..300).flat_map(|number| frame(HEADERS, END_HEADERS | END_STREAM, number * 2 + 1, &block)));
+    client.write_all(&all).await.unwrap();
+    flooded.until("/waiting", 250).await;
+    flooded.until("/limit/streams", 50).await;
+    flooded.until("/limit/all_streams", 0).await;
+    drop(client);
+    flooded.until("/waiting", 0).await;
+    flooded.end(24 << 20).await;
 }
