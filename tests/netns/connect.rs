@@ -157,8 +157,8 @@ fn udp(scene: &mut Scene<'_>) -> Result<()> {
     scene.serve(Server::of(Protocol::Raw))?;
     let server = scene.field.pod.enter(|| UdpSocket::bind(("0.0.0.0", POD_PORT)))??;
     let client = scene.field.client.enter(|| UdpSocket::bind("0.0.0.0:0"))??;
-    server.set_read_timeout(Some(Duration::from_secs(5)))?;
-    client.set_read_timeout(Some(Duration::from_secs(5)))?;
+    server.set_read_timeout(Some(Duration::from_secs(30)))?;
+    client.set_read_timeout(Some(Duration::from_secs(30)))?;
     let mut buffer = [0; 2000];
     for _ in 0..20 {
         client.send_to(get("/").as_bytes(), scene.address())?;
@@ -173,7 +173,7 @@ fn from_inside(scene: &mut Scene<'_>) -> Result<()> {
     scene.serve(Server::of(Protocol::Raw).bind(Bind::Dual))?;
     let local: SocketAddr = (Ipv6Addr::LOCALHOST, POD_PORT).into();
     let clock = scene.clock();
-    scene.field.pod.block_on(Duration::from_secs(20), async move || {
+    scene.field.pod.block_on(Duration::from_secs(60), async move || {
         for address in [local, ([127, 0, 0, 1], POD_PORT).into()] {
             let mut client = Http1::connect(address, clock).await?;
             client.exchange(get("/")).await?;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Data that meets its new socket before the handshake's last step is done on another CPU.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Result, ensure};
 use tests::client::{Frames, Http1, frames, get};
 use tests::counter::Counter;
@@ -31,8 +33,12 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
-/// A case of which the relay can say that it showed what it is about (on a busy machine often the data comes too late).
-fn overtaken(rig: &Rig, name: &str, protocol: Protocol, client: impl FnOnce(&Scene<'_>) -> Result<u64>) -> Result<()> {
+/// How long connections are made until enough data overtook.
+const LIMIT: Duration = Duration::from_secs(90);
+
+/// A case of which the relay can say that it showed what it is about; on a busy machine data often comes too late, and
+/// then there are more connections.
+fn overtaken(rig: &Rig, name: &str, protocol: Protocol, client: impl Fn(&Scene<'_>) -> Result<u64>) -> Result<()> {
     if std::thread::available_parallelism()?.get() < 2 {
         println!("skipped: one CPU alone cannot overtake itself");
         return Ok(());
@@ -45,9 +51,18 @@ fn overtaken(rig: &Rig, name: &str, protocol: Protocol, client: impl FnOnce(&Sce
     })?;
     scene.serve(Server::of(protocol))?;
     let relay = Overtaking::start(&scene.field)?;
-    let count = client(&scene)?;
-    let overtaken = relay.overtaken();
-    ensure!(overtaken >= 3, "the case itself: {overtaken} segments overtook");
+    let (mut count, begun) = (0, Instant::now());
+    loop {
+        count += client(&scene)?;
+        let overtaken = relay.overtaken();
+        if overtaken >= 3 {
+            break;
+        }
+        ensure!(
+            begun.elapsed() < LIMIT,
+            "the case itself: {overtaken} segments overtook in {count} requests"
+        );
+    }
     scene.exact(count)
 }
 

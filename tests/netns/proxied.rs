@@ -38,13 +38,13 @@ struct Site<'f> {
 }
 
 impl<'f> Site<'f> {
-    fn new(rig: &'f Rig, field: &'f Field) -> Result<Self> {
+    fn new(rig: &'f Rig, field: &'f Field, timeout_seconds: u32) -> Result<Self> {
         let gateway: SocketAddr = GATEWAY.parse()?;
         let start = |address: &str| App::start(&field.pod, address.parse()?);
         let apps = [start(APPS[0])?, start(APPS[1])?];
         let mut node = Node::new(rig, "a", &field.client, ["10.77.1.2"; 3])?;
         node.write(&format!(
-            "listen: ['{GATEWAY}']\nrevisions: {{app: {{pods: ['{}', '{}'], timeout_seconds: 3}}}}\n\
+            "listen: ['{GATEWAY}']\nrevisions: {{app: {{pods: ['{}', '{}'], timeout_seconds: {timeout_seconds}}}}}\n\
              routes: [{{hosts: [app.test], to: {{app: 100}}}}]\n",
             APPS[0], APPS[1]
         ))?;
@@ -85,7 +85,7 @@ impl<'f> Site<'f> {
                 return Ok(());
             }
             ensure!(
-                begun.elapsed() < Duration::from_secs(15),
+                begun.elapsed() < Duration::from_secs(60),
                 "waited for {more} more answers: {before:?} became {now:?}"
             );
             std::thread::sleep(Duration::from_millis(20));
@@ -102,7 +102,7 @@ impl<'f> Site<'f> {
 
 fn lossy(rig: &Rig) -> Result<()> {
     let field = rig.field("lossy")?;
-    let site = Site::new(rig, &field)?;
+    let site = Site::new(rig, &field, 60)?;
     lose(
         &field,
         Loss {
@@ -123,7 +123,7 @@ fn lossy(rig: &Rig) -> Result<()> {
 /// Nothing comes and nothing goes: a connection is half open, and a dial gets no answer.
 fn vanished(rig: &Rig) -> Result<()> {
     let field = rig.field("vanished")?;
-    let site = Site::new(rig, &field)?;
+    let site = Site::new(rig, &field, 3)?;
     let tallies = site.while_asked(|| {
         site.served(true, 50)?;
         site.router("drop")?;
@@ -138,7 +138,7 @@ fn vanished(rig: &Rig) -> Result<()> {
 /// Packets of a connection are answered by a reset, and so is a dial.
 fn resetting(rig: &Rig) -> Result<()> {
     let field = rig.field("resetting")?;
-    let site = Site::new(rig, &field)?;
+    let site = Site::new(rig, &field, 3)?;
     let tallies = site.while_asked(|| {
         site.served(true, 50)?;
         site.router("reject with tcp reset")?;

@@ -187,7 +187,7 @@ fn alone(nodes: &[Node<'_>], apps: &[(u32, &'static str, App)]) -> Result<()> {
                 scope.spawn(move || ask(netns, gateway, &host(limit), stop));
             }
         }
-        while !all_serve() && begun.elapsed() < Duration::from_secs(10) {
+        while !all_serve() && begun.elapsed() < Duration::from_secs(60) {
             std::thread::sleep(Duration::from_millis(50));
         }
         stop.store(true, SeqCst);
@@ -258,7 +258,7 @@ fn judge(tallies: &[(usize, u32, Tally)], outages: &[Outage]) -> Result<()> {
 fn limits(apps: &[(u32, &'static str, App)]) -> Result<()> {
     let begun = Instant::now();
     while apps.iter().any(|(.., app)| app.seen.now.load(SeqCst) > 0) {
-        ensure!(begun.elapsed() < Duration::from_secs(5), "in flight does not end at 0");
+        ensure!(begun.elapsed() < Duration::from_secs(60), "in flight does not end at 0");
         std::thread::sleep(Duration::from_millis(20));
     }
     for (limit, node, app) in apps {

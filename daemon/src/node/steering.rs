@@ -8,7 +8,7 @@
 //! Invariants: a word is written only when it changes; without pods nothing is direct.
 //! Depends on: balance, kernel, proxy, logic::data_path.
 
-use super::balance::is_balanced;
+use super::balance::Shares;
 use kernel::{Backend, Kernel, Mode, TargetError};
 use logic::data_path::{DataPath, Reason};
 use proxy::{Leads, Origin};
@@ -74,7 +74,7 @@ struct Revision {
     pods: Vec<Backend>,
     path: DataPath,
     /// Pods came while it was direct, and do not share the load yet.
-    is_unbalanced: bool,
+    unbalanced: Option<Shares>,
     /// When it became direct last.
     flipped: Option<Instant>,
 }
@@ -91,7 +91,7 @@ impl Default for Revision {
         Self {
             pods: Vec::new(),
             path: DataPath::from_reasons(vec![Reason::NotScaled]),
-            is_unbalanced: false,
+            unbalanced: None,
             flipped: None,
         }
     }
@@ -116,8 +116,10 @@ impl Steering {
             return;
         }
         let is_new = |pod: &Backend| known.pods.iter().all(|old| old.to != pod.to);
-        // The next round sees whether they share the load.
-        known.is_unbalanced |= is_direct && pods.iter().any(is_new);
+        // The next rounds see whether they share the load.
+        if is_direct && pods.iter().any(is_new) {
+            known.unbalanced = Some(Shares::default());
+        }
         known.pods = pods;
         for address in self.targets_of(name) {
             // The list before stays valid as far as its pods are there; draining pods are passed over.
@@ -143,8 +145,8 @@ impl Steering {
         let Some(known) = self.revisions.get_mut(name) else {
             return;
         };
-        if known.is_unbalanced && is_balanced(loads) {
-            known.is_unbalanced = false;
+        if known.unbalanced.as_mut().is_some_and(|shares| shares.take(loads)) {
+            known.unbalanced = None;
             self.rethink(name);
         }
     }
@@ -279,7 +281,7 @@ impl Steering {
         if revision.pods.is_empty() {
             path = path.with(Reason::NoPods);
         }
-        match revision.is_unbalanced {
+        match revision.unbalanced.is_some() {
             true => path.with(Reason::Unbalanced),
             false => path,
         }

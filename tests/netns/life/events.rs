@@ -27,7 +27,7 @@ pub(super) fn cases() -> Vec<Case> {
 
 /// The first event of a kind.
 fn first<T>(events: &mut Events, wanted: impl Fn(Event) -> Option<T>) -> Result<T> {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         while let Some(event) = events.next() {
             if let Some(found) = wanted(event) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Redirection handed from one ABI to the next and back while clients connect.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use tests::redirect::{Crossing, Epochs, Steer, target};
@@ -11,11 +11,24 @@ use tests::suite::{Case, case_on_rig};
 
 use crate::life::generations::other;
 
+/// How long a daemon may take until clients go where it leads.
+const LIMIT: Duration = Duration::from_secs(60);
+
 pub(super) fn cases() -> Vec<Case> {
     vec![case_on_rig(
         "redirect::an_abi_upgrade_and_downgrade_leave_no_client_alone_and_nobody_is_late",
         there_and_back,
     )]
+}
+
+/// Waits until this pod has accepted a connection.
+fn is_heard(crossing: &Crossing<'_>, name: &str) -> Result<()> {
+    let begun = Instant::now();
+    while !crossing.pods.heard()?.iter().any(|heard| heard.name == name) {
+        ensure!(begun.elapsed() < LIMIT, "no connection came to {name}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
 }
 
 fn there_and_back(rig: &Rig) -> Result<()> {
@@ -54,7 +67,10 @@ fn there_and_back(rig: &Rig) -> Result<()> {
         if handed.is_err() {
             break;
         }
-        std::thread::sleep(Duration::from_millis(200));
+        handed = is_heard(&crossing, &name(step));
+        if handed.is_err() {
+            break;
+        }
     }
     let attempts = crossing.dialler.calm()?;
     handed.context("handing over")?;

@@ -80,7 +80,7 @@ fn not_unaccounted(rig: &Rig) -> Result<()> {
     kubelet.hold(to, 3)?;
     crossing.dialler.hold(to, 2)?;
     let netns = Netns::at(&crossing.field.pod.path())?;
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         let accounted = crossing.kernel()?.accounted(&netns, POD_PORT).context("enumerating")?;
         ensure!(accounted.unaccounted == 0 && accounted.open <= 2, "{accounted:?}");

@@ -10,7 +10,7 @@ use anyhow::Result;
 use tests::rig::Netns;
 
 /// Who waits longer for an answer is starved.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(40);
 
 /// A request that came to no good end.
 #[derive(Debug)]

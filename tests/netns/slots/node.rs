@@ -61,7 +61,7 @@ impl<'f> Node<'f> {
         self.running = Some((child, kept));
         let begun = Instant::now();
         while self.netns.enter(|| TcpStream::connect(gateway))?.is_err() {
-            ensure!(begun.elapsed() < Duration::from_secs(20), "the daemon does not listen");
+            ensure!(begun.elapsed() < Duration::from_secs(60), "the daemon does not listen");
             std::thread::sleep(Duration::from_millis(20));
         }
         Ok(())

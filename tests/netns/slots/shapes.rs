@@ -14,7 +14,7 @@ use tests::rig::{Field, Rig};
 
 use super::node::Node;
 
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(40);
 const GATEWAYS: [&str; 2] = ["10.77.1.2:8000", "10.77.2.2:8000"];
 const POD: &str = "10.77.2.2:9100";
 

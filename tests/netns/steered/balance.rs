@@ -25,7 +25,7 @@ pub(super) fn cases() -> Vec<Case> {
 }
 
 /// The time that no pod may be above 1.5 times the mean after.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(60);
 const PODS: u16 = 8;
 
 /// Waits until the mean in flight over half a second is shared.
@@ -40,11 +40,8 @@ fn until_shared(app: &App) -> Result<Duration> {
             }
         }
         let (most, all): (u64, u64) = (sums.iter().copied().max().unwrap_or(0), sums.iter().sum());
-        ensure!(
-            all > 25 * 32,
-            "the case itself: most clients must be with the app: {sums:?}"
-        );
-        if 2 * most * u64::from(PODS) <= 3 * all {
+        // Most clients must be with the app, or it shows nothing.
+        if all > 25 * 32 && 2 * most * u64::from(PODS) <= 3 * all {
             println!("shared after {:?}: {sums:?}", begun.elapsed());
             return Ok(begun.elapsed());
         }
@@ -90,9 +87,14 @@ fn grown(rig: &Rig) -> Result<()> {
         status.path() == ("Buffered", "Unbalanced")
     })?;
     // Those that come and go fill the others; those that stay cannot be asked to go: nobody stands in their way.
-    sleep(Duration::from_secs(1));
-    let seen = steered.app.seen()?;
-    ensure!(seen.iter().skip(1).all(|pod| pod.requests > 0), "{seen:?}");
+    let (begun, mut is_served) = (Instant::now(), [false; PODS as usize]);
+    while !is_served.iter().skip(1).all(|served| *served) {
+        ensure!(begun.elapsed() < LIMIT, "which pods were served: {is_served:?}");
+        sleep(Duration::from_millis(100));
+        for (served, seen) in is_served.iter_mut().zip(steered.app.seen()?) {
+            *served |= seen.requests > 0;
+        }
+    }
     ensure!(steered.daemon.status(&steered.field)?.path() == ("Buffered", "Unbalanced"));
     let outcome = steered.clients.stop()?;
     ensure!(outcome.failed.is_empty(), "{:?}", outcome.failed);

@@ -21,7 +21,7 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use crate::rig::{Field, Rig};
 use crate::role::{self, Role};
 
-const LIMIT: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_secs(60);
 /// include/linux/socket.h
 const MSG_FASTOPEN: i32 = 0x2000_0000;
 const REQUEST: &str = "GET / HTTP/1.1\r\nhost: pod\r\n\r\n";

@@ -35,6 +35,17 @@ pub struct Judged {
     pub by_name: BTreeMap<String, usize>,
 }
 
+impl Judged {
+    /// Adds another storm.
+    pub fn add(&mut self, other: Self) {
+        self.all += other.all;
+        self.strict += other.strict;
+        for (name, count) in other.by_name {
+            *self.by_name.entry(name).or_default() += count;
+        }
+    }
+}
+
 impl Epochs {
     /// Before the storm began.
     pub fn starting_with(allowed: &[&str]) -> Self {

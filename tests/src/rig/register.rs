@@ -140,7 +140,7 @@ fn remove_cgroup(path: &Path) {
             remove_cgroup(&entry.path());
         }
     }
-    let deadline = Instant::now() + Duration::from_secs(5);
+    let deadline = Instant::now() + Duration::from_secs(30);
     while let Err(error) = std::fs::remove_dir(path) {
         if error.kind() == std::io::ErrorKind::NotFound || Instant::now() > deadline {
             return;

@@ -22,7 +22,7 @@ use crate::rig::{Field, Rig};
 use crate::role::{self, Role};
 
 /// No request of a case takes longer.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What some clients do, each again and again.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -16,7 +16,7 @@ use crate::rig::{Field, Kept, Rig, Undo};
 
 const STATUS: &str = "127.0.0.1:9095";
 /// Much longer than anything here takes.
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// The daemon.
 pub struct Daemon<'r> {
