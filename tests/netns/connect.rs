@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Ways to come into being as a connection: families, sockets, handshakes, crowds.
 
+use std::io::ErrorKind;
 use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use nix::sys::socket::{setsockopt, sockopt};
@@ -16,6 +17,9 @@ use tests::truth::{Bind, Protocol, Server};
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::http1::connections;
+
+/// How long a port may stay taken.
+const LIMIT: Duration = Duration::from_secs(60);
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -213,10 +217,7 @@ fn same_port(scene: &mut Scene<'_>) -> Result<()> {
     scene.serve(Server::of(Protocol::Raw))?;
     scene.client(async |address, clock| {
         for number in 1..=10 {
-            let socket = TcpSocket::new_v4()?;
-            socket.set_reuseaddr(true)?;
-            socket.bind(([0, 0, 0, 0], 34_567).into())?;
-            let mut client = Http1::over(socket.connect(address).await?, clock)?;
+            let mut client = Http1::over(from_same_port(address).await?, clock)?;
             client.exchange(get("/")).await?;
             client.write(get("/sleep/60000")).await?;
             scene.started(number * 2)?;
@@ -225,6 +226,22 @@ fn same_port(scene: &mut Scene<'_>) -> Result<()> {
         Ok(())
     })?;
     scene.exact(20)
+}
+
+/// The connection before may still be there: a process that another case starts has a copy of its socket for a moment.
+async fn from_same_port(address: SocketAddr) -> Result<TcpStream> {
+    let begun = Instant::now();
+    loop {
+        let socket = TcpSocket::new_v4()?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(([0, 0, 0, 0], 34_567).into())?;
+        match socket.connect(address).await {
+            Err(error) if error.kind() == ErrorKind::AddrNotAvailable && begun.elapsed() < LIMIT => {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            connected => return Ok(connected?),
+        }
+    }
 }
 
 /// Many connections whose first bytes come in small segments right behind the handshake, which another CPU may still be
