@@ -80,10 +80,15 @@ async fn serve(arguments: &cli::Standalone, declared: &[declare::Declared]) -> R
     let made = machine.made();
     machine.close(&requests);
     let is_in_order = tokio::select! {
-        () = machine.end(GRACE) => true,
+        () = machine.end_pods(GRACE) => true,
         () = again(&mut signals) => false,
     };
+    // The gateway's threads are the machine's.
     let _ = timeout(LAST, requests.gone()).await;
+    match is_in_order {
+        true => machine.clear().await,
+        false => drop(machine),
+    }
     let stopped = async {
         requests.stop().await;
         tasks.stop().await;

@@ -223,8 +223,13 @@ impl Machine {
     }
 
     /// Ends the pods, each when its requests have ended, within its grace and this one.
-    pub(super) async fn end(self, grace: Duration) {
-        self.runner.end(grace).await;
+    pub(super) async fn end_pods(&self, grace: Duration) {
+        self.runner.end_pods(grace).await;
+    }
+
+    /// Removes what was made for pods.
+    pub(super) async fn clear(self) {
+        self.runner.end(Duration::ZERO).await;
     }
 }
 

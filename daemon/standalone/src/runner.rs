@@ -163,14 +163,20 @@ impl Runner {
         Arc::clone(&self.shared.settings)
     }
 
-    /// Ends all pods, each within its own grace and at most this one, and removes everything that was made.
-    pub async fn end(self, grace: Duration) {
+    /// Ends all pods, each within its own grace and at most this one. Their networks stay until `end`: what a pod said last may
+    /// be on its way still.
+    pub async fn end_pods(&self, grace: Duration) {
         self.shared.ending.send_replace(Some(grace));
         // Also those that are finding a place: what they make must be there to be removed.
         let mut living = self.shared.living.subscribe();
         // Killed when the grace is over; what still hangs then is removed by force.
         let most = grace + Duration::from_secs(10);
         let _ = tokio::time::timeout(most, living.wait_for(|pods| *pods == 0)).await;
+    }
+
+    /// Ends the pods that there still are, as `end_pods`, and removes everything that was made.
+    pub async fn end(self, grace: Duration) {
+        self.end_pods(grace).await;
         self.shared.pool.close().await;
         let settings = Arc::clone(&self.shared.settings);
         // A panic there would have been a panic here.

@@ -236,7 +236,9 @@ impl PodLife {
         }
         let uid = &self.identity.uid;
         self.shared.running.send_modify(|all| all.retain(|pod| pod.uid != *uid));
-        if let Some(slot) = slot {
+        // When all end, the places go together (`Runner::end`): one that is dropped stays.
+        let is_ending = self.shared.ending.borrow().is_some();
+        if let Some(slot) = slot.filter(|_| !is_ending) {
             self.shared.pool.give_back(slot).await;
         }
     }
