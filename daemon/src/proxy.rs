@@ -114,7 +114,8 @@ async fn serve(arguments: &cli::Proxy, config: Config, spread: Spread) -> Result
     let mut signals = Signals::watch().map_err(doing("waiting for signals", ""))?;
     let limits = config.limits.checked().map_err(|fault| at_fault(path, &fault))?;
     if arguments.handover.is_some() && config.kernel.is_some() {
-        let fault = "kernel: with --handover two processes would steer clients at once";
+        let fault = "kernel: with --handover two processes would steer clients at once; restart it without --handover: \
+                     direct clients do not notice, those of the gateway come again";
         return Err(at_fault(path, &io::Error::other(fault)));
     }
     let folder = path.parent().unwrap_or(Path::new(""));

@@ -80,6 +80,7 @@ async fn known(client: Client, options: Options, clock: Clock, tasks: life::Task
         events,
         clock,
         tasks,
+        queues: Arc::default(),
     }
 }
 

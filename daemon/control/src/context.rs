@@ -4,7 +4,7 @@
 //! Mechanism: writes go to the API server, and what it answers goes into the caches, so that the next look sees it.
 //! Invariants: a status is written only where it says something new; one that meets a conflict is written over what is
 //! there now.
-//! Depends on: caches, events, settings, clock, failure, life.
+//! Depends on: caches, events, settings, clock, failure, queues, life.
 
 use std::sync::Arc;
 
@@ -21,6 +21,7 @@ use crate::events::Events;
 use crate::failure::Failure;
 use crate::kept::{Kept, Stored};
 use crate::key::Key;
+use crate::queues::Queues;
 use crate::settings::Settings;
 
 /// So often a status is written again over what somebody else has written meanwhile.
@@ -41,6 +42,8 @@ pub struct Context {
     pub clock: Clock,
     /// Whoever works.
     pub tasks: life::Tasks,
+    /// What waits for the controllers; for the page of figures: `life::metrics::Registry::add`.
+    pub queues: Arc<Queues>,
 }
 
 impl Context {

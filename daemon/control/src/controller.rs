@@ -108,6 +108,7 @@ pub fn start<C: Controller>(context: &Context, queue: &Arc<Queue>, controller: C
         queue: Arc::clone(queue),
         controller,
     });
+    context.queues.add(C::NAME, queue);
     C::Object::cache(&context.caches)
         .keys()
         .into_iter()

@@ -29,6 +29,7 @@ pub mod metric;
 pub mod pass;
 pub mod pod_autoscaler;
 pub mod queue;
+pub mod queues;
 pub mod revision;
 pub mod route;
 pub mod same;

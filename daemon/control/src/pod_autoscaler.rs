@@ -115,6 +115,7 @@ fn run(by_load: &Arc<ByLoad>, queue: &Arc<Queue>) {
         }
     });
     let urgent = Arc::new(Queue::default());
+    by_load.context.queues.add("autoscaler-bursts", &urgent);
     let (listening, told) = (Arc::clone(by_load), Arc::clone(&urgent));
     tasks.spawn("autoscaler bursts", async move {
         let bursts = listening.live.bursts();

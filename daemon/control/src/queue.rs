@@ -5,13 +5,14 @@
 //! Mechanism: a key waits at most once; one that changes while it is looked at waits again afterwards; failures of a key
 //! double its delay up to a limit until [`Queue::forget`].
 //! Invariants: no key is given out twice at a time; none that was added is lost; of two delays of a key the shorter holds.
-//! Depends on: key, tokio (time).
+//! Depends on: key, life (metrics), tokio (time).
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use life::metrics::{Histogram, Page, names};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -23,21 +24,38 @@ const FIRST_DELAY: Duration = Duration::from_millis(5);
 const LONGEST_DELAY: Duration = Duration::from_secs(300);
 
 /// Keys that wait.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Queue {
     state: Mutex<State>,
     changed: Notify,
+    /// In seconds: until a look, and at it.
+    waited: Histogram,
+    took: Histogram,
 }
 
 #[derive(Debug, Default)]
 struct State {
     ready: VecDeque<Key>,
-    /// Those in `ready`, and those that shall be once they were looked at.
-    waiting: HashSet<Key>,
-    busy: HashSet<Key>,
+    /// Those in `ready`, and those that shall be once they were looked at; since when.
+    waiting: HashMap<Key, Instant>,
+    /// Those that are looked at; since when.
+    busy: HashMap<Key, Instant>,
     due: HashMap<Key, Instant>,
     by_time: BTreeSet<(Instant, Key)>,
     failures: HashMap<Key, u32>,
+    adds: u64,
+    retries: u64,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self {
+            state: Mutex::default(),
+            changed: Notify::new(),
+            waited: Histogram::new(names::SECONDS),
+            took: Histogram::new(names::SECONDS),
+        }
+    }
 }
 
 impl Queue {
@@ -53,7 +71,12 @@ impl Queue {
         let Some(due) = Instant::now().checked_add(delay).filter(|_| !delay.is_zero()) else {
             return self.add(key);
         };
-        if self.state().delay(key, due) {
+        let is_sooner = {
+            let mut state = self.state();
+            state.retries += 1;
+            state.delay(key, due)
+        };
+        if is_sooner {
             self.changed.notify_one();
         }
     }
@@ -81,8 +104,12 @@ impl Queue {
             let mut changed = pin!(self.changed.notified());
             // Before the look, so that what is added after it is heard of.
             changed.as_mut().enable();
-            let due = match self.state().take(Instant::now()) {
-                Ok(key) => return key,
+            let now = Instant::now();
+            let due = match self.state().take(now) {
+                Ok((key, since)) => {
+                    self.waited.observe(now.saturating_duration_since(since).as_secs_f64());
+                    return key;
+                }
                 Err(due) => due,
             };
             match due {
@@ -98,8 +125,10 @@ impl Queue {
     /// A key that was given out was looked at.
     pub fn done(&self, key: &Key) {
         let mut state = self.state();
-        state.busy.remove(key);
-        if state.waiting.contains(key) {
+        if let Some(since) = state.busy.remove(key) {
+            self.took.observe(since.elapsed().as_secs_f64());
+        }
+        if state.waiting.contains_key(key) {
             state.ready.push_back(key.clone());
             drop(state);
             self.changed.notify_one();
@@ -112,6 +141,28 @@ impl Queue {
         self.state().ready.len()
     }
 
+    /// Adds its figures to a page, as those of the queue of that name (data-plane spec 1.17).
+    pub fn tell(&self, name: &str, page: &mut Page) {
+        let (waiting, adds, retries, running) = {
+            let state = self.state();
+            let running: Vec<f64> = state.busy.values().map(|since| since.elapsed().as_secs_f64()).collect();
+            (state.ready.len(), state.adds, state.retries, running)
+        };
+        page.sample(&names::QUEUE_WAITING, &[name], waiting as f64);
+        page.sample(&names::QUEUE_ADDS, &[name], adds as f64);
+        page.sample(&names::QUEUE_RETRIES, &[name], retries as f64);
+        // The sum of nothing is below zero for `sum`.
+        let all = running.iter().fold(0.0, |all, one| all + one);
+        page.sample(&names::QUEUE_UNFINISHED, &[name], all);
+        page.sample(
+            &names::QUEUE_LONGEST,
+            &[name],
+            running.iter().copied().fold(0.0, f64::max),
+        );
+        page.histogram(&names::QUEUE_WAITED, &[name], &self.waited);
+        page.histogram(&names::QUEUE_TOOK, &[name], &self.took);
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -120,7 +171,12 @@ impl Queue {
 impl State {
     /// Whether it is ready now.
     fn add(&mut self, key: Key) -> bool {
-        if !self.waiting.insert(key.clone()) || self.busy.contains(&key) {
+        if self.waiting.contains_key(&key) {
+            return false;
+        }
+        self.waiting.insert(key.clone(), Instant::now());
+        self.adds += 1;
+        if self.busy.contains_key(&key) {
             return false;
         }
         self.ready.push_back(key);
@@ -141,8 +197,8 @@ impl State {
         true
     }
 
-    /// A key, or when the next one is due.
-    fn take(&mut self, now: Instant) -> Result<Key, Option<Instant>> {
+    /// A key and since when it waits, or when the next one is due.
+    fn take(&mut self, now: Instant) -> Result<(Key, Instant), Option<Instant>> {
         while self.by_time.first().is_some_and(|(due, _)| *due <= now) {
             if let Some((_, key)) = self.by_time.pop_first() {
                 self.due.remove(&key);
@@ -152,9 +208,9 @@ impl State {
         let Some(key) = self.ready.pop_front() else {
             return Err(self.by_time.first().map(|(due, _)| *due));
         };
-        self.waiting.remove(&key);
-        self.busy.insert(key.clone());
-        Ok(key)
+        let since = self.waiting.remove(&key).unwrap_or(now);
+        self.busy.insert(key.clone(), now);
+        Ok((key, since))
     }
 }
 

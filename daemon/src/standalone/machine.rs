@@ -173,13 +173,14 @@ impl Machine {
         let registry = Registry::new();
         let figures = Figures::new(Arc::clone(&self.node), self.room.clone());
         registry.add(&started.scaler);
+        registry.add(&context.queues);
         registry.add(&figures);
-        let scaler = Arc::clone(&started.scaler);
+        let owned = (Arc::clone(&started.scaler), Arc::clone(&context.queues));
         let metrics = Page {
             content: life::metrics::CONTENT_TYPE,
             // The registry asks nobody whom nobody owns.
             write: Arc::new(move || {
-                let _owned = &scaler;
+                let _owned = &owned;
                 registry.page()
             }),
         };

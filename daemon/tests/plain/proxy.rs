@@ -424,6 +424,14 @@ routes: []
     assert!(said.contains("is for no host"), "{said}");
     let said = refused(&|config| format!("{config}limits: {{head_time: 5}}"));
     assert!(said.contains("missing unit"), "{said}");
+    let config = "listen: [127.0.0.1:0]\nkernel: {cgroup: nowhere}\nrevisions: {}\nroutes: []\n";
+    folder.write("kernel.yaml", config);
+    let (file, meet) = (folder.path("kernel.yaml"), folder.path("meet"));
+    let places = ["--config", file.to_str().unwrap(), "--handover", meet.to_str().unwrap()];
+    let output = crate::sluice(&[&["proxy"][..], &places].concat(), "");
+    let said = crate::stderr(&output);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("restart it without --handover"), "{said}");
     let said = refused(&|config| format!("{config}limits: {{connections: 0}}"));
     assert!(said.contains("limits.connections: must be above 0"), "{said}");
 }

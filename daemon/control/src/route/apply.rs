@@ -29,6 +29,13 @@ pub(super) async fn action(context: &Context, route: &Route, action: &Action) ->
     if let (Ok(()), Some(event)) = (&done, &action.event) {
         context.events.tell(route, event.reason, &event.message);
     }
+    if let (Err(failure), Write::Certificate(Change::Delete(name))) = (&done, &action.write) {
+        let message = format!(
+            "Failed to delete orphaned Knative Certificate {}/{name}: {failure}",
+            route.namespace()
+        );
+        context.events.warn(route, "DeleteFailed", &message);
+    }
     done
 }
 

@@ -151,6 +151,56 @@ pub const LOG_LINES: Family = Family::counter(
     &["fate"],
 );
 
+/// The label of a controller's queue: Knative's `name`.
+const QUEUE: &[&str] = &["name"];
+
+/// Objects that wait for a look of a controller.
+pub const QUEUE_WAITING: Family = Family::gauge("kn_workqueue_depth", "Objects that wait for a look.", QUEUE);
+
+/// Looks that were asked for.
+pub const QUEUE_ADDS: Family = Family::counter(
+    "kn_workqueue_adds_total",
+    "Looks at objects that were asked for; several before the look are one.",
+    QUEUE,
+);
+
+/// Looks that were asked for later: after a failure, or because something is due.
+pub const QUEUE_RETRIES: Family = Family::counter(
+    "kn_workqueue_retries_total",
+    "Looks that were put off: after failures, and until something is due.",
+    QUEUE,
+);
+
+/// How long objects waited for a look.
+pub const QUEUE_WAITED: Family = Family::histogram(
+    "kn_workqueue_queue_duration_seconds",
+    "How long objects waited for a look.",
+    QUEUE,
+    SECONDS,
+);
+
+/// How long looks took.
+pub const QUEUE_TOOK: Family = Family::histogram(
+    "kn_workqueue_process_duration_seconds",
+    "How long looks took.",
+    QUEUE,
+    SECONDS,
+);
+
+/// The looks that go on, added up.
+pub const QUEUE_UNFINISHED: Family = Family::gauge(
+    "kn_workqueue_unfinished_work_seconds",
+    "How long the looks that go on have taken, all together.",
+    QUEUE,
+);
+
+/// The longest of the looks that go on.
+pub const QUEUE_LONGEST: Family = Family::gauge(
+    "kn_workqueue_longest_running_processor_seconds",
+    "How long the longest of the looks that go on has taken.",
+    QUEUE,
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,6 +212,8 @@ mod tests {
         names.extend([LIMITED, SPANS_LOST, LOG_LINES].map(|family| family.name));
         let of_node = [KERNEL_REQUESTS, KERNEL_COUNTS, NODE_ACTIVE, NODE_QUEUED, NODE_PODS];
         names.extend(of_node.map(|family| family.name));
+        names.extend([QUEUE_WAITING, QUEUE_ADDS, QUEUE_RETRIES, QUEUE_WAITED, QUEUE_TOOK].map(|family| family.name));
+        names.extend([QUEUE_UNFINISHED, QUEUE_LONGEST].map(|family| family.name));
         let is_name = |name: &&str| {
             name.bytes()
                 .all(|byte| byte.is_ascii_lowercase() || b"_8".contains(&byte))
