@@ -130,7 +130,7 @@ impl Pod {
             return Err(fault.unwrap_or(DialFault::Used(self.address)));
         }
         let (reader, writer) = self.connect(retries).await?.into_split();
-        let reader = Reader::new(FromPod::Socket(reader));
+        let reader = Reader::new(FromPod::Socket(reader)).eager();
         Ok(Stream::new(
             reader,
             ToPod::Socket(writer),

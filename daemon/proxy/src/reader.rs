@@ -2,7 +2,7 @@
 //! Bytes that were read and not yet used.
 //!
 //! Mechanism: a read goes to the stack first, so that a connection that waits holds no buffer; one that filled it is
-//! followed by reads into a large buffer, until they bring little.
+//! followed by reads into a large buffer, of an eager sender into a larger one, until they bring little.
 //! Invariants: reading may be given up at any time without losing a byte.
 //! Depends on: room.
 
@@ -19,13 +19,18 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, ReadBuf};
 const SMALL: usize = 8 << 10;
 /// A read after one that was full.
 const LARGE: usize = 64 << 10;
+/// A read after a large one that was full, of an eager sender: fewer turns, fewer calls for as many bytes.
+const LARGEST: usize = 256 << 10;
 
 /// A reading half with what it has read ahead.
 #[derive(Debug)]
 pub(crate) struct Reader<R> {
     pub(crate) io: R,
     pub(crate) buffer: BytesMut,
-    is_large: bool,
+    /// How much is read at once.
+    next: usize,
+    /// And at most.
+    most: usize,
     heads: Option<Heads>,
 }
 
@@ -34,9 +39,15 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         Self {
             io,
             buffer: BytesMut::new(),
-            is_large: false,
+            next: SMALL,
+            most: LARGE,
             heads: None,
         }
+    }
+
+    /// For who sends as much as it is let.
+    pub(crate) fn eager(self) -> Self {
+        Self { most: LARGEST, ..self }
     }
 
     /// With a part in what all clients may fill.
@@ -49,8 +60,7 @@ impl<R: AsyncRead + Unpin> Reader<R> {
 
     /// Whether there is room for one more read beside a head that was taken.
     pub(crate) fn has_room(&mut self) -> bool {
-        let next = if self.is_large { LARGE } else { SMALL };
-        let bytes = self.buffer.len() + next;
+        let bytes = self.buffer.len() + self.next;
         self.heads.as_mut().is_none_or(|heads| heads.hold(bytes))
     }
 
@@ -70,8 +80,8 @@ impl<R: AsyncRead + Unpin> Reader<R> {
     }
 
     fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        let length = if self.is_large {
-            self.buffer.reserve(LARGE);
+        let length = if self.next > SMALL {
+            self.buffer.reserve(self.next);
             ready!(pin!(self.io.read_buf(&mut self.buffer)).poll(context))?
         } else {
             let mut stack = [MaybeUninit::uninit(); SMALL];
@@ -80,7 +90,11 @@ impl<R: AsyncRead + Unpin> Reader<R> {
             self.buffer.extend_from_slice(read.filled());
             read.filled().len()
         };
-        self.is_large = length >= SMALL;
+        self.next = match length {
+            LARGE.. => self.most,
+            SMALL.. => LARGE,
+            _ => SMALL,
+        };
         Poll::Ready(Ok(length > 0))
     }
 
@@ -94,7 +108,7 @@ impl<R: AsyncRead + Unpin> Reader<R> {
 
     /// Nothing is expected for a while: gives back what is not needed.
     pub(crate) fn rest(&mut self) {
-        self.is_large = false;
+        self.next = SMALL;
         if self.buffer.is_empty() {
             self.buffer = BytesMut::new();
         }

@@ -92,7 +92,7 @@ impl Stream {
             granted => granted,
         };
         Some(Self {
-            reader: Reader::new(reader),
+            reader: Reader::new(reader).eager(),
             writer,
             home: cores::here(),
             ..self

@@ -18,6 +18,7 @@ use crate::reader::Reader;
 use crate::sniff;
 use crate::wire::body::{Body, Part, put, put_before};
 use crate::wire::parse::{self, Framing, Search};
+use crate::wire::usual::{Usual, usual};
 use crate::wire::write;
 use bytes::{Buf, BytesMut};
 use http::{StatusCode, header};
@@ -188,7 +189,14 @@ impl Download<'_> {
     {
         let mut informed = 0;
         loop {
-            let (response, framing) = self.head(from, to).await?;
+            let length = self.head(from, to).await?;
+            if let Some((usual, out)) = self.usual(from.buffer.get(..length).unwrap_or_default()) {
+                from.buffer.advance(length);
+                return self.pass_on(usual, out, from, to).await;
+            }
+            let limits = self.lane.limits;
+            let (response, framing) =
+                parse::response(&from.take(length), limits, self.facts.is_head).map_err(Broken::Pod)?;
             match response.status {
                 StatusCode::SWITCHING_PROTOCOLS => return self.switch(response, to).await,
                 status if status.is_informational() => {
@@ -208,17 +216,17 @@ impl Download<'_> {
         }
     }
 
-    /// The next head; a client that waits to send its body is not left waiting by a silent pod.
-    async fn head<R, W>(&mut self, from: &mut Reader<R>, to: &mut W) -> Result<(Response, Framing), Broken>
+    /// The length of the next head; a client that waits to send its body is not left waiting by a silent pod.
+    async fn head<R, W>(&mut self, from: &mut Reader<R>, to: &mut W) -> Result<usize, Broken>
     where
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
     {
         let limits = self.lane.limits;
         let mut search = Search::default();
-        let head = loop {
+        loop {
             if let Some(end) = search.end(&from.buffer) {
-                break from.take(end);
+                return Ok(end);
             }
             if from.buffer.len() > limits.response_head {
                 return Err(Broken::Pod("the application sent too large a head".to_owned()));
@@ -245,8 +253,43 @@ impl Download<'_> {
                 Err(_) if from.buffer.is_empty() => return Err(Broken::NoAnswer),
                 Err(fault) => return Err(Broken::Pod(format!("reading from the application: {fault}"))),
             }
-        };
-        parse::response(&head, limits, self.facts.is_head).map_err(Broken::Pod)
+        }
+    }
+
+    /// A head that goes on as it is, as the client gets it.
+    fn usual(&self, head: &[u8]) -> Option<(Usual, BytesMut)> {
+        // What was asked for is a tunnel; or the client may send its body or not.
+        if self.request.is_connect() || *self.waits {
+            return None;
+        }
+        let mut out = BytesMut::with_capacity(1024);
+        let usual = usual(head, self.lane.limits.header_count, self.facts, &mut out)?;
+        Some((usual, out))
+    }
+
+    /// The rest of an answer whose head is written but for its end.
+    async fn pass_on<R, W>(
+        self,
+        usual: Usual,
+        mut out: BytesMut,
+        from: &mut Reader<R>,
+        to: &mut W,
+    ) -> Result<Downloaded, Broken>
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        let mut body = Body::new(usual.framing);
+        if let (Framing::Length(length @ 1..), false) = (usual.framing, usual.has_type) {
+            let first = beginning(from, length).await?;
+            write::field(b"content-type", sniff::content_type(first).as_bytes(), &mut out);
+        }
+        write::end(usual.has_date, &mut out);
+        *self.is_over = true;
+        self.lane.progress.answering(usual.status.as_u16());
+        copy(None, &mut body, usual.framing, from, to, out, self.lane).await?;
+        *self.is_over = false;
+        Ok(Downloaded::Whole(from.buffer.is_empty()))
     }
 
     /// Lets the client send its body.
@@ -364,6 +407,19 @@ fn needs_sniff(response: &Response, framing: Framing) -> bool {
         && !response.headers.contains_key(header::CONTENT_ENCODING)
 }
 
+/// What is there of a body of this length, which is not nothing.
+async fn beginning<R: AsyncRead + Unpin>(from: &mut Reader<R>, length: u64) -> Result<&[u8], Broken> {
+    if from.buffer.is_empty() && !matches!(from.fill().await, Ok(true)) {
+        return Err(closed_early());
+    }
+    let most = usize::try_from(length).unwrap_or(usize::MAX);
+    Ok(from.buffer.get(..most).unwrap_or(&from.buffer))
+}
+
+fn closed_early() -> Broken {
+    Broken::Pod("the application closed the connection within a body".to_owned())
+}
+
 /// The next part of a body.
 async fn next<R: AsyncRead + Unpin>(body: &mut Body, from: &mut Reader<R>, limits: &Limits) -> Result<Part, Broken> {
     loop {
@@ -375,9 +431,7 @@ async fn next<R: AsyncRead + Unpin>(body: &mut Body, from: &mut Reader<R>, limit
         if !matches!(from.fill().await, Ok(true)) {
             return match body.ends_with_connection() {
                 true => Ok(Part::End),
-                false => Err(Broken::Pod(
-                    "the application closed the connection within a body".to_owned(),
-                )),
+                false => Err(closed_early()),
             };
         }
     }
@@ -398,6 +452,13 @@ where
     W: AsyncWrite + Unpin,
 {
     let progress: &Progress = lane.progress;
+    if first.is_none()
+        && let Some(length) = body.finish(&mut from.buffer, LARGE, &mut out)
+    {
+        flush(&mut out, to).await.map_err(|_| Broken::Gone)?;
+        progress.wrote(length as u64);
+        return Ok(());
+    }
     loop {
         let part = match first.take() {
             Some(part) => Some(part),

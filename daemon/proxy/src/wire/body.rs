@@ -69,6 +69,18 @@ impl Body {
         matches!(self.state, State::UntilClose | State::Done)
     }
 
+    /// Copies all that is left of a body whose length is known, if it is here and no more than that; how much it was.
+    pub(crate) fn finish(&mut self, buffer: &mut BytesMut, most: usize, out: &mut BytesMut) -> Option<usize> {
+        let State::Length(left) = self.state else {
+            return None;
+        };
+        let length = usize::try_from(left).ok().filter(|length| *length <= most)?;
+        out.extend_from_slice(buffer.get(..length)?);
+        buffer.advance(length);
+        self.state = State::Done;
+        Some(length)
+    }
+
     /// The next part; `None`: more must be read.
     ///
     /// # Errors

@@ -184,7 +184,7 @@ fn fields<'a>(lines: impl Iterator<Item = &'a [u8]>, whole: &Bytes, limits: &Lim
 }
 
 /// Without spaces and tabs around it; a bare CR is no space, and no value either.
-fn trimmed(mut value: &[u8]) -> &[u8] {
+pub(super) fn trimmed(mut value: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
         value = rest;
     }

@@ -13,18 +13,19 @@ use std::io::Write as _;
 /// Lines of these headers.
 pub(crate) fn fields(headers: &HeaderMap, out: &mut BytesMut) {
     for (name, value) in headers {
-        field(name.as_str(), value.as_bytes(), out);
+        field(name.as_str().as_bytes(), value.as_bytes(), out);
     }
 }
 
-fn field(name: &str, value: &[u8], out: &mut BytesMut) {
+pub(crate) fn field(name: &[u8], value: &[u8], out: &mut BytesMut) {
     let begin = out.len();
-    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(name);
     let mut starts = true;
     for byte in out.get_mut(begin..).unwrap_or_default() {
-        if starts {
-            byte.make_ascii_uppercase();
-        }
+        *byte = match starts {
+            true => byte.to_ascii_uppercase(),
+            false => byte.to_ascii_lowercase(),
+        };
         starts = *byte == b'-';
     }
     out.extend_from_slice(b": ");
@@ -98,7 +99,12 @@ pub(crate) fn response(response: &Response, framing: Framing, to: &Client, out: 
         _ => {}
     }
     fields(&response.headers, out);
-    if !response.headers.contains_key(http::header::DATE) {
+    end(response.headers.contains_key(http::header::DATE), out);
+}
+
+/// The end of a head that the client gets.
+pub(crate) fn end(has_date: bool, out: &mut BytesMut) {
+    if !has_date {
         let now = httpdate::HttpDate::from(std::time::SystemTime::now());
         drop(write!(out.writer(), "Date: {now}\r\n"));
     }
@@ -112,7 +118,7 @@ pub(crate) fn informational(status: StatusCode, headers: &HeaderMap, out: &mut B
     out.extend_from_slice(b"\r\n");
 }
 
-fn status_line(version: &str, status: StatusCode, out: &mut BytesMut) {
+pub(super) fn status_line(version: &str, status: StatusCode, out: &mut BytesMut) {
     out.extend_from_slice(version.as_bytes());
     out.put_u8(b' ');
     out.extend_from_slice(status.as_str().as_bytes());
