@@ -5,7 +5,7 @@
 //! whatever else there is to do.
 //! Mechanism: [`scaler`] decides, from what the data plane counts; this controller brings what is decided, and what
 //! objects say, into one plan (`logic::kpa::plan`) and applies it: first the number of pods, then the rest. Bursts have a
-//! queue and workers of their own, which write that number and nothing else.
+//! queue and workers of their own, which write that number and nothing else; [`looks`] says when they are looked at again.
 //! Invariants: one process owns a revision (the bucket of `logic::kpa::shard`; there is one bucket); only the ordinary
 //! look lowers a number.
 //! Depends on: context, controller, live; its parts.
@@ -15,10 +15,12 @@ mod by_kubernetes;
 mod by_load;
 mod children;
 pub mod hpa;
+mod looks;
 pub mod pods;
 pub mod scaler;
 pub mod status;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use api::conditions::{Conditioned as _, pass};
@@ -30,6 +32,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use tokio::time::{Instant, sleep_until};
 
 use crate::cache::Change;
 use crate::context::Context;
@@ -40,6 +43,7 @@ use crate::key::Key;
 use crate::live::Live;
 use crate::queue::Queue;
 use by_load::ByLoad;
+use looks::Looks;
 use scaler::{PASS, Scaler};
 
 /// How many revisions get more pods at once in a burst.
@@ -117,16 +121,7 @@ fn run(by_load: &Arc<ByLoad>, queue: &Arc<Queue>) {
     let urgent = Arc::new(Queue::default());
     by_load.context.queues.add("autoscaler-bursts", &urgent);
     let (listening, told) = (Arc::clone(by_load), Arc::clone(&urgent));
-    tasks.spawn("autoscaler bursts", async move {
-        let bursts = listening.live.bursts();
-        loop {
-            for revision in bursts.next().await {
-                if listening.scaler.burst(&revision, listening.now()) {
-                    told.add(revision);
-                }
-            }
-        }
-    });
+    tasks.spawn("autoscaler bursts", listen(listening, told));
     for _ in 0..URGENT_WORKERS {
         let (by_load, urgent, queue) = (Arc::clone(by_load), Arc::clone(&urgent), Arc::clone(queue));
         tasks.spawn("autoscaler burst", async move {
@@ -137,6 +132,27 @@ fn run(by_load: &Arc<ByLoad>, queue: &Arc<Queue>) {
                 queue.add(revision);
             }
         });
+    }
+}
+
+/// Looks at whose load jumps, at once and some more times.
+async fn listen(by_load: Arc<ByLoad>, urgent: Arc<Queue>) {
+    let bursts = by_load.live.bursts();
+    let mut looks = Looks::default();
+    loop {
+        let next = looks.next();
+        let at_once = tokio::select! {
+            told = bursts.next() => told,
+            () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => BTreeSet::new(),
+        };
+        let now = Instant::now();
+        let again = looks.due(now);
+        at_once.iter().for_each(|revision| looks.begin(revision.clone(), now));
+        for revision in at_once.into_iter().chain(again) {
+            if by_load.scaler.burst(&revision, by_load.now()) {
+                urgent.add(revision);
+            }
+        }
     }
 }
 
