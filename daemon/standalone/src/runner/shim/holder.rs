@@ -48,7 +48,7 @@ pub(super) fn run(arguments: &[OsString]) -> Result<ExitCode, String> {
         return Ok(ExitCode::SUCCESS);
     }
     let plan: Plan = serde_json::from_str(&line).map_err(|error| format!("the plan: {error}"))?;
-    let held = hold(&plan, Path::new(cgroup), &mut inner, child, &mut runner);
+    let held = hold((&plan, &line), Path::new(cgroup), &mut inner, child, &mut runner);
     held.map_err(said("holding the container"))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -64,8 +64,9 @@ fn begin(netns: &OsString, cgroup: &OsString) -> io::Result<(UnixStream, Child)>
     Ok((ours, child))
 }
 
+/// `line` is the plan as it came.
 fn hold(
-    plan: &Plan,
+    (plan, line): (&Plan, &str),
     cgroup: &Path,
     inner: &mut UnixStream,
     mut child: Child,
@@ -78,8 +79,8 @@ fn hold(
     plan::write(&plan.attempt, plan::PLAN, plan)?;
     let mut log = Log::open(plan.log.clone(), plan.log_bytes)?;
     let oom_before = oom_kills(&plan.oom);
-    serde_json::to_writer(&mut *inner, plan)?;
-    inner.write_all(b"\n")?;
+    // In one piece: each one would wake the inner process, which shares the CPU with whoever waits for the container.
+    inner.write_all(line.as_bytes())?;
     let mut failure = String::new();
     // The other end closes by itself when the container's program has taken the inner process's place.
     inner.read_to_string(&mut failure)?;
