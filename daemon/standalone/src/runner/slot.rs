@@ -3,7 +3,7 @@
 //!
 //! Problem: a namespace, a device and a move between cgroups take longer than the start of a program.
 //! Mechanism: a pool keeps a few slots ready; who takes one leaves the making of the next to a thread. The process of a
-//! slot waits in the pod's cgroup and network already.
+//! slot waits in the pod's cgroup and network already. None is made ready while a pod starts: they would share the CPU.
 //! Invariants: a slot belongs to one pod, and its address is given out again as late as possible; a slot that is given
 //! back leaves nothing behind; one that is dropped with a pod leaves the pod to the next runner.
 //! Depends on: settings, network, cgroup, life.
@@ -17,6 +17,9 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
 
 use super::cgroup::Cgroups;
 use super::network;
@@ -25,6 +28,10 @@ use super::settings::Settings;
 
 /// The container that a prepared process waits for.
 const FIRST: &str = "0";
+/// How long after one was taken no slot is made ready: the time in which a pod starts.
+const STARTING: Duration = Duration::from_millis(30);
+/// The longest wait for such a time, however many pods start.
+const LONGEST: Duration = Duration::from_secs(1);
 
 /// A holder of a container, before it has a plan.
 #[derive(Debug)]
@@ -193,6 +200,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Until when no slot is made ready after one was `taken`.
+fn rest(taken: Instant, latest: Instant, now: Instant) -> Option<Instant> {
+    Some((taken + STARTING).min(latest)).filter(|until| *until > now)
+}
+
 /// The slots that are ready.
 #[derive(Clone, Debug)]
 pub(super) struct Pool {
@@ -200,6 +212,8 @@ pub(super) struct Pool {
     ready: Arc<Mutex<VecDeque<Slot>>>,
     filling: Arc<tokio::sync::Semaphore>,
     is_closing: Arc<AtomicBool>,
+    /// When the last one was taken, or had to be made for a pod that waits.
+    taken: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Pool {
@@ -216,6 +230,7 @@ impl Pool {
             ready: Arc::default(),
             filling: Arc::new(tokio::sync::Semaphore::new(1)),
             is_closing: Arc::default(),
+            taken: Arc::default(),
         }
     }
 
@@ -230,6 +245,7 @@ impl Pool {
     /// # Errors
     /// If none is ready and none can be made.
     pub(super) async fn take(&self) -> io::Result<Slot> {
+        *lock(&self.taken) = Some(Instant::now());
         let ready = lock(&self.ready).pop_front();
         let mut slot = match ready {
             Some(slot) => slot,
@@ -241,6 +257,7 @@ impl Pool {
             }
         };
         slot.stays = true;
+        *lock(&self.taken) = Some(Instant::now());
         Ok(slot)
     }
 
@@ -274,7 +291,11 @@ impl Pool {
         let Ok(_one) = self.filling.acquire().await else {
             return Ok(());
         };
-        while lock(&self.ready).len() < self.ground.settings.warm && !self.is_closing.load(Ordering::Relaxed) {
+        while lock(&self.ready).len() < self.ground.settings.warm {
+            self.until_pods_have_started().await;
+            if self.is_closing.load(Ordering::Relaxed) {
+                break;
+            }
             let ground = Arc::clone(&self.ground);
             let slot = tokio::task::spawn_blocking(move || ground.make())
                 .await
@@ -282,6 +303,17 @@ impl Pool {
             lock(&self.ready).push_back(slot);
         }
         Ok(())
+    }
+
+    async fn until_pods_have_started(&self) {
+        let latest = Instant::now() + LONGEST;
+        while !self.is_closing.load(Ordering::Relaxed) {
+            let taken = *lock(&self.taken);
+            match taken.and_then(|taken| rest(taken, latest, Instant::now())) {
+                Some(until) => sleep_until(until).await,
+                None => return,
+            }
+        }
     }
 
     /// Makes no more, waits for the one that is being made, and drops what is ready.
@@ -293,5 +325,21 @@ impl Pool {
         let ready = std::mem::take(&mut *lock(&self.ready));
         // Their processes and networks take some time to go.
         let _ = tokio::task::spawn_blocking(move || drop(ready)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn places_are_made_ready_when_pods_have_started_or_at_the_latest_then() {
+        let now = Instant::now();
+        let latest = now + LONGEST;
+        assert_eq!(rest(now, latest, now), Some(now + STARTING));
+        assert_eq!(rest(now, latest, now + STARTING), None);
+        let last = latest - STARTING / 2;
+        assert_eq!(rest(last, latest, last), Some(latest));
+        assert_eq!(rest(latest, latest, latest), None);
     }
 }
