@@ -424,7 +424,8 @@ routes: []
     assert!(said.contains("is for no host"), "{said}");
     let said = refused(&|config| format!("{config}limits: {{head_time: 5}}"));
     assert!(said.contains("missing unit"), "{said}");
-    let config = "listen: [127.0.0.1:0]\nkernel: {cgroup: nowhere}\nrevisions: {}\nroutes: []\n";
+    let config = "listen: [{address: 127.0.0.1:0, visibility: cluster-local}]\nkernel: {cgroup: nowhere}\n\
+                  revisions: {}\nroutes: []\n";
     folder.write("kernel.yaml", config);
     let (file, meet) = (folder.path("kernel.yaml"), folder.path("meet"));
     let places = ["--config", file.to_str().unwrap(), "--handover", meet.to_str().unwrap()];

@@ -19,12 +19,7 @@ fn a_service_answers_from_zero_and_goes_back_to_zero() {
     let (_, body) = instance.get(host, "/");
     assert!(body.contains("hello"), "{body}");
     let (_, page) = ask(instance.metrics, "metrics", "/metrics");
-    for queue in [
-        "service-controller",
-        "route-controller",
-        "autoscaler",
-        "autoscaler-bursts",
-    ] {
+    for queue in ["service-controller", "route-controller", "autoscaler"] {
         let looks = format!("kn_workqueue_process_duration_seconds_count{{name=\"{queue}\"}} ");
         let looks = page.lines().find_map(|line| line.strip_prefix(&looks));
         assert!(looks.is_some_and(|count| count != "0"), "{queue}: {looks:?} in {page}");
