@@ -112,13 +112,26 @@ pub enum Hook {
 /// Answers a request as both webhooks do, one after the other.
 #[must_use]
 pub fn review(request: &Request, settings: &Settings) -> Outcome {
+    patched(request, judge(request, settings))
+}
+
+/// The same without the patch, for who takes the object as it is.
+#[must_use]
+pub fn judge(request: &Request, settings: &Settings) -> Outcome {
     answer(request, settings, &[Hook::Defaulting, Hook::Validation])
 }
 
 /// Answers a request as one of the webhooks does.
 #[must_use]
 pub fn review_by(hook: Hook, request: &Request, settings: &Settings) -> Outcome {
-    answer(request, settings, &[hook])
+    patched(request, answer(request, settings, &[hook]))
+}
+
+fn patched(request: &Request, mut outcome: Outcome) -> Outcome {
+    if let Some(defaulted) = &outcome.defaulted {
+        outcome.patch = patch::between(request.object, defaulted);
+    }
+    outcome
 }
 
 fn answer(request: &Request, settings: &Settings, hooks: &[Hook]) -> Outcome {
@@ -184,7 +197,7 @@ where
         false => FieldErrors::none(),
     };
     Ok(Outcome {
-        patch: patch::between(request.object, &defaulted),
+        patch: Vec::new(),
         defaulted: Some(defaulted),
         refusal: errors.error().map(Refusal::Validation),
         warnings: errors.warnings(),
@@ -214,7 +227,7 @@ impl<S: Spec, T> Kinded for Object<S, T> {
 /// As Go's structs hold it, and as ours do.
 fn read<K: Kinded + DeserializeOwned>(value: &Value, which: &'static str) -> Result<(Value, K), Refusal> {
     let canonical = decode(value, objects::of(K::KIND)).map_err(|source| refusal(which, source))?;
-    let typed = serde_json::from_value(canonical.clone());
+    let typed = K::deserialize(&canonical);
     typed
         .map(|typed| (canonical, typed))
         .map_err(|error| refusal(which, DecodeError::Text(error.to_string())))

@@ -33,6 +33,7 @@ pub mod names;
 pub mod object;
 pub mod pod_autoscaler;
 pub mod pod_spec;
+pub mod pressed;
 pub mod reference;
 pub mod revision;
 pub mod route;

@@ -4,15 +4,17 @@
 //! Problem: a controller that asked the server at every look would drown it; one that looks at what it heard may look at
 //! what was before its own last write.
 //! Mechanism: one watch a kind fills the cache ([`Heard`]); what a write answered goes into it at once. Objects are found
-//! by key, by who made them, by one label and by the Routes that point at them.
+//! by key, by who made them, by one label and by the Routes that point at them. What was not among the last to change is
+//! pressed, except pods: many of them are looked at together, again and again.
 //! Invariants: an object never goes back to an older version; what was deleted does not come back through a write that
 //! was answered late; listeners hear each change once; no lock is held while they hear it.
-//! Depends on: key, kept, api (names).
+//! Depends on: key, kept, api (names, pressed).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use api::names::serving;
+use api::pressed::{Fresh, Press, Slot};
 use tokio::sync::watch;
 
 use crate::kept::{Kept, controller};
@@ -20,6 +22,8 @@ use crate::key::Key;
 
 /// So many deletions are remembered.
 const MOST_BURIED: usize = 4096;
+/// So many objects that changed last are not pressed.
+const FRESH: usize = 64;
 
 /// An object before and after; none: it was not there, it is gone.
 #[derive(Debug)]
@@ -59,7 +63,9 @@ struct Shared<K: Kept> {
 struct Inner<K> {
     /// The label by which objects are found.
     label: Option<&'static str>,
-    objects: HashMap<Key, Arc<K>>,
+    objects: HashMap<Arc<Key>, Entry<K>>,
+    fresh: Fresh<Arc<Slot<K>>>,
+    press: Press,
     made_by: Index,
     labelled: Index,
     pointed_at: Index,
@@ -67,8 +73,18 @@ struct Inner<K> {
     buried: HashMap<Key, u64>,
     buried_in_order: BTreeMap<u64, Key>,
     /// What the list that is under way has named so far, and what our own writes have put in meanwhile.
-    listed: HashSet<Key>,
-    written: HashSet<Key>,
+    listing: Option<Listing>,
+}
+
+#[derive(Default)]
+struct Listing {
+    listed: HashSet<Arc<Key>>,
+    written: HashSet<Arc<Key>>,
+}
+
+struct Entry<K> {
+    version: u64,
+    object: Arc<Slot<K>>,
 }
 
 /// What the watch of a kind tells.
@@ -124,19 +140,25 @@ impl<K: Kept> Cache<K> {
     /// An object.
     #[must_use]
     pub fn get(&self, key: &Key) -> Option<Arc<K>> {
-        self.read().objects.get(key).cloned()
+        self.read().objects.get(key).map(|entry| entry.object.get())
+    }
+
+    /// Whether there is an object.
+    #[must_use]
+    pub fn has(&self, key: &Key) -> bool {
+        self.read().objects.contains_key(key)
     }
 
     /// Everything, in no order.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<K>> {
-        self.read().objects.values().cloned().collect()
+        self.read().objects.values().map(|entry| entry.object.get()).collect()
     }
 
     /// The keys of everything, in no order.
     #[must_use]
     pub fn keys(&self) -> Vec<Key> {
-        self.read().objects.keys().cloned().collect()
+        self.read().objects.keys().map(|key| Key::clone(key)).collect()
     }
 
     /// What the object of this UID has made, in order.
@@ -176,24 +198,23 @@ impl<K: Kept> Cache<K> {
     pub fn hear(&self, heard: Heard<K>) {
         match heard {
             Heard::Listing => {
-                let mut inner = self.write();
-                inner.listed.clear();
-                inner.written.clear();
+                self.write().listing = Some(Listing::default());
             }
             Heard::Listed(object) => {
                 let change = {
                     let mut inner = self.write();
-                    let key = Key::of(object.meta());
-                    inner.listed.insert(key.clone());
-                    let ours = inner.written.contains(&key);
-                    inner.put(key, object, ours)
+                    let key = Arc::new(Key::of(object.meta()));
+                    let listing = inner.listing.get_or_insert_default();
+                    listing.listed.insert(Arc::clone(&key));
+                    let ours = listing.written.contains(&key);
+                    inner.put(&key, Arc::new(object), ours)
                 };
                 self.tell(change);
             }
             Heard::Complete => self.complete(),
             Heard::Changed(object) => {
-                let key = Key::of(object.meta());
-                let change = self.write().put(key, object, true);
+                let key = Arc::new(Key::of(object.meta()));
+                let change = self.write().put(&key, Arc::new(object), true);
                 self.tell(change);
             }
             Heard::Gone(object) => {
@@ -205,17 +226,19 @@ impl<K: Kept> Cache<K> {
 
     /// Takes in what one of our own writes was answered with.
     pub fn take_in(&self, object: K) -> Arc<K> {
-        let key = Key::of(object.meta());
-        let version = version(&object);
+        let key = Arc::new(Key::of(object.meta()));
+        let (version, object) = (version(&object), Arc::new(object));
         let (change, object) = {
             let mut inner = self.write();
-            if inner.buried.get(&key).is_some_and(|buried| *buried >= version) {
-                return Arc::new(object);
+            if inner.buried.get(&*key).is_some_and(|buried| *buried >= version) {
+                return object;
             }
-            inner.written.insert(key.clone());
-            let change = inner.put(key.clone(), object.clone(), true);
-            let kept = inner.objects.get(&key).cloned();
-            (change, kept.unwrap_or_else(|| Arc::new(object)))
+            if let Some(listing) = &mut inner.listing {
+                listing.written.insert(Arc::clone(&key));
+            }
+            let change = inner.put(&key, Arc::clone(&object), true);
+            let kept = inner.objects.get(&key).filter(|entry| entry.version != version);
+            (change, kept.map_or(object, |entry| entry.object.get()))
         };
         self.tell(change);
         object
@@ -224,14 +247,9 @@ impl<K: Kept> Cache<K> {
     fn complete(&self) {
         let gone: Vec<_> = {
             let mut inner = self.write();
-            let lost: Vec<_> = inner
-                .objects
-                .keys()
-                .filter(|key| !inner.listed.contains(*key) && !inner.written.contains(*key))
-                .cloned()
-                .collect();
-            inner.listed.clear();
-            inner.written.clear();
+            let Listing { listed, written } = inner.listing.take().unwrap_or_default();
+            let is_lost = |key: &&Arc<Key>| !listed.contains(*key) && !written.contains(*key);
+            let lost: Vec<_> = inner.objects.keys().filter(is_lost).cloned().collect();
             lost.iter().filter_map(|key| inner.remove(key)).collect()
         };
         for change in gone {
@@ -262,35 +280,51 @@ impl<K: Kept> Inner<K> {
         Self {
             label,
             objects: HashMap::new(),
+            fresh: Fresh::new(FRESH),
+            press: Press::default(),
             made_by: Index::default(),
             labelled: Index::default(),
             pointed_at: Index::default(),
             buried: HashMap::new(),
             buried_in_order: BTreeMap::new(),
-            listed: HashSet::new(),
-            written: HashSet::new(),
+            listing: None,
         }
     }
 
-    fn named_by(&self, keys: Option<&BTreeSet<Key>>) -> Vec<Arc<K>> {
-        let keys = keys.into_iter().flatten();
-        keys.filter_map(|key| self.objects.get(key).cloned()).collect()
+    fn named_by(&self, keys: &[Arc<Key>]) -> Vec<Arc<K>> {
+        let found = keys.iter().filter_map(|key| self.objects.get(key));
+        found.map(|entry| entry.object.get()).collect()
     }
 
     /// `only_newer`: an object that is not newer than what is there changes nothing.
-    fn put(&mut self, key: Key, object: K, only_newer: bool) -> Option<Change<K>> {
-        let old = self.objects.get(&key).cloned();
-        if let Some(old) = &old {
-            let (had, has) = (version(old.as_ref()), version(&object));
-            if had == has || (only_newer && had > has) {
-                return None;
-            }
-            self.unlist(&key, old);
+    fn put(&mut self, key: &Arc<Key>, new: Arc<K>, only_newer: bool) -> Option<Change<K>> {
+        let version = version(&*new);
+        let known = self.objects.get(key);
+        if known.is_some_and(|old| old.version == version || (only_newer && old.version > version)) {
+            return None;
         }
-        self.list(&key, &object);
-        let new = Arc::new(object);
-        self.objects.insert(key, Arc::clone(&new));
+        let old = known.map(|old| old.object.get());
+        if let Some(old) = &old {
+            self.unlist(key, old);
+        }
+        self.list(key, &new);
+        let object = Arc::new(Slot::new(Arc::clone(&new)));
+        self.keep_fresh(&object);
+        self.objects.insert(Arc::clone(key), Entry { version, object });
         Some(Change { old, new: Some(new) })
+    }
+
+    /// Presses what is no longer fresh then.
+    fn keep_fresh(&mut self, object: &Arc<Slot<K>>) {
+        if K::kind() == "Pod" {
+            return;
+        }
+        // Nobody else has what is no longer the newest version.
+        if let Some(old) = self.fresh.add(Arc::clone(object))
+            && Arc::strong_count(&old) > 1
+        {
+            old.press(&mut self.press);
+        }
     }
 
     fn bury(&mut self, object: &K) -> Option<Change<K>> {
@@ -308,7 +342,7 @@ impl<K: Kept> Inner<K> {
     }
 
     fn remove(&mut self, key: &Key) -> Option<Change<K>> {
-        let old = self.objects.remove(key)?;
+        let old = self.objects.remove(key)?.object.get();
         self.unlist(key, &old);
         Some(Change {
             old: Some(old),
@@ -316,7 +350,7 @@ impl<K: Kept> Inner<K> {
         })
     }
 
-    fn list(&mut self, key: &Key, object: &K) {
+    fn list(&mut self, key: &Arc<Key>, object: &K) {
         let label = self.label;
         self.made_by.add(key, makers(object));
         self.labelled.add(key, labels(object, label));
@@ -333,19 +367,27 @@ impl<K: Kept> Inner<K> {
 
 /// Objects by namespace and something that they say.
 #[derive(Default)]
-struct Index(HashMap<(String, String), BTreeSet<Key>>);
+struct Index(HashMap<Place, Vec<Arc<Key>>>);
+
+/// A namespace, and what an object there says.
+type Place = (Box<str>, Box<str>);
 
 impl Index {
-    fn add(&mut self, key: &Key, places: Vec<(String, String)>) {
+    fn add(&mut self, key: &Arc<Key>, places: Vec<Place>) {
         for place in places {
-            self.0.entry(place).or_default().insert(key.clone());
+            let keys = self.0.entry(place).or_default();
+            if let Err(at) = keys.binary_search(key) {
+                // Most have one, and keep to it.
+                keys.reserve_exact(usize::from(keys.is_empty()));
+                keys.insert(at, Arc::clone(key));
+            }
         }
     }
 
-    fn remove(&mut self, key: &Key, places: Vec<(String, String)>) {
+    fn remove(&mut self, key: &Key, places: Vec<Place>) {
         for place in places {
             if let Some(keys) = self.0.get_mut(&place) {
-                keys.remove(key);
+                keys.retain(|one| **one != *key);
                 if keys.is_empty() {
                     self.0.remove(&place);
                 }
@@ -353,35 +395,36 @@ impl Index {
         }
     }
 
-    fn get(&self, namespace: &str, value: &str) -> Option<&BTreeSet<Key>> {
-        self.0.get(&(namespace.to_owned(), value.to_owned()))
+    /// Sorted.
+    fn get(&self, namespace: &str, value: &str) -> &[Arc<Key>] {
+        self.0.get(&(namespace.into(), value.into())).map_or(&[], Vec::as_slice)
     }
 }
 
 /// A UID says it all, so there is no namespace with it.
-fn makers<K: Kept>(object: &K) -> Vec<(String, String)> {
+fn makers<K: Kept>(object: &K) -> Vec<Place> {
     let uid = controller(object.meta());
-    uid.map(|uid| (String::new(), uid.to_owned())).into_iter().collect()
+    uid.map(|uid| ("".into(), uid.into())).into_iter().collect()
 }
 
-fn labels<K: Kept>(object: &K, label: Option<&'static str>) -> Vec<(String, String)> {
+fn labels<K: Kept>(object: &K, label: Option<&'static str>) -> Vec<Place> {
     let labels = object.meta().labels.as_ref();
     let value = label.and_then(|label| labels?.get(label));
     value
-        .map(|value| (namespace(object), value.clone()))
+        .map(|value| (namespace(object), value.as_str().into()))
         .into_iter()
         .collect()
 }
 
-fn routes<K: Kept>(object: &K) -> Vec<(String, String)> {
+fn routes<K: Kept>(object: &K) -> Vec<Place> {
     let annotations = object.meta().annotations.as_ref();
     let text = annotations.and_then(|annotations| annotations.get(serving::ROUTES));
     let names = text.into_iter().flat_map(|text| text.split(','));
-    names.map(|name| (namespace(object), name.to_owned())).collect()
+    names.map(|name| (namespace(object), name.into())).collect()
 }
 
-fn namespace<K: Kept>(object: &K) -> String {
-    object.meta().namespace.clone().unwrap_or_default()
+fn namespace<K: Kept>(object: &K) -> Box<str> {
+    object.meta().namespace.as_deref().unwrap_or_default().into()
 }
 
 /// The version of an object; Kubernetes lets clients compare them as numbers.
@@ -419,6 +462,28 @@ mod tests {
         assert_eq!(names(&cache.made_by("y")), ["a"]);
         cache.hear(Heard::Gone(map("b", 4, "x")));
         assert!(cache.labelled("n", "x").is_empty() && cache.made_by("x").is_empty());
+    }
+
+    #[test]
+    fn what_was_heard_long_ago_is_as_it_was() {
+        let cache = Cache::new(Some("l"));
+        let heard: Vec<_> = (0..200).map(|place| map(&place.to_string(), place + 1, "x")).collect();
+        for object in &heard {
+            cache.hear(Heard::Changed(object.clone()));
+        }
+        for object in &heard {
+            assert_eq!(cache.get(&Key::of(&object.metadata)).as_deref(), Some(object));
+        }
+        assert_eq!(cache.labelled("n", "x").len(), 200);
+        let inner = cache.read();
+        assert_eq!(
+            inner
+                .objects
+                .values()
+                .filter(|entry| !entry.object.is_pressed())
+                .count(),
+            FRESH
+        );
     }
 
     #[test]

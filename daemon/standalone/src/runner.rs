@@ -285,7 +285,7 @@ impl Watching {
     fn list(&mut self) -> u64 {
         let pods = self.shared.objects.pods();
         let (version, found) = self.shared.objects.state().read(|store| {
-            let found: Vec<Arc<Value>> = store.list(pods, None).map(|(_, pod)| Arc::clone(pod)).collect();
+            let found: Vec<Arc<Value>> = store.list(pods, None).map(|(_, pod)| pod).collect();
             (store.version(), found)
         });
         let there: BTreeSet<String> = found.iter().map(|pod| meta::uid(pod).to_owned()).collect();
@@ -300,7 +300,7 @@ impl Watching {
         let (newest, events) = self.shared.objects.state().read(|store| {
             let events = store.events_after(version).ok()?;
             let of_pods = events.filter(|event| event.key.resource == self.shared.objects.pods());
-            let pods: Vec<_> = of_pods.map(|event| (event.kind, Arc::clone(&event.object))).collect();
+            let pods: Vec<_> = of_pods.map(|event| (event.kind, event.object.get())).collect();
             Some((store.version(), pods))
         })?;
         for (kind, pod) in events {

@@ -150,7 +150,7 @@ impl Machine {
     }
 
     pub(crate) fn pod(&self, name: &str) -> Option<Arc<Value>> {
-        self.state.read(|store| store.get(&key(name)).cloned())
+        self.state.read(|store| store.get(&key(name)))
     }
 
     /// Waits until a pod is as wanted.
@@ -192,7 +192,7 @@ impl Machine {
             let events = store.list(resource, Some("default")).map(|(_, event)| event);
             let own = events.filter(|event| event["involvedObject"]["name"] == name);
             let text = |event: &Value, field: &str| event[field].as_str().unwrap_or_default().to_owned();
-            own.map(|event| format!("{}: {}", text(event, "reason"), text(event, "message")))
+            own.map(|event| format!("{}: {}", text(&event, "reason"), text(&event, "message")))
                 .collect()
         })
     }

@@ -37,7 +37,8 @@ pub enum DecodeError {
 pub fn decode(value: &Value, record: &'static Record) -> Result<Value, DecodeError> {
     let root = Place {
         record,
-        path: String::new(),
+        key: "",
+        above: None,
     };
     match value {
         Value::Object(fields) => object(fields, record, &root).map(Value::Object),
@@ -46,26 +47,32 @@ pub fn decode(value: &Value, record: &'static Record) -> Result<Value, DecodeErr
     }
 }
 
-/// Where in the object we are.
-struct Place {
+/// Where in the object we are; only an error needs it as a text.
+struct Place<'a> {
     record: &'static Record,
-    path: String,
+    key: &'a str,
+    above: Option<&'a Place<'a>>,
 }
 
-impl Place {
-    fn at(&self, record: &'static Record, key: &str) -> Self {
-        let path = match self.path.as_str() {
-            "" => key.to_owned(),
-            parent => format!("{parent}.{key}"),
-        };
-        Self { record, path }
+impl Place<'_> {
+    fn at<'b>(&'b self, record: &'static Record, key: &'b str) -> Place<'b> {
+        let above = Some(self);
+        Place { record, key, above }
+    }
+
+    fn path(&self) -> String {
+        match self.above.map(Self::path) {
+            None => self.key.to_owned(),
+            Some(above) if above.is_empty() => self.key.to_owned(),
+            Some(above) => format!("{above}.{}", self.key),
+        }
     }
 
     fn error(&self, found: &Value, wanted: &str) -> DecodeError {
         DecodeError::Type {
             found: kind_of(found),
             record: self.record.name,
-            path: self.path.clone(),
+            path: self.path(),
             wanted: wanted.to_owned(),
         }
     }

@@ -12,7 +12,7 @@ mod dirty;
 mod tests;
 mod work;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use api::names::{kubernetes, serving};
@@ -41,8 +41,8 @@ pub struct Gateway {
 struct Shared {
     published: watch::Sender<Arc<Programme>>,
     standings: RwLock<HashMap<Key, Standing>>,
-    /// Ingresses by the version that has what they ask for, until gateways run it.
-    unconfirmed: Mutex<BTreeMap<u64, Vec<Key>>>,
+    /// Until gateways run it: the version that has what an Ingress asks for. One each, however long no gateway runs any.
+    unconfirmed: Mutex<HashMap<Key, u64>>,
 }
 
 impl Default for Gateway {
@@ -74,9 +74,8 @@ impl Gateway {
     /// The Ingresses that were waiting for a version up to this one, which gateways run now.
     pub(crate) fn confirm(&self, version: u64) -> Vec<Key> {
         let mut unconfirmed = self.shared.unconfirmed.lock().unwrap_or_else(PoisonError::into_inner);
-        let later = unconfirmed.split_off(&version.saturating_add(1));
-        let confirmed = std::mem::replace(&mut *unconfirmed, later);
-        confirmed.into_values().flatten().collect()
+        let confirmed = unconfirmed.extract_if(|_, wanted| *wanted <= version);
+        confirmed.map(|(ingress, _)| ingress).collect()
     }
 
     /// Keeps the programme from now on. Ingresses that stand differently are added to `ingresses`.
@@ -97,9 +96,10 @@ impl Gateway {
         {
             let mut unconfirmed = self.shared.unconfirmed.lock().unwrap_or_else(PoisonError::into_inner);
             for (ingress, standing) in &standings {
-                if let Some(standing) = standing {
-                    unconfirmed.entry(standing.version).or_default().push(ingress.clone());
-                }
+                match standing {
+                    Some(standing) => unconfirmed.insert(ingress.clone(), standing.version),
+                    None => unconfirmed.remove(ingress),
+                };
             }
         }
         {

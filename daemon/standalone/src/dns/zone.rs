@@ -92,7 +92,7 @@ fn inner(store: &Store, namespace: &str) -> Found {
     }
 }
 
-fn service<'a>(store: &'a Store, name: &str, namespace: &str) -> Option<&'a Arc<Value>> {
+fn service(store: &Store, name: &str, namespace: &str) -> Option<Arc<Value>> {
     store.get(&Key::new(resource::find("", "v1", "services")?, namespace, name))
 }
 
@@ -114,7 +114,7 @@ fn of_service(store: &Store, name: &Name, service_name: &str, namespace: &str, w
     if wanted != RecordType::A {
         return Found::Records(Vec::new(), Vec::new());
     }
-    let records = addresses(store, service)
+    let records = addresses(store, &service)
         .into_iter()
         .map(|address| record(name, RData::A(A(address))));
     Found::Records(records.collect(), Vec::new())
@@ -132,11 +132,11 @@ fn addresses(store: &Store, service: &Value) -> Vec<Ipv4Addr> {
 }
 
 /// The ready endpoints of a Service, with the ports of their slice.
-fn endpoints<'a>(store: &'a Store, service: &Value) -> Vec<(Ipv4Addr, &'a Value)> {
+fn endpoints(store: &Store, service: &Value) -> Vec<(Ipv4Addr, Value)> {
     let own = store
         .dependents(meta::uid(service))
         .filter(|(key, _)| key.resource.kind == "EndpointSlice");
-    let mut slices: Vec<&Arc<Value>> = own.map(|(_, slice)| slice).collect();
+    let mut slices: Vec<Arc<Value>> = own.map(|(_, slice)| slice).collect();
     if slices.is_empty() {
         slices = others(store, service);
     }
@@ -151,14 +151,14 @@ fn endpoints<'a>(store: &'a Store, service: &Value) -> Vec<(Ipv4Addr, &'a Value)
                 .into_iter()
                 .flatten()
                 .filter_map(Value::as_str);
-            found.extend(listed.filter_map(|text| Some((text.parse().ok()?, &slice["ports"]))));
+            found.extend(listed.filter_map(|text| Some((text.parse().ok()?, slice["ports"].clone()))));
         }
     }
     found
 }
 
 /// Slices that somebody else made for a Service.
-fn others<'a>(store: &'a Store, service: &Value) -> Vec<&'a Arc<Value>> {
+fn others(store: &Store, service: &Value) -> Vec<Arc<Value>> {
     let Some(kind) = resource::find("discovery.k8s.io", "v1", "endpointslices") else {
         return Vec::new();
     };
@@ -184,7 +184,7 @@ fn endpoint(
     let (Some(address), Some(service)) = (address, service(store, service_name, namespace)) else {
         return Found::Nothing;
     };
-    if service["spec"]["clusterIP"] != "None" || endpoints(store, service).iter().all(|(one, _)| *one != address) {
+    if service["spec"]["clusterIP"] != "None" || endpoints(store, &service).iter().all(|(one, _)| *one != address) {
         return Found::Nothing;
     }
     let records = (wanted == RecordType::A).then(|| record(name, RData::A(A(address))));
@@ -222,10 +222,10 @@ fn ports(
         }
     };
     if service["spec"]["clusterIP"] != "None" {
-        add(below.clone(), number(own), addresses(store, service).first().copied());
+        add(below.clone(), number(own), addresses(store, &service).first().copied());
         return Found::Records(records, additions);
     }
-    for (address, ports) in endpoints(store, service) {
+    for (address, ports) in endpoints(store, &service) {
         let dashed = address.to_string().replace('.', "-");
         let found = ports.as_array().into_iter().flatten().find(is_it);
         if let (Ok(target), Some(found)) = (below.prepend_label(dashed.as_bytes()), found) {

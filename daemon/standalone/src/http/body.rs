@@ -114,6 +114,11 @@ pub(super) fn json(code: u16, document: &Value) -> Response<Body> {
     with(code, "application/json", Body::Whole(Some(text.into())))
 }
 
+/// An answer with a document that is JSON already.
+pub(super) fn written(code: u16, document: Vec<u8>) -> Response<Body> {
+    with(code, "application/json", Body::Whole(Some(document.into())))
+}
+
 /// An answer with bytes that are the same for everybody.
 pub(super) fn bytes(form: &'static str, bytes: &'static [u8]) -> Response<Body> {
     with(200, form, Body::Whole(Some(Bytes::from_static(bytes))))

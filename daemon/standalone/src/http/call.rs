@@ -11,6 +11,7 @@ use http::{Method, Response};
 use serde_json::{Value, json};
 
 use super::body::{self, Body};
+use super::form::{self, Form};
 use super::input::Input;
 use super::path::Objects;
 use super::site::{self, Site};
@@ -23,7 +24,7 @@ use crate::patch::{self, Patch};
 use crate::refusal::Refusal;
 use crate::selector::Selector;
 use crate::state::Kept;
-use crate::store::{Store, Transaction};
+use crate::store::{Place, Store, Transaction};
 use crate::verbs::{self, DeleteOptions, Deleted, Propagation, Written};
 
 /// What a patch may be.
@@ -103,7 +104,7 @@ impl Call<'_> {
     }
 
     fn get(&self, name: &str) -> Answer {
-        let found = self.site.state.read(|store| store.get(&self.key(name)).cloned());
+        let found = self.site.state.read(|store| store.get(&self.key(name)));
         let object = found.ok_or_else(|| self.missing(name))?;
         Ok(self.one(200, &object, &[]))
     }
@@ -137,16 +138,22 @@ impl Call<'_> {
         }
         let selector = self.selector()?;
         let namespace = self.target.namespace.as_deref();
-        let (version, objects) = self.site.state.read(|store| {
-            let listed = store.list(self.target.resource, namespace);
-            let objects: Vec<_> = listed.map(|(_, object)| object.clone()).collect();
-            (store.version(), objects)
+        let (version, places) = self.site.state.read(|store| {
+            let listed = store.places(self.target.resource, namespace);
+            let places: Vec<_> = listed.map(|(_, place)| Arc::clone(place)).collect();
+            (store.version(), places)
         });
-        let chosen: Vec<&Value> = objects
-            .iter()
-            .map(AsRef::as_ref)
-            .filter(|object| selector.matches(object))
-            .collect();
+        if self.input.form == Form::Whole {
+            let is_meant = |place: &&Place| selector.is_empty() || selector.matches(&place.get());
+            let chosen = places.iter().filter(is_meant);
+            return Ok(body::written(
+                200,
+                form::write_list(self.target.resource, chosen, version),
+            ));
+        }
+        let objects = places.iter().map(|place| place.get());
+        let objects: Vec<Arc<Value>> = objects.filter(|object| selector.matches(object)).collect();
+        let chosen: Vec<&Value> = objects.iter().map(AsRef::as_ref).collect();
         let now = Moment::current().now.as_second();
         let list = self.input.form.of_list(self.target.resource, &chosen, version, now);
         Ok(body::json(200, &list))
@@ -285,7 +292,7 @@ impl Call<'_> {
     fn scale(&self, name: &str, is_read: bool) -> Answer {
         let key = self.key(name);
         if is_read {
-            let found = self.site.state.read(|store| store.get(&key).cloned());
+            let found = self.site.state.read(|store| store.get(&key));
             let object = found.ok_or_else(|| self.missing(name))?;
             return Ok(body::json(200, &verbs::scale_of(&object)));
         }

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //! In which form the client wants objects: whole, as metadata only, or as a table.
 //!
-//! Depends on: table.
+//! Mechanism: what is wanted whole is copied from where it is, without a tree in between.
+//! Depends on: table, store.
+
+use std::borrow::Cow;
 
 use serde_json::{Value, json};
 
 use super::table;
 use crate::refusal::Refusal;
 use crate::resource::Resource;
+use crate::store::Place;
 
 /// A form of objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,11 +54,16 @@ impl Form {
     }
 
     /// One object.
-    pub(super) fn of_one(self, resource: &'static Resource, object: &Value, now: i64) -> Value {
+    pub(super) fn of_one<'a>(self, resource: &'static Resource, object: &'a Value, now: i64) -> Cow<'a, Value> {
         match self {
-            Self::Whole => object.clone(),
-            Self::Metadata => partial(object),
-            Self::Table => table::of(resource, &[object], &object["metadata"]["resourceVersion"], now),
+            Self::Whole => Cow::Borrowed(object),
+            Self::Metadata => Cow::Owned(partial(object)),
+            Self::Table => Cow::Owned(table::of(
+                resource,
+                &[object],
+                &object["metadata"]["resourceVersion"],
+                now,
+            )),
         }
     }
 
@@ -76,6 +85,34 @@ impl Form {
         };
         json!({"kind": kind, "apiVersion": api_version, "metadata": {"resourceVersion": version}, "items": items})
     }
+}
+
+/// Adds the JSON of an object, whole.
+pub(super) fn write(out: &mut Vec<u8>, place: &Place) {
+    place.text(|text| match text {
+        Ok(text) => out.extend_from_slice(text),
+        Err(object) => out.extend_from_slice(object.to_string().as_bytes()),
+    });
+}
+
+/// A list of whole objects as JSON, as [`Form::of_list`] would make it.
+pub(super) fn write_list<'a>(
+    resource: &'static Resource,
+    places: impl Iterator<Item = &'a Place>,
+    version: u64,
+) -> Vec<u8> {
+    let (kind, api_version) = (resource.kind, resource.api_version());
+    let mut out = format!(r#"{{"apiVersion":"{api_version}","items":["#).into_bytes();
+    for (count, place) in places.enumerate() {
+        if count > 0 {
+            out.push(b',');
+        }
+        write(&mut out, place);
+    }
+    let end = format!(r#"],"kind":"{kind}List","metadata":{{"resourceVersion":"{version}"}}}}"#);
+    out.extend_from_slice(end.as_bytes());
+    out.push(b'\n');
+    out
 }
 
 /// The metadata of an object as an object.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The settings that admission goes by, as the ConfigMaps have them now.
 //!
-//! Mechanism: read anew when one of the ConfigMaps has another version; in a cluster the webhook follows some time later.
+//! Mechanism: read anew when one of the ConfigMaps is at another place in the store, as each version is; in a cluster the webhook follows some time later.
 //! Invariants: a map that cannot be read changes nothing: its last good values stay.
 //! Depends on: state, logic (settings).
 
@@ -13,9 +13,9 @@ use api::names::product::SYSTEM_NAMESPACE;
 use logic::settings::{Autoscaler, Defaults, Features};
 
 use crate::key::Key;
-use crate::meta;
 use crate::resource;
 use crate::state::State;
+use crate::store::Place;
 
 const MAPS: [&str; 3] = ["config-autoscaler", "config-defaults", "config-features"];
 
@@ -27,7 +27,7 @@ pub(super) struct Followed {
 
 #[derive(Debug)]
 struct Seen {
-    versions: [String; 3],
+    places: [Option<Place>; 3],
     settings: Arc<Settings>,
 }
 
@@ -35,7 +35,7 @@ impl Followed {
     /// Settings that hold where no ConfigMap says otherwise.
     pub(super) fn new(settings: Settings) -> Self {
         let seen = Seen {
-            versions: Default::default(),
+            places: Default::default(),
             settings: Arc::new(settings),
         };
         Self { seen: Mutex::new(seen) }
@@ -49,16 +49,15 @@ impl Followed {
         };
         let changed: Vec<_> = state.read(|store| {
             let maps = MAPS.iter().enumerate().filter_map(|(index, name)| {
-                let map = store.get(&Key::new(resource, SYSTEM_NAMESPACE, name))?;
-                let is_known = seen
-                    .versions
-                    .get(index)
-                    .is_some_and(|version| version == meta::version(map));
-                (!is_known).then(|| (index, Arc::clone(map)))
+                let place = store.place(&Key::new(resource, SYSTEM_NAMESPACE, name))?;
+                let seen = seen.places.get(index).and_then(Option::as_ref);
+                let is_known = seen.is_some_and(|seen| Arc::ptr_eq(seen, place));
+                (!is_known).then(|| (index, Arc::clone(place)))
             });
             maps.collect()
         });
-        for (index, map) in changed {
+        for (index, place) in changed {
+            let map = place.get();
             let texts = map["data"].as_object().into_iter().flatten();
             let data: BTreeMap<String, String> = texts
                 .filter_map(|(key, text)| Some((key.clone(), text.as_str()?.to_owned())))
@@ -69,8 +68,8 @@ impl Followed {
                 1 => next.defaults = Defaults::parse(&data).unwrap_or(next.defaults),
                 _ => next.features = Features::parse(&data).unwrap_or(next.features),
             }
-            if let Some(version) = seen.versions.get_mut(index) {
-                meta::version(&map).clone_into(version);
+            if let Some(seen) = seen.places.get_mut(index) {
+                *seen = Some(place);
             }
             seen.settings = Arc::new(next);
         }

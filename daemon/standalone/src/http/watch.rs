@@ -18,7 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::Instant;
 
 use super::body::{self, Body, Lines, Next};
-use super::form::Form;
+use super::form::{self, Form};
 use super::input::Input;
 use super::site::Site;
 use crate::moment::Moment;
@@ -26,7 +26,7 @@ use crate::refusal::Refusal;
 use crate::resource::Resource;
 use crate::selector::Selector;
 use crate::state::State;
-use crate::store::{Event, EventKind, Store};
+use crate::store::{Event, EventKind, Place, Store};
 
 /// How long a watch lasts whose client does not say.
 const LIFETIME: Duration = Duration::from_secs(1_800);
@@ -45,11 +45,19 @@ struct Watch {
     has_bookmarks: bool,
     /// Everything up to here has been read.
     position: u64,
-    ready: VecDeque<Value>,
+    ready: VecDeque<Ready>,
     end: Instant,
     bookmark: Instant,
     is_over: bool,
     _place: OwnedSemaphorePermit,
+}
+
+/// An event for the client; its text is made when its turn comes.
+enum Ready {
+    /// What happened, and to which version of an object.
+    Object(&'static str, Place),
+    /// It is as it stands.
+    Made(Value),
 }
 
 /// Begins a watch.
@@ -110,16 +118,16 @@ impl Watch {
         let state = Arc::clone(&self.state);
         state.read(|store| self.list(store));
         if wants_all && self.has_bookmarks {
-            self.ready.push_back(self.bookmark_event(true));
+            self.ready.push_back(Ready::Made(self.bookmark_event(true)));
         }
         Ok(())
     }
 
     fn list(&mut self, store: &Store) {
         self.position = store.version();
-        for (_, object) in store.list(self.resource, self.namespace.as_deref()) {
-            if self.selector.matches(object) {
-                self.ready.push_back(self.event("ADDED", object));
+        for (_, place) in store.places(self.resource, self.namespace.as_deref()) {
+            if self.takes(place) {
+                self.ready.push_back(Ready::Object("ADDED", Arc::clone(place)));
             }
         }
     }
@@ -133,7 +141,8 @@ impl Watch {
                 Ok(events) => events,
                 Err(expired) => {
                     let status = Refusal::from(expired).status();
-                    self.ready.push_back(json!({"type": "ERROR", "object": status}));
+                    let event = json!({"type": "ERROR", "object": status});
+                    self.ready.push_back(Ready::Made(event));
                     self.is_over = true;
                     return;
                 }
@@ -151,7 +160,11 @@ impl Watch {
         });
     }
 
-    fn show(&self, event: &Event) -> Option<Value> {
+    fn takes(&self, place: &Place) -> bool {
+        self.selector.is_empty() || self.selector.matches(&place.get())
+    }
+
+    fn show(&self, event: &Event) -> Option<Ready> {
         let resource = event.key.resource;
         if resource.plural != self.resource.plural || resource.group != self.resource.group {
             return None;
@@ -163,28 +176,42 @@ impl Watch {
         {
             return None;
         }
-        let had = event
-            .previous
-            .as_ref()
-            .is_some_and(|previous| self.selector.matches(previous));
-        let has = event.kind != EventKind::Deleted && self.selector.matches(&event.object);
+        let had = event.previous.as_ref().is_some_and(|previous| self.takes(previous));
+        let has = event.kind != EventKind::Deleted && self.takes(&event.object);
+        let object = || Arc::clone(&event.object);
         match (had, has) {
             (false, false) => None,
-            (false, true) => Some(self.event("ADDED", &event.object)),
-            (true, true) => Some(self.event("MODIFIED", &event.object)),
-            (true, false) => Some(self.gone(event)),
+            (false, true) => Some(Ready::Object("ADDED", object())),
+            (true, true) => Some(Ready::Object("MODIFIED", object())),
+            (true, false) => Some(Ready::Made(self.gone(event))),
         }
     }
 
     /// The last state that matched, with the version at which it ceased to.
     fn gone(&self, event: &Event) -> Value {
-        let mut last = Value::clone(event.previous.as_ref().unwrap_or(&event.object));
+        let mut last = Value::clone(&event.previous.as_ref().unwrap_or(&event.object).get());
         crate::meta::set(&mut last, "resourceVersion", event.version.to_string().into());
         self.event("DELETED", &last)
     }
 
     fn event(&self, kind: &str, object: &Value) -> Value {
         json!({"type": kind, "object": self.form.of_one(self.resource, object, Moment::current().now.as_second())})
+    }
+
+    /// The line of an event.
+    fn line(&self, ready: &Ready) -> Vec<u8> {
+        let mut line = match ready {
+            Ready::Made(event) => event.to_string().into_bytes(),
+            Ready::Object(kind, place) if self.form == Form::Whole => {
+                let mut line = br#"{"object":"#.to_vec();
+                form::write(&mut line, place);
+                line.extend_from_slice(format!(r#","type":"{kind}"}}"#).as_bytes());
+                line
+            }
+            Ready::Object(kind, place) => self.event(kind, &place.get()).to_string().into_bytes(),
+        };
+        line.push(b'\n');
+        line
     }
 
     fn bookmark_event(&self, ends_list: bool) -> Value {
@@ -198,13 +225,13 @@ impl Watch {
         let object = if self.form == Form::Whole {
             object
         } else {
-            self.form.of_one(self.resource, &object, 0)
+            self.form.of_one(self.resource, &object, 0).into_owned()
         };
         json!({"type": "BOOKMARK", "object": object})
     }
 
     /// The next event, or nothing at the end.
-    async fn event_to_come(&mut self) -> Option<Value> {
+    async fn event_to_come(&mut self) -> Option<Ready> {
         loop {
             if let Some(event) = self.ready.pop_front() {
                 return Some(event);
@@ -232,7 +259,7 @@ impl Watch {
     /// At the time of a bookmark or of the end.
     fn rest(&mut self) {
         if self.has_bookmarks {
-            self.ready.push_back(self.bookmark_event(false));
+            self.ready.push_back(Ready::Made(self.bookmark_event(false)));
         }
         self.bookmark = Instant::now() + BOOKMARKS;
         self.is_over = Instant::now() >= self.end;
@@ -243,9 +270,7 @@ impl Lines for Watch {
     fn next(mut self) -> Next<Self> {
         Box::pin(async move {
             let event = self.event_to_come().await?;
-            let mut line = event.to_string();
-            line.push('\n');
-            Some((Bytes::from(line), self))
+            Some((Bytes::from(self.line(&event)), self))
         })
     }
 }

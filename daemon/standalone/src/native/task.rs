@@ -86,7 +86,7 @@ impl Task {
             self.position = store.version();
             for resource in resource::all().iter().filter(|resource| resource.knative.is_none()) {
                 for (key, object) in store.list(resource, None) {
-                    self.concerns(key, EventKind::Added, object, None);
+                    self.concerns(key, EventKind::Added, &object, None);
                 }
             }
         });
@@ -113,7 +113,8 @@ impl Task {
 
     fn take(&mut self, event: &Event) {
         if event.key.resource.knative.is_none() {
-            self.concerns(&event.key, event.kind, &event.object, event.previous.as_deref());
+            let previous = event.previous.as_ref().map(|previous| previous.get());
+            self.concerns(&event.key, event.kind, &event.object.get(), previous.as_deref());
         }
     }
 

@@ -88,14 +88,14 @@ impl World {
     fn list(&self, resource: &'static Resource) -> Vec<Value> {
         self.state.read(|store| {
             let listed = store.list(resource, Some("default"));
-            listed.map(|(_, object)| Value::clone(object)).collect()
+            listed.map(|(_, object)| Value::clone(&object)).collect()
         })
     }
 
     fn get(&self, resource: &'static Resource, name: &str) -> Value {
         let key = Key::new(resource, "default", name);
         self.state
-            .read(|store| store.get(&key).map(|found| Value::clone(found)).unwrap_or_default())
+            .read(|store| store.get(&key).map(|found| Value::clone(&found)).unwrap_or_default())
     }
 
     /// Waits until something holds; meanwhile the node lets go of what is deleted.
@@ -410,9 +410,9 @@ fn what_is_there_from_the_start_is_made_once() {
     furnish::furnish(&state, &Settings::default()).unwrap();
     let maps = find("", "configmaps");
     let gc = Key::new(maps, "knative-serving", "config-gc");
-    let stored = state.read(|store| store.get(&gc).cloned()).unwrap();
+    let stored = state.read(|store| store.get(&gc)).unwrap();
     assert!(stored["data"]["_example"].is_string());
     furnish::furnish(&state, &Settings::default()).unwrap();
-    assert_eq!(state.read(|store| store.get(&gc).cloned()).unwrap(), stored);
+    assert_eq!(state.read(|store| store.get(&gc)).unwrap(), stored);
     assert_eq!(state.read(|store| store.list(maps, None).count()), 11);
 }

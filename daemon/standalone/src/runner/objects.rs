@@ -91,7 +91,7 @@ impl Objects {
     #[must_use]
     pub(super) fn pod(&self, pod: &Identity) -> Option<Arc<Value>> {
         let key = self.key(pod);
-        let found = self.state.read(|store| store.get(&key).cloned());
+        let found = self.state.read(|store| store.get(&key));
         found.filter(|found| meta::uid(found) == pod.uid)
     }
 
@@ -103,7 +103,7 @@ impl Objects {
             Source::Secret => "secrets",
         };
         let key = Key::new(resource::find("", "v1", plural)?, namespace, name);
-        self.state.read(|store| store.get(&key).cloned())
+        self.state.read(|store| store.get(&key))
     }
 
     /// Writes a pod's status.

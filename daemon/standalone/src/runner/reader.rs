@@ -44,7 +44,7 @@ pub(super) struct Reader {
 impl Logs for Reader {
     fn read(&self, namespace: &str, pod: &str, wanted: &Wanted) -> Result<mpsc::Receiver<Bytes>, Refusal> {
         let key = Key::new(self.objects.pods(), namespace, pod);
-        let found = self.objects.state().read(|store| store.get(&key).cloned());
+        let found = self.objects.state().read(|store| store.get(&key));
         let found = found.ok_or_else(|| Refusal::NotFound {
             resource: key.resource,
             name: pod.to_owned(),

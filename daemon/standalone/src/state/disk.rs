@@ -20,7 +20,7 @@ use serde_json::Value;
 
 use crate::key::Key;
 use crate::resource;
-use crate::store::{Event, EventKind};
+use crate::store::{Event, EventKind, Place};
 
 const OBJECTS: TableDefinition<(&str, &str, &str), &[u8]> = TableDefinition::new("objects");
 const COUNTERS: TableDefinition<&str, u64> = TableDefinition::new("counters");
@@ -72,7 +72,7 @@ pub(super) struct Disk {
     /// When and why a write failed last, if none has succeeded since.
     failed: Option<(Instant, String)>,
     /// What writes that failed may have changed, as it was before them.
-    doubtful: BTreeMap<Key, Option<Arc<Value>>>,
+    doubtful: BTreeMap<Arc<Key>, Option<Place>>,
 }
 
 /// What was stored.
@@ -138,7 +138,7 @@ impl Disk {
             Err(error) => {
                 for event in events {
                     let before = event.previous.clone();
-                    self.doubtful.entry(event.key.clone()).or_insert(before);
+                    self.doubtful.entry(Arc::clone(&event.key)).or_insert(before);
                 }
                 // It answers nothing more after an error of the disk.
                 self.database = None;
@@ -158,14 +158,14 @@ impl Disk {
         let transaction = database.begin_write()?;
         {
             let mut objects = transaction.open_table(OBJECTS)?;
-            let doubtful = self.doubtful.iter().map(|(key, object)| (key, object.as_deref()));
+            let doubtful = self.doubtful.iter().map(|(key, place)| (key, place.as_ref()));
             let changed = events.iter().map(|event| (&event.key, standing(event)));
-            for (key, object) in doubtful.chain(changed) {
+            for (key, standing) in doubtful.chain(changed) {
                 let resource = key.resource.qualified();
                 let place = (resource.as_str(), key.namespace.as_str(), key.name.as_str());
-                match object {
+                match standing {
                     None => drop(objects.remove(place)?),
-                    Some(object) => drop(objects.insert(place, object.to_string().as_bytes())?),
+                    Some(standing) => drop(objects.insert(place, standing.get().to_string().as_bytes())?),
                 }
             }
             let mut counters = transaction.open_table(COUNTERS)?;
@@ -179,8 +179,8 @@ impl Disk {
 }
 
 /// The object after a change, unless it is gone.
-fn standing(event: &Event) -> Option<&Value> {
-    (event.kind != EventKind::Deleted).then_some(&*event.object)
+fn standing(event: &Event) -> Option<&Place> {
+    (event.kind != EventKind::Deleted).then_some(&event.object)
 }
 
 fn prepare(database: &Database) -> Result<(), redb::Error> {

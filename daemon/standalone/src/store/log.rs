@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The last changes, for watches.
 //!
-//! Mechanism: a ring, bounded by number and by about how much memory its objects take. Who watches keeps only a version
+//! Mechanism: a ring, bounded by number and by about how long the JSON of its objects is. Who watches keeps only a version
 //! and asks for what came after it, so a slow reader costs nothing and is told when it is too far behind.
 //! Invariants: events are in order of version; `horizon` is the newest version that is no longer remembered.
 //! Depends on: key.
@@ -9,10 +9,14 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use api::pressed::Slot;
 use serde_json::Value;
 
 use crate::key::Key;
 use crate::refusal::Refusal;
+
+/// Where a version of an object is.
+pub type Place = Arc<Slot<Value>>;
 
 /// What happened to an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,11 +37,11 @@ pub struct Event {
     /// What happened.
     pub kind: EventKind,
     /// To which object.
-    pub key: Key,
+    pub key: Arc<Key>,
     /// The object; the last one, with the version of the deletion, if it is gone.
-    pub object: Arc<Value>,
+    pub object: Place,
     /// The object before.
-    pub previous: Option<Arc<Value>>,
+    pub previous: Option<Place>,
 }
 
 /// The wanted events are no longer remembered.
@@ -67,23 +71,22 @@ pub(super) struct Log {
     weight: usize,
 }
 
-/// The most that the objects of all events may weigh, about: bytes.
-const HEAVIEST: usize = 16 << 20;
+/// The most that the JSON of all events may have, about: bytes. In memory most of it takes a quarter of that.
+const HEAVIEST: usize = 8 << 20;
 /// As many events stay, whatever they weigh.
 const FEWEST: usize = 256;
-/// What a map takes for itself, and a value in a map or list.
-const MAP: usize = 600;
-const PLACE: usize = 32;
+/// Quotes, brackets, commas, numbers: of each value.
+const REST: usize = 5;
 
-/// About how many bytes a value takes.
+/// About how many bytes of JSON a value has.
 fn weight(value: &Value) -> usize {
-    match value {
+    let within = match value {
         Value::String(text) => text.len(),
-        Value::Array(all) => all.iter().map(|one| PLACE + weight(one)).sum(),
-        // Keys are in what a map takes.
-        Value::Object(all) => all.values().fold(MAP, |sum, one| sum + weight(one)),
+        Value::Array(all) => all.iter().map(weight).sum(),
+        Value::Object(all) => all.iter().map(|(name, one)| name.len() + weight(one)).sum(),
         _ => 0,
-    }
+    };
+    REST + within
 }
 
 impl Log {
@@ -101,7 +104,7 @@ impl Log {
     }
 
     pub(super) fn push(&mut self, event: Event) {
-        let added = weight(&event.object);
+        let added = weight(&event.object.get());
         self.weight += added;
         self.events.push_back((event, added));
         while self.is_full() {

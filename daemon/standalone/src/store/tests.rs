@@ -47,6 +47,8 @@ impl World {
             moment: moment(),
             settings: api::context::Settings::default(),
         };
+        // Nearly all of it is pressed.
+        world.store.fresh = Fresh::new(1);
         let namespaces = resource::find("", "v1", "namespaces").unwrap();
         let namespace = json!({"metadata": {"name": "n"}});
         world
@@ -82,7 +84,7 @@ impl World {
                 let Some(old) = self.store.get(&key(*name)) else {
                     return Ok(());
                 };
-                let mut object = Value::clone(old);
+                let mut object = Value::clone(&old);
                 object["data"]["value"] = value.to_string().into();
                 if *is_stale {
                     meta::set(&mut object, "resourceVersion", "0".into());
@@ -102,7 +104,8 @@ impl World {
 }
 
 fn content(store: &Store) -> BTreeMap<Key, Arc<Value>> {
-    store.objects.clone()
+    let listed = store.objects.iter();
+    listed.map(|(key, place)| (Key::clone(key), place.get())).collect()
 }
 
 proptest! {
@@ -123,12 +126,13 @@ proptest! {
         for event in world.store.events_after(since).unwrap() {
             prop_assert!(event.version > last);
             last = event.version;
-            prop_assert_eq!(meta::version(&event.object), event.version.to_string());
-            prop_assert_eq!(event.kind == EventKind::Added, !seen.contains_key(&event.key));
+            let object = event.object.get();
+            prop_assert_eq!(meta::version(&object), event.version.to_string());
+            prop_assert_eq!(event.kind == EventKind::Added, !seen.contains_key(&*event.key));
             if event.kind == EventKind::Deleted {
-                seen.remove(&event.key);
+                seen.remove(&*event.key);
             } else {
-                seen.insert(event.key.clone(), Arc::clone(&event.object));
+                seen.insert(Key::clone(&event.key), event.object.get());
             }
         }
         prop_assert_eq!(last, world.store.version());

@@ -8,11 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
+use api::pressed::Slot;
 use serde_json::Value;
 
 use super::Store;
 use super::address::{self, NoAddress};
-use super::log::{Event, EventKind};
+use super::log::{Event, EventKind, Place};
 use crate::key::Key;
 use crate::meta;
 use crate::moment::Moment;
@@ -24,7 +25,7 @@ pub struct Transaction<'a> {
     store: &'a Store,
     /// Time and chance of the call.
     pub moment: &'a mut Moment,
-    changed: BTreeMap<Key, Option<Arc<Value>>>,
+    changed: BTreeMap<Key, Option<Place>>,
     events: Vec<Event>,
     version: u64,
 }
@@ -43,15 +44,19 @@ impl<'a> Transaction<'a> {
     /// An object as it would be.
     #[must_use]
     pub fn get(&self, key: &Key) -> Option<Arc<Value>> {
+        self.place(key).map(|place| place.get())
+    }
+
+    fn place(&self, key: &Key) -> Option<Place> {
         match self.changed.get(key) {
             Some(changed) => changed.clone(),
-            None => self.store.get(key).cloned(),
+            None => self.store.place(key).cloned(),
         }
     }
 
     /// Writes an object and answers it with its version.
     pub fn put(&mut self, key: Key, object: Value) -> Arc<Value> {
-        let previous = self.get(&key);
+        let previous = self.place(&key);
         let kind = if previous.is_some() {
             EventKind::Modified
         } else {
@@ -64,27 +69,28 @@ impl<'a> Transaction<'a> {
     ///
     /// Nobody sees what this transaction wrote to it before, unless the object is new.
     pub fn remove(&mut self, key: &Key) -> Option<Arc<Value>> {
-        let mut previous = self.get(key)?;
-        let is_seen = |event: &Event| event.key != *key || event.kind != EventKind::Modified;
+        let mut previous = self.place(key)?;
+        let is_seen = |event: &Event| *event.key != *key || event.kind != EventKind::Modified;
         if let Some(first) = self.events.iter().find(|event| !is_seen(event)) {
             previous = first.previous.clone()?;
         }
         self.events.retain(is_seen);
-        let last = Value::clone(&previous);
+        let last = Value::clone(&previous.get());
         Some(self.record(key.clone(), EventKind::Deleted, last, Some(previous)))
     }
 
-    fn record(&mut self, key: Key, kind: EventKind, mut object: Value, previous: Option<Arc<Value>>) -> Arc<Value> {
+    fn record(&mut self, key: Key, kind: EventKind, mut object: Value, previous: Option<Place>) -> Arc<Value> {
         self.version += 1;
         meta::set(&mut object, "resourceVersion", self.version.to_string().into());
         let object = Arc::new(object);
-        let stays = (kind != EventKind::Deleted).then(|| Arc::clone(&object));
+        let place = Arc::new(Slot::new(Arc::clone(&object)));
+        let stays = (kind != EventKind::Deleted).then(|| Arc::clone(&place));
         self.changed.insert(key.clone(), stays);
         self.events.push(Event {
             version: self.version,
             kind,
-            key,
-            object: Arc::clone(&object),
+            key: Arc::new(key),
+            object: place,
             previous,
         });
         object
@@ -93,7 +99,7 @@ impl<'a> Transaction<'a> {
     /// Every object of a resource in a namespace, or in all, as it would be.
     #[must_use]
     pub fn list(&self, resource: &'static Resource, namespace: Option<&str>) -> Vec<(Key, Arc<Value>)> {
-        let stored = self.store.list(resource, namespace).map(|(key, _)| key.clone());
+        let stored = self.store.places(resource, namespace).map(|(key, _)| key.clone());
         let is_meant = |key: &&Key| {
             let same = key.resource.plural == resource.plural && key.resource.group == resource.group;
             same && namespace.is_none_or(|namespace| key.namespace == namespace)
@@ -113,7 +119,7 @@ impl<'a> Transaction<'a> {
     /// The object with a UID.
     #[must_use]
     pub fn by_uid(&self, uid: &str) -> Option<(Key, Arc<Value>)> {
-        let stored = self.store.uids.get(uid);
+        let stored = self.store.uids.get(uid).map(|key| &**key);
         let mut keys = stored.into_iter().chain(self.changed.keys());
         keys.find_map(|key| {
             let object = self.get(key)?;
@@ -124,7 +130,7 @@ impl<'a> Transaction<'a> {
     /// The objects that an object with the UID owns, alone or with others.
     #[must_use]
     pub fn dependents(&self, uid: &str) -> Vec<(Key, Arc<Value>)> {
-        let stored = self.store.dependents.get(uid).into_iter().flatten();
+        let stored = self.store.dependents.get(uid).into_iter().flatten().map(|key| &**key);
         let keys: BTreeSet<&Key> = stored.chain(self.changed.keys()).collect();
         keys.into_iter()
             .filter_map(|key| self.get(key).map(|object| (key.clone(), object)))
@@ -163,7 +169,7 @@ impl<'a> Transaction<'a> {
 
     fn is_taken(&self, wanted: &str) -> bool {
         let has = |key: &Key| self.get(key).is_some_and(|object| address::of(&object) == Some(wanted));
-        self.store.addresses.get(wanted).is_some_and(has) || self.changed.keys().any(has)
+        self.store.addresses.get(wanted).map(|key| &**key).is_some_and(has) || self.changed.keys().any(has)
     }
 
     /// What to commit.

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use api::admission::{Operation, Refusal as Denial, Request, review};
+use api::admission::{Operation, Refusal as Denial, Request, judge};
 use api::names::product::SYSTEM_NAMESPACE;
 use logic::settings::maps;
 use serde_json::Value;
@@ -29,7 +29,7 @@ pub(super) fn admit(
     let Some(kind) = resource.knative else {
         return config(resource, &object).map(|()| (object, Vec::new()));
     };
-    let outcome = review(
+    let outcome = judge(
         &Request {
             kind,
             operation: if old.is_some() {

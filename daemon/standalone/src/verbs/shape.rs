@@ -26,7 +26,12 @@ pub(super) fn fit(resource: &'static Resource, object: &mut Value, caller: &Call
     let mut dropped = Vec::new();
     for (name, value) in object.as_object_mut().into_iter().flatten() {
         if matches!(name.as_str(), "spec" | "status") {
-            prune(value, &schema["properties"][name.as_str()], name, &mut dropped);
+            prune(
+                value,
+                &schema["properties"][name.as_str()],
+                Path::Root(name),
+                &mut dropped,
+            );
         }
     }
     let told: Vec<String> = dropped.iter().map(|path| format!("unknown field \"{path}\"")).collect();
@@ -47,25 +52,43 @@ fn unreadable(resource: &Resource, why: &str) -> Refusal {
     ))
 }
 
-fn prune(value: &mut Value, schema: &Value, path: &str, dropped: &mut Vec<String>) {
+/// Where in the object we are; only what is dropped needs it as a text.
+#[derive(Clone, Copy)]
+enum Path<'a> {
+    Root(&'a str),
+    Field(&'a Path<'a>, &'a str),
+    Item(&'a Path<'a>, usize),
+}
+
+impl std::fmt::Display for Path<'_> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Root(name) => out.write_str(name),
+            Self::Field(above, name) => write!(out, "{above}.{name}"),
+            Self::Item(above, index) => write!(out, "{above}[{index}]"),
+        }
+    }
+}
+
+fn prune(value: &mut Value, schema: &Value, path: Path, dropped: &mut Vec<String>) {
     match value {
         Value::Array(items) if !schema["items"].is_null() => {
             for (index, item) in items.iter_mut().enumerate() {
-                prune(item, &schema["items"], &format!("{path}[{index}]"), dropped);
+                prune(item, &schema["items"], Path::Item(&path, index), dropped);
             }
         }
         Value::Object(fields) => {
             let keeps = schema["x-kubernetes-preserve-unknown-fields"] == true || schema["properties"].is_null();
             let of_any = &schema["additionalProperties"];
             fields.retain(|name, value| {
-                let path = format!("{path}.{name}");
+                let path = Path::Field(&path, name);
                 let known = &schema["properties"][name.as_str()];
                 if !known.is_null() {
-                    prune(value, known, &path, dropped);
+                    prune(value, known, path, dropped);
                 } else if of_any.is_object() {
-                    prune(value, of_any, &path, dropped);
+                    prune(value, of_any, path, dropped);
                 } else if !keeps {
-                    dropped.push(path);
+                    dropped.push(path.to_string());
                     return false;
                 }
                 true

@@ -92,7 +92,7 @@ impl World {
 
     fn set_finalizers(&mut self, name: &str, finalizers: &[&str]) -> Result<Written, Refusal> {
         let key = Key::new(maps(), "n", name);
-        let mut object = Value::clone(self.store.get(&key).unwrap());
+        let mut object = Value::clone(&self.store.get(&key).unwrap());
         meta::set(&mut object, "finalizers", finalizers.into());
         self.write(|transaction, caller| update(transaction, &key, Part::Whole, object, caller))
     }
@@ -117,7 +117,7 @@ fn an_object_with_another_owner_stays_and_loses_the_reference() {
     world.delete("a", Propagation::Foreground);
     assert_eq!(world.names(), ["b", "c"]);
     let left = world.store.get(&Key::new(maps(), "n", "c")).unwrap();
-    assert_eq!(meta::owners(left).len(), 1);
+    assert_eq!(meta::owners(&left).len(), 1);
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn two_that_own_each_other_go_together() {
     let a = world.owned("a", &[]);
     let b = world.owned("b", &[(&a, true)]);
     let key = Key::new(maps(), "n", "a");
-    let mut object = Value::clone(world.store.get(&key).unwrap());
+    let mut object = Value::clone(&world.store.get(&key).unwrap());
     let owner = json!([{"apiVersion": "v1", "kind": "ConfigMap", "name": "b", "uid": meta::uid(&b), "blockOwnerDeletion": true}]);
     meta::set(&mut object, "ownerReferences", owner);
     world

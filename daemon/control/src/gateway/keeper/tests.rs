@@ -296,3 +296,24 @@ fn a_change_of_one_revision_costs_the_same_among_five_thousand() {
     println!("all: {all:?}; one of them: {each:?}");
     assert!(each * 100 < all, "{each:?} is not much less than {all:?}");
 }
+
+#[test]
+fn an_ingress_waits_for_its_newest_version_only_however_long_no_gateway_runs_any() {
+    let gateway = Gateway::default();
+    let standing = |version| Standing {
+        version,
+        uid: "u".to_owned(),
+        generation: 1,
+        problems: Vec::new(),
+    };
+    for version in 1..=1_000 {
+        let both = ["a", "b"].map(|name| (key(name), Some(standing(version))));
+        gateway.publish(Programme::default(), both.into());
+    }
+    gateway.publish(Programme::default(), vec![(key("b"), None)]);
+    let waiting = |gateway: &Gateway| gateway.shared.unconfirmed.lock().unwrap().len();
+    assert_eq!(waiting(&gateway), 1);
+    assert!(gateway.confirm(999).is_empty());
+    assert_eq!(gateway.confirm(1_000), [key("a")]);
+    assert_eq!(waiting(&gateway), 0);
+}

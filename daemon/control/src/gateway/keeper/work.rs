@@ -339,7 +339,7 @@ struct Seen<'a> {
 
 impl World for Seen<'_> {
     fn find(&self, key: &Key, port: &IntOrString) -> Found {
-        if self.work.caches.revisions.get(key).is_some() {
+        if self.work.caches.revisions.has(key) {
             return Found::Backend(key.clone());
         }
         let Some(service) = self.work.caches.kubernetes_services.get(key) else {
