@@ -27,15 +27,17 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-/// A guest that takes longer hangs.
-const LIMIT: Duration = Duration::from_secs(20 * 60);
+/// A guest that takes longer hangs. (The whole suite takes six minutes of two CPUs, several times that where they are shared.)
+const LIMIT: Duration = Duration::from_secs(60 * 60);
 /// Kernels worth a run; those that were not to be had are named, so that nobody takes them for tested.
 const WORTH: &[&str] = &["5.10", "5.15", "5.17", "6.6", "6.12"];
 /// The suite without loss and delay, whose statistics emulation is too slow for. The names are the suite's.
 ///
-/// Left out besides: the hand-over between ABIs, which needs a second binary, and a case that measures how long a
-/// snapshot takes to read: an emulated CPU stretches that beyond its bound.
-const WITHOUT_LOSS: &str = "--skip _lost_ --skip _delayed_ --skip an_abi_upgrade --skip snapshots_read_without_a_pause";
+/// Left out besides: the hand-over between ABIs, which needs a second binary; a case that reads thousands of snapshots;
+/// and where the daemon itself is what emulation is too slow for: slots, which load no program, and a case that needs
+/// more requests a second through it than it does there.
+const WITHOUT_LOSS: &str = "--skip _lost_ --skip _delayed_ --skip an_abi_upgrade --skip snapshots_read_without_a_pause \
+    --skip slots:: --skip sixty_four_clients";
 /// What makes an emulated kernel slow and is not under test: zeroed pages, mitigations, unhurried grace periods.
 const COMMAND_LINE: &str = "console=ttyS0 quiet panic=-1 loglevel=3 mitigations=off init_on_alloc=0 audit=0 \
     rcupdate.rcu_expedited=1";
