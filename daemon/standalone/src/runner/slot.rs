@@ -332,8 +332,8 @@ impl Pool {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn places_are_made_ready_when_pods_have_started_or_at_the_latest_then() {
+    #[test]
+    fn places_are_made_ready_when_pods_have_started_or_at_the_latest_then() {
         let now = Instant::now();
         let latest = now + LONGEST;
         assert_eq!(rest(now, latest, now), Some(now + STARTING));
