@@ -24,7 +24,8 @@ fn killed_in_the_middle_the_next_one_goes_on_exactly() {
     let mut top = rig.top(&["--pid", &server.pid()]);
     top.next();
     let mut slow = Client::connect(server.port);
-    slow.ask("/sleep/3000");
+    // Longer than the next one takes to begin, also where many others run.
+    slow.ask("/sleep/10000");
     let before = load(server.port, 2, 100);
     top.until(|line| line["ended"] == before && line["in_flight"] == 1);
     assert_eq!(top.end(Signal::SIGKILL).code, None);
