@@ -176,7 +176,11 @@ pub fn job(_: Value) -> Result<()> {
     let mut current = Arc::clone(&shared);
     role::answer_questions(move |question| {
         match serde_json::from_str(question)? {
-            Order::Start(load) => orders.blocking_send((load, Arc::clone(&current)))?,
+            Order::Start(load) => {
+                orders.blocking_send((load, Arc::clone(&current)))?;
+                // What is answered already is for who looks.
+                return Ok(serde_json::to_value(Outcome::default())?);
+            }
             Order::Look => {}
             Order::Stop => {
                 current.stops.store(true, Ordering::Relaxed);
