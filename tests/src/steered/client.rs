@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -23,6 +23,8 @@ use crate::role::{self, Role};
 
 /// No request of a case takes longer.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Nor does a load of so many requests.
+const LIMIT: Duration = Duration::from_secs(180);
 
 /// What some clients do, each again and again.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -139,7 +141,7 @@ impl Clients {
     pub fn run(&self, load: Load) -> Result<Outcome> {
         let expected = u64::from(load.clients) * load.requests.context("a load without an end")?;
         self.start_load(load)?;
-        let mut sum = Outcome::default();
+        let (mut sum, begun) = (Outcome::default(), Instant::now());
         while sum.answered() + (sum.failed.len() as u64) < expected {
             std::thread::sleep(Duration::from_millis(5));
             let Outcome {
@@ -152,6 +154,7 @@ impl Clients {
             }
             sum.sent_off += sent_off;
             sum.failed.extend(failed);
+            ensure!(begun.elapsed() < LIMIT, "of {expected} requests {sum:?} in {LIMIT:?}");
         }
         Ok(sum)
     }
