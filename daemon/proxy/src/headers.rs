@@ -24,7 +24,8 @@ pub enum NextHop {
     },
 }
 
-const HOP_BY_HOP: [HeaderName; 9] = [
+/// Headers of one hop only; `wire::usual` knows them by their length.
+pub(crate) const HOP_BY_HOP: [HeaderName; 9] = [
     header::CONNECTION,
     name::PROXY_CONNECTION,
     name::KEEP_ALIVE,

@@ -8,6 +8,7 @@
 //! Depends on: room.
 
 use crate::room::{Limit, Room};
+use h2::Reason;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,8 +18,6 @@ use tokio::io::AsyncWrite;
 
 /// The kind of frame that ends a stream.
 const RST_STREAM: u8 = 3;
-/// `REFUSED_STREAM`.
-const REFUSED: u32 = 7;
 /// Bytes before a frame's payload.
 const HEAD: usize = 9;
 
@@ -131,7 +130,7 @@ impl Walk {
                 let (payload, rest) = bytes.split_at_checked(self.left).unwrap_or((bytes, &[]));
                 self.left -= payload.len();
                 self.code = self.code.map(|code| payload.iter().fold(code, add));
-                refused += usize::from(self.left == 0 && self.code == Some(REFUSED));
+                refused += usize::from(self.left == 0 && self.code == Some(Reason::REFUSED_STREAM.into()));
                 bytes = rest;
             } else if let (true, Some((head, rest))) = (self.head.is_empty(), bytes.split_first_chunk()) {
                 self.begin(head);
@@ -177,7 +176,7 @@ mod tests {
         let mut out = refusals.watch(());
         refusals.known();
         // A payload that looks like a refusal is none.
-        let inner = frame(RST_STREAM, &REFUSED.to_be_bytes());
+        let inner = frame(RST_STREAM, &u32::from(Reason::REFUSED_STREAM).to_be_bytes());
         let all = [
             frame(4, &[]),
             frame(0, &inner),
@@ -200,7 +199,7 @@ mod tests {
         ) {
             let due = frames.iter().filter(|(.., refuses)| *refuses).count();
             let bytes: Vec<u8> = frames.iter().flat_map(|(kind, length, refuses)| match refuses {
-                true => frame(RST_STREAM, &REFUSED.to_be_bytes()),
+                true => frame(RST_STREAM, &u32::from(Reason::REFUSED_STREAM).to_be_bytes()),
                 false if *kind == RST_STREAM => frame(RST_STREAM, &[0, 0, 0, 8]),
                 false => frame(*kind, &vec![7; *length]),
             }).collect();

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The settings that admission goes by, as the ConfigMaps have them now.
 //!
-//! Mechanism: read anew when one of the ConfigMaps is at another place in the store, as each version is; in a cluster the webhook follows some time later.
+//! Mechanism: read anew when one of the ConfigMaps is at another place in the store, as each version is; in a
+//! cluster the webhook follows some time later.
 //! Invariants: a map that cannot be read changes nothing: its last good values stay.
 //! Depends on: state, logic (settings).
 

@@ -96,17 +96,14 @@ pub(super) fn make_bridge(name: &str, range: Range) -> io::Result<()> {
     let mut netlink = Netlink::open()?;
     let hardware = LinkAttribute::Address(hardware(range.host()));
     if let Some(index) = index(name) {
-        let mut link = LinkMessage::default();
-        link.header.index = index;
+        let mut link = numbered(index);
         link.attributes.push(hardware);
         netlink.ask(RouteNetlinkMessage::SetLink(link), false)?;
     } else {
-        let mut link = named(name);
+        let mut link = raised(named(name));
         link.attributes.push(hardware);
         link.attributes
             .push(LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Bridge)]));
-        link.header.flags = LinkFlags::Up;
-        link.header.change_mask = LinkFlags::Up;
         netlink.ask(RouteNetlinkMessage::NewLink(link), true)?;
     }
     let index = index(name).ok_or_else(|| io::Error::other(format!("no device {name}")))?;
@@ -144,10 +141,8 @@ pub(super) fn make_pod(place: &Path, bridge: &str, outside: &str, pod: Ipv4Addr,
 }
 
 fn join_bridge(outside: &str, bridge: u32) -> io::Result<()> {
-    let mut link = LinkMessage::default();
-    link.header.index = index(outside).ok_or_else(|| io::Error::other(format!("no device {outside}")))?;
-    link.header.flags = LinkFlags::Up;
-    link.header.change_mask = LinkFlags::Up;
+    let outside = index(outside).ok_or_else(|| io::Error::other(format!("no device {outside}")))?;
+    let mut link = raised(numbered(outside));
     link.attributes.push(LinkAttribute::Controller(bridge));
     Netlink::open()?.ask(RouteNetlinkMessage::SetLink(link), false)
 }
@@ -169,11 +164,7 @@ fn inside(place: &Path, here: &File, outside: &str, pod: Ipv4Addr, range: Range)
     netlink.ask(RouteNetlinkMessage::NewLink(link), true)?;
     for name in ["lo", INSIDE] {
         let index = index(name).ok_or_else(|| io::Error::other(format!("no device {name}")))?;
-        let mut link = LinkMessage::default();
-        link.header.index = index;
-        link.header.flags = LinkFlags::Up;
-        link.header.change_mask = LinkFlags::Up;
-        netlink.ask(RouteNetlinkMessage::SetLink(link), false)?;
+        netlink.ask(RouteNetlinkMessage::SetLink(raised(numbered(index))), false)?;
     }
     let index = index(INSIDE).ok_or_else(|| io::Error::other("no device"))?;
     netlink.ask(address(index, pod, range.prefix), true)?;
@@ -198,10 +189,8 @@ pub(super) fn remove_pod(place: &Path, outside: &str) {
 /// Takes a device away.
 pub(super) fn remove_device(name: &str) {
     let Some(index) = index(name) else { return };
-    let mut link = LinkMessage::default();
-    link.header.index = index;
     if let Ok(mut netlink) = Netlink::open() {
-        let _ = netlink.ask(RouteNetlinkMessage::DelLink(link), false);
+        let _ = netlink.ask(RouteNetlinkMessage::DelLink(numbered(index)), false);
     }
 }
 
@@ -220,6 +209,20 @@ fn index(name: &str) -> Option<u32> {
 fn named(name: &str) -> LinkMessage {
     let mut link = LinkMessage::default();
     link.attributes.push(LinkAttribute::IfName(name.to_owned()));
+    link
+}
+
+/// A device that is there.
+fn numbered(index: u32) -> LinkMessage {
+    let mut link = LinkMessage::default();
+    link.header.index = index;
+    link
+}
+
+/// The device comes up with this.
+fn raised(mut link: LinkMessage) -> LinkMessage {
+    link.header.flags = LinkFlags::Up;
+    link.header.change_mask = LinkFlags::Up;
     link
 }
 

@@ -94,6 +94,17 @@ fn whatever_asks_for_a_closer_look_gets_it() {
     assert!(few.is_some() && usual_of(2, "A: 1\r\nB: 2\r\nContent-Length: 5\r\n").is_none());
 }
 
+#[test]
+fn every_header_of_one_hop_gets_the_closer_look() {
+    for name in &headers::HOP_BY_HOP {
+        assert_eq!(
+            usual_of(9, &format!("{name}: x\r\nContent-Length: 5\r\n")),
+            None,
+            "{name}"
+        );
+    }
+}
+
 fn usual_of(most: usize, fields: &str) -> Option<Usual> {
     let head = format!("HTTP/1.1 200 OK\r\n{fields}\r\n");
     usual(head.as_bytes(), most, &CLIENT, &mut BytesMut::new())
