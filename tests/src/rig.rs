@@ -16,8 +16,8 @@ mod shell;
 
 pub use cgroup::Cgroup;
 pub use field::{Field, POD_PORT};
-pub use netns::Netns;
 pub(crate) use netns::join;
+pub use netns::{Disorder, Netns};
 pub use register::{Kept, Register, Undo};
 pub use shell::{feed, run};
 

@@ -12,11 +12,11 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, anyhow, bail};
 
 use crate::client::Clock;
 use crate::counter::{Counter, POD, PodId, Snapshot};
-use crate::rig::{Field, Rig};
+use crate::rig::{Disorder, Field, Rig};
 use crate::role::Role;
 use crate::truth::{Server, Truth};
 
@@ -47,6 +47,16 @@ pub struct Rest {
     pub counted: Snapshot,
 }
 
+/// The network lost or reordered by itself, and the kernel flagged it: the case says nothing about a network that does
+/// not, and has to be run again.
+#[derive(Debug, thiserror::Error)]
+#[error("a network that reorders, which this case is not about: {pod:?} at the pod, {client:?} at the client\n{what}")]
+pub struct Disturbed {
+    what: String,
+    pod: Disorder,
+    client: Disorder,
+}
+
 impl<'r> Scene<'r> {
     /// A fresh field with the pod's cgroup counted.
     pub fn new(rig: &'r Rig, name: &str) -> Result<Self> {
@@ -73,6 +83,9 @@ impl<'r> Scene<'r> {
     /// A fresh field whose kernel side is opened in another way.
     pub fn with_counter(rig: &'r Rig, name: &str, open: impl FnOnce(&Rig, &Field) -> Result<Counter>) -> Result<Self> {
         let field = rig.field(name)?;
+        for side in [&field.client, &field.router, &field.pod] {
+            side.steer()?;
+        }
         let counter = open(rig, &field)?;
         Ok(Self {
             servers: Vec::new(),
@@ -234,7 +247,22 @@ impl<'r> Scene<'r> {
         );
         self.judge_counts(&mut verdict, &rest.truth, &rest.counted);
         self.judge_integral(&mut verdict, &rest.truth, &rest.counted);
-        verdict.speak(&rest)
+        verdict.speak(&rest).map_err(|wrong| self.explain(wrong, &rest.counted))
+    }
+
+    /// With what TCP saw of the network. A difference that is not flagged is the kernel side's fault whatever it saw.
+    fn explain(&self, wrong: Error, counted: &Snapshot) -> Error {
+        let (pod, client) = match (self.field.pod.disorder(), self.field.client.disorder()) {
+            (Ok(pod), Ok(client)) => (pod, client),
+            (Err(error), _) | (_, Err(error)) => {
+                return wrong.context(format!("the network cannot be asked: {error:#}"));
+            }
+        };
+        let what = format!("{wrong:#}");
+        if counted.uncertain > 0 && (pod, client) != Default::default() {
+            return Disturbed { what, pod, client }.into();
+        }
+        anyhow!("{what}\nnetwork: {pod:?} at the pod, {client:?} at the client")
     }
 
     /// Invariants that hold whatever the network or the client does: started = ended, nothing in flight.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 use crate::rig::Rig;
-use crate::scene::Scene;
+use crate::scene::{Disturbed, Scene};
 
 type Run = dyn Fn(&Rig) -> anyhow::Result<()> + Send;
 
@@ -21,11 +21,23 @@ pub struct Case {
     run: Box<Run>,
 }
 
+/// How often a case is run whose network reordered by itself, which the kernel's TCP has to have counted.
+const RUNS: u32 = 3;
+
 /// A case on a field of its own.
 pub fn case(name: impl Into<String>, run: impl Fn(&mut Scene<'_>) -> anyhow::Result<()> + Send + 'static) -> Case {
     let name = name.into();
     let short = name.rsplit("::").next().unwrap_or_default().to_owned();
-    case_on_rig(name, move |rig| run(&mut Scene::new(rig, &short)?))
+    let claim = name.clone();
+    case_on_rig(name, move |rig| {
+        for attempt in 1..RUNS {
+            match run(&mut Scene::new(rig, &short)?) {
+                Err(error) if error.is::<Disturbed>() => println!("{claim}, run {attempt} of {RUNS}: {error:#}"),
+                done => return done,
+            }
+        }
+        run(&mut Scene::new(rig, &short)?)
+    })
 }
 
 /// A case that makes its own surroundings.

@@ -62,7 +62,10 @@ impl Field {
              link set r0 up\nlink set r1 up\n"
         ))?;
         self.client.ip(&end_of("c0", 1))?;
-        self.pod.ip(&end_of("p0", 2))
+        self.pod.ip(&end_of("p0", 2))?;
+        [&self.client, &self.router, &self.pod]
+            .iter()
+            .try_for_each(|side| side.steer())
     }
 }
 

@@ -2,12 +2,14 @@
 //! A named network namespace and work done inside it.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
-use nix::sched::{CloneFlags, setns};
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, setns, unshare};
 
 use super::{Kept, Register, Undo, feed};
 
@@ -61,6 +63,34 @@ impl Netns {
         self.enter(|| std::fs::write(&path, value).with_context(|| format!("{} = {value}", path.display())))?
     }
 
+    /// Has each flow's packets received by one CPU, whichever CPU sends them (receive packet steering,
+    /// `Documentation/networking/scaling.rst`). Without it a sender that moves between CPUs on a busy machine has its
+    /// own segments overtake each other in the pair of devices: a network that reorders, which these cases do not mean.
+    /// The loopback is left as it is: cases are about its receiving on the CPU that sends.
+    ///
+    /// # Errors
+    /// If the devices' settings cannot be seen or set. A kernel without steering has nothing to set.
+    pub fn steer(&self) -> Result<()> {
+        let cpus = std::thread::available_parallelism()?.get();
+        if cpus < 2 {
+            return Ok(());
+        }
+        self.enter(|| steer(cpus))?
+            .with_context(|| format!("receive packet steering in {}", self.name))
+    }
+
+    /// What TCP in here saw of a network that loses or reorders.
+    ///
+    /// # Errors
+    /// If the kernel does not tell.
+    pub fn disorder(&self) -> Result<Disorder> {
+        let text = self.enter(|| std::fs::read_to_string("/proc/thread-self/net/netstat"))??;
+        Ok(Disorder {
+            early: extended(&text, "TCPOFOQueue").context("no TCPOFOQueue")?,
+            timeouts: extended(&text, "TCPTimeouts").context("no TCPTimeouts")?,
+        })
+    }
+
     /// Runs work on a thread of its own inside the namespace. Sockets made there belong to it.
     pub fn enter<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T> {
         std::thread::scope(|scope| {
@@ -84,6 +114,42 @@ impl Netns {
                 .with_context(|| format!("the client was not done after {limit:?}"))?
         })?
     }
+}
+
+/// Since the namespace was made, over all connections, by the kernel's own count (`/proc/net/netstat`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Disorder {
+    /// Segments that arrived before bytes that stand before theirs.
+    pub early: u64,
+    /// Times that a sender waited for an acknowledgement in vain.
+    pub timeouts: u64,
+}
+
+/// On a thread of its own, which gets a view of /sys that is this namespace's.
+fn steer(cpus: usize) -> io::Result<()> {
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    let none: Option<&Path> = None;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
+    mount(Some("sysfs"), "/sys", Some("sysfs"), MsFlags::empty(), none)?;
+    let all = format!("{:x}", u32::MAX >> (32 - cpus.min(32)));
+    for device in std::fs::read_dir("/sys/class/net")? {
+        let device = device?;
+        if device.file_name() == "lo" {
+            continue;
+        }
+        match std::fs::write(device.path().join("queues/rx-0/rps_cpus"), &all) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            done => done?,
+        }
+    }
+    Ok(())
+}
+
+/// One figure of `TcpExt`: a line of names, then one of values.
+fn extended(text: &str, name: &str) -> Option<u64> {
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix("TcpExt: "));
+    let place = lines.next()?.split(' ').position(|found| found == name)?;
+    lines.next()?.split(' ').nth(place)?.parse().ok()
 }
 
 /// Moves the calling thread into a named namespace.
