@@ -10,6 +10,7 @@ use crate::limits::Limits;
 use crate::message::{Peer, Request, Version};
 use crate::wire::body::{self, Body, Part};
 use crate::wire::parse::{self, Framing, Search};
+use crate::wire::plain;
 use crate::wire::write;
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
@@ -107,10 +108,28 @@ pub fn request(bytes: &[u8], cuts: &[usize]) -> Reading<RequestHead> {
     let Some(end) = end(bytes, cuts, skipped) else {
         return Reading::More;
     };
+    let (head, limits) = (head(bytes, skipped, end), Limits::default());
     let peer = Peer::new(SocketAddr::from(([127, 0, 0, 1], 1)));
-    match parse::request(&head(bytes, skipped, end), &peer, &Limits::default()) {
-        Ok(request) => Reading::Whole(request_head(&request), end),
-        Err(fault) => Reading::Refused(fault.to_string()),
+    let quick = plain::request(&head, limits.header_count, &peer);
+    match (parse::request(&head, &peer, &limits), quick) {
+        (Ok(request), None) => Reading::Whole(request_head(&request), end),
+        (Ok(request), Some(mut quick)) => {
+            let mut written = BytesMut::new();
+            write::request(&quick, &quick.host, &mut written);
+            plain::unfold(&mut quick);
+            match request_head(&request) == request_head(&quick) && !request.close && !request.expects_continue {
+                true => Reading::Whole(
+                    RequestHead {
+                        written: written.to_vec(),
+                        ..request_head(&request)
+                    },
+                    end,
+                ),
+                false => Reading::Refused("both ways read it differently".to_owned()),
+            }
+        }
+        (Err(fault), None) => Reading::Refused(fault.to_string()),
+        (Err(_), Some(quick)) => Reading::Whole(request_head(&quick), end),
     }
 }
 

@@ -3,14 +3,16 @@
 //!
 //! Mechanism: the table says where to and what is set on the request; HTTP where only HTTPS is wanted is sent there; a probe
 //! of the network ends here, since it asks whether this gateway knows the route.
-//! Depends on: door, headers, message, probes, logic::traffic.
+//! Depends on: door, headers, message, probes, revision, wire, logic::traffic.
 
 use crate::door::{Door, Probes, Revisions, Routes, Visibility};
 use crate::headers;
-use crate::message::{Answer, Request, name};
+use crate::message::{Answer, Peer, Request, name};
 use crate::probes;
 use crate::revision::Revision;
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use crate::wire::{plain, write};
+use bytes::BytesMut;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use logic::traffic::{self, Destination, Draw, host};
 use std::sync::Arc;
 
@@ -31,7 +33,7 @@ pub(crate) fn by_route(
         let seen = traffic::Request {
             host: asked.unwrap_or(&request.host),
             path: request.target.path(),
-            headers: &Seen(&request.headers),
+            headers: &Seen(request),
         };
         table.find(&seen)?.pick(Draw::new(fastrand::u64(..)))
     });
@@ -53,6 +55,9 @@ pub(crate) fn by_route(
                 "the revision of this route is not known here",
             )
         })?;
+    if destination.set_headers().any(|(name, _)| !is_ours(name)) {
+        plain::unfold(request);
+    }
     for (name, value) in destination.set_headers() {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             request.headers.insert(name, value);
@@ -62,8 +67,7 @@ pub(crate) fn by_route(
         if probes::is_of_network(request) {
             return Err(probes::echo_hash(request));
         }
-        tell_scheme(door, request);
-        headers::add_forwarded_with(&mut request.headers, Some(&request.peer.text));
+        tell_way(door, request);
     }
     if let Some(host) = &destination.host {
         request.host = host.clone();
@@ -92,28 +96,57 @@ fn to_https(door: &Door, destination: &Destination, request: &Request) -> Option
     Some(Answer::empty(StatusCode::MOVED_PERMANENTLY).with(header::LOCATION, place))
 }
 
+/// Whether no client's field of that name is a line of `Request::rest`, nor is one that is added there.
+fn is_ours(name: &str) -> bool {
+    ["k-", "knative-"].iter().any(|ours| {
+        let begin = name.get(..ours.len());
+        begin.is_some_and(|begin| begin.eq_ignore_ascii_case(ours))
+    })
+}
+
+/// Tells the application who its client is and how it came in.
+fn tell_way(door: &Door, request: &mut Request) {
+    let peer = &request.peer;
+    match &mut request.rest {
+        // Of a client that says nothing of it the same is told every time.
+        Some(lines) => lines.extend_from_slice(peer.came.get_or_init(|| {
+            let (mut headers, mut lines) = (HeaderMap::new(), BytesMut::new());
+            add_way(door, &mut headers, peer);
+            write::fields(&headers, &mut lines);
+            lines[..].into()
+        })),
+        None => add_way(door, &mut request.headers, peer),
+    }
+}
+
+fn add_way(door: &Door, headers: &mut HeaderMap, peer: &Peer) {
+    tell_scheme(door, headers);
+    headers::add_forwarded_with(headers, Some(&peer.text));
+}
+
 /// Tells the application how its client came in; somebody before us may know better: within the cluster, or where the
 /// listener says so.
-fn tell_scheme(door: &Door, request: &mut Request) {
+fn tell_scheme(door: &Door, headers: &mut HeaderMap) {
     let scheme = match door.front.tls {
         Some(_) => "https",
         None if (door.front.visibility == Visibility::ClusterLocal || door.front.trusts_proto)
-            && request.headers.contains_key(name::FORWARDED_PROTO) =>
+            && headers.contains_key(name::FORWARDED_PROTO) =>
         {
             return;
         }
         None => "http",
     };
-    request
-        .headers
-        .insert(name::FORWARDED_PROTO, HeaderValue::from_static(scheme));
+    headers.insert(name::FORWARDED_PROTO, HeaderValue::from_static(scheme));
 }
 
 /// Headers as route conditions look at them.
-struct Seen<'a>(&'a http::HeaderMap);
+struct Seen<'a>(&'a Request);
 
 impl traffic::Headers for Seen<'_> {
     fn any(&self, name: &str, holds: &mut dyn FnMut(&[u8]) -> bool) -> bool {
-        self.0.get_all(name).iter().any(|value| holds(value.as_bytes()))
+        let mut of_map = self.0.headers.get_all(name).iter();
+        let rest = self.0.rest.as_deref().unwrap_or_default();
+        of_map.any(|value| holds(value.as_bytes()))
+            || plain::fields(rest).any(|(other, value)| other.eq_ignore_ascii_case(name.as_bytes()) && holds(value))
     }
 }

@@ -3,9 +3,10 @@
 //!
 //! Mechanism: what belongs to one connection ends here (RFC 9110 7.6.1); what tells the next one about this one is added.
 //! Invariants: `Host` and the framing are not among the headers, so nothing a client lists in `Connection` takes them away.
-//! Depends on: message.
+//! Depends on: message, wire::write.
 
 use crate::message::{BodySize, Request, Version, lists, name, words};
+use crate::wire::write;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
@@ -141,7 +142,11 @@ pub(crate) fn to_next(request: &mut Request, next: &NextHop) {
         headers.remove(header::USER_AGENT);
     }
     join_cookies(headers, request.version);
-    add_peer(headers, &request.peer.text);
+    match &mut request.rest {
+        // It does not say who asked before (`wire::plain`).
+        Some(lines) => write::field(b"x-forwarded-for", request.peer.text.as_bytes(), lines),
+        None => add_peer(headers, &request.peer.text),
+    }
     mark(request, next);
 }
 

@@ -4,8 +4,11 @@
 //! Depends on: target.
 
 use crate::target::Target;
+use bytes::BytesMut;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use std::net::SocketAddr;
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
 
 /// Knative's headers.
 pub(crate) mod name {
@@ -45,6 +48,8 @@ pub(crate) struct Request {
     pub(crate) version: Version,
     /// Without `Host`.
     pub(crate) headers: HeaderMap,
+    /// Fields beside `headers` that nobody on the way looks at, as lines for the pod; none: all are there (`wire::plain`).
+    pub(crate) rest: Option<BytesMut>,
     pub(crate) host: Box<str>,
     /// How the body is delimited.
     pub(crate) body: BodySize,
@@ -55,12 +60,17 @@ pub(crate) struct Request {
     pub(crate) close: bool,
 }
 
-/// Who asked.
+/// Who asked; the same for all requests of a connection.
 #[derive(Debug, Clone)]
-pub(crate) struct Peer {
+pub(crate) struct Peer(Arc<Who>);
+
+#[derive(Debug)]
+pub(crate) struct Who {
     pub(crate) address: SocketAddr,
     /// The address without the port, as headers say it.
     pub(crate) text: HeaderValue,
+    /// What a gateway tells the pod of a client that says nothing itself of how it came: lines of a head.
+    pub(crate) came: OnceLock<Box<[u8]>>,
 }
 
 impl Peer {
@@ -68,7 +78,16 @@ impl Peer {
         let text = HeaderValue::try_from(address.ip().to_canonical().to_string());
         // An address is visible ASCII.
         let text = text.unwrap_or(HeaderValue::from_static(""));
-        Self { address, text }
+        let came = OnceLock::new();
+        Self(Arc::new(Who { address, text, came }))
+    }
+}
+
+impl Deref for Peer {
+    type Target = Who;
+
+    fn deref(&self) -> &Who {
+        &self.0
     }
 }
 

@@ -6,7 +6,7 @@
 //! Mechanism: five named steps, below in their order. A step that cannot go on says how the request ends (`End`).
 //! Invariants: a slot is held exactly as long as the pod may work for the request; a request is sent again only if none of
 //! it can have been acted on; the timers of data-plane spec 4.6 run over all of it, waiting included.
-//! Depends on: alarm, door, exchange, gateway, headers, links, log, message, origin, probes, progress, revision, room, trace.
+//! Depends on: alarm, door, exchange, gateway, headers, links, log, message, origin, probes, progress, revision, room, trace, wire::plain.
 
 use crate::alarm::Alarm;
 use crate::door::{Door, Entry, Revisions};
@@ -24,6 +24,7 @@ use crate::protocol::PodProtocol;
 use crate::revision::Revision;
 use crate::room::Limit;
 use crate::trace::Trace;
+use crate::wire::plain;
 use http::{HeaderValue, StatusCode, header};
 use logic::limiter::shared::{Admit, Admitted, Asking, Permit};
 use logic::limiter::{Rebuff, Refusal};
@@ -88,6 +89,9 @@ pub(crate) async fn serve<C: Client>(
     }
     if let Some(line) = &mut line {
         line.routed(&revision);
+    }
+    if revision.protocol == PodProtocol::H2c {
+        plain::unfold(request);
     }
     progress.heed(&revision.timeouts);
     revision.counters.requests.fetch_add(1, Relaxed);
@@ -384,7 +388,8 @@ fn held_bytes(request: &Request) -> u64 {
         .iter()
         .map(|(name, value)| name.as_str().len() + value.len() + 32)
         .sum();
-    (fields + request.target.text.len() + 512) as u64
+    let rest = request.rest.as_ref().map_or(0, |lines| lines.len());
+    (fields + rest + request.target.text.len() + 512) as u64
 }
 
 fn refused(door: &Door, revision: &Revision, refusal: Refusal) -> End {

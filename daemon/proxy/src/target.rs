@@ -26,13 +26,8 @@ impl Target {
         if bytes.is_empty() || bytes.iter().any(|byte| *byte <= b' ' || *byte == 0x7f) {
             return None;
         }
-        if is_simple(bytes) {
-            let text = std::str::from_utf8(bytes).ok()?.into();
-            return Some(Self {
-                text,
-                raw: None,
-                authority: None,
-            });
+        if let Some(simple) = Self::simple(bytes) {
+            return Some(simple);
         }
         // Bytes above 0x7f are kept one by one: in a path they are escaped, in a query they pass.
         let raw: String = bytes.iter().map(|byte| char::from(*byte)).collect();
@@ -74,6 +69,16 @@ impl Target {
         })
     }
 
+    /// One that starts with a path and goes on as it is; `None`: it needs a closer look (`parse`).
+    pub(crate) fn simple(bytes: &[u8]) -> Option<Self> {
+        let text = is_simple(bytes).then_some(bytes)?;
+        Some(Self {
+            text: std::str::from_utf8(text).ok()?.into(),
+            raw: None,
+            authority: None,
+        })
+    }
+
     /// As the client sent it.
     pub(crate) fn raw(&self) -> &str {
         self.raw.as_ref().unwrap_or(&self.text)
@@ -87,8 +92,8 @@ impl Target {
 
 /// Whether it starts with a path and goes on to the pod as it is, without a closer look.
 fn is_simple(bytes: &[u8]) -> bool {
-    let path_end = memchr(b'?', bytes).unwrap_or(bytes.len());
-    bytes.first() == Some(&b'/') && bytes.is_ascii() && bytes.iter().take(path_end).all(|byte| is_plain(*byte))
+    let (path, query) = bytes.split_at(memchr(b'?', bytes).unwrap_or(bytes.len()));
+    path.first() == Some(&b'/') && path.iter().all(|byte| is_plain(*byte)) && query.iter().all(u8::is_ascii_graphic)
 }
 
 fn is_scheme(text: &str) -> bool {

@@ -17,6 +17,7 @@ use crate::reader::Reader;
 use crate::room::Limit;
 use crate::wire::body::Body;
 use crate::wire::parse::{self, Fault, Search};
+use crate::wire::plain;
 use crate::wire::write;
 use bytes::Buf as _;
 use http::{Method, StatusCode};
@@ -29,6 +30,9 @@ use tokio::time::{Instant, timeout};
 const LINGER: Duration = Duration::from_millis(500);
 /// How much of an unread request body is read to keep the connection (Go: 256 KiB).
 const DISCARDED: usize = 256 << 10;
+
+/// A longer head is not kept twice, as it came and as it goes.
+const USUAL: usize = 4 << 10;
 
 /// How the next head did not come.
 enum NoHead {
@@ -188,9 +192,20 @@ async fn head<R: AsyncRead + Unpin>(
             }
         }
     };
+    if let Some(request) = usual(door, reader.buffer.get(..length).unwrap_or_default(), peer) {
+        reader.buffer.advance(length);
+        reader.uses(length);
+        return Ok(request);
+    }
     let head = reader.take(length);
     reader.uses(length);
     parse::request(&head, peer, limits).map_err(NoHead::Refused)
+}
+
+/// A head of which nobody wants to know much; logs and traces want to know all.
+fn usual(door: &Door, head: &[u8], peer: &Peer) -> Option<Request> {
+    let is_quiet = door.log.is_none() && door.front.tracing.is_none();
+    (is_quiet && head.len() <= USUAL).then(|| plain::request(head, door.limits.header_count, peer))?
 }
 
 async fn whole_head<R: AsyncRead + Unpin>(reader: &mut Reader<R>, most: usize) -> Result<usize, NoHead> {

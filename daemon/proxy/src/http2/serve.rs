@@ -209,5 +209,6 @@ fn read(mut head: http::request::Parts, is_ended: bool, peer: &Peer) -> Option<R
         peer: peer.clone(),
         expects_continue: false,
         close: false,
+        rest: None,
     })
 }

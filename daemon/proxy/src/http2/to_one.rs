@@ -121,6 +121,7 @@ fn upgrading(request: &Request, protocol: &Protocol) -> Request {
         peer: request.peer.clone(),
         expects_continue: false,
         close: false,
+        rest: None,
     }
 }
 

@@ -118,6 +118,7 @@ pub(crate) fn request(head: &Bytes, peer: &Peer, limits: &Limits) -> Result<Requ
         target,
         version,
         headers,
+        rest: None,
         host,
         body,
         peer: peer.clone(),

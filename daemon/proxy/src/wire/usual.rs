@@ -6,17 +6,14 @@
 //! change, complain of or decide by is not usual, and the head is read again by `parse`, as if nothing had been tried.
 //! Invariants: what is written here is what `parse` and `write` make of the same bytes, but that fields of one name stay where they
 //! were; nothing of a head that is not usual is left in `out`.
-//! Depends on: parse, write.
+//! Depends on: line, parse, write.
 
-use super::parse::{Framing, trimmed};
+use super::line::{self, line};
+use super::parse::Framing;
 use super::write::{self, Client};
 use crate::message::Version;
 use bytes::BytesMut;
 use http::StatusCode;
-use memchr::memchr;
-
-/// Longer names are left to who knows how long they may be.
-const NAME: usize = 128;
 
 /// What was written: the head but for its empty line.
 #[derive(Debug, PartialEq, Eq)]
@@ -63,7 +60,7 @@ fn lines(head: &[u8], most: usize, to: &Client, out: &mut BytesMut) -> Option<Us
     let mut framing = None;
     let (mut has_type, mut has_date) = (false, false);
     for _ in 0..=most {
-        let (line, after) = self::line(rest)?;
+        let (line, after) = line::line(rest)?;
         rest = after;
         if line.is_empty() {
             return Some(Usual {
@@ -73,16 +70,12 @@ fn lines(head: &[u8], most: usize, to: &Client, out: &mut BytesMut) -> Option<Us
                 has_date,
             });
         }
-        let (name, value) = line.split_at_checked(memchr(b':', line)?)?;
-        let value = trimmed(value.get(1..)?);
-        if !is_name(name) || !is_value(value) {
-            return None;
-        }
+        let (name, value) = line::field(line)?;
         match field(name) {
             Field::Plain => {}
             Field::Date => has_date = true,
             Field::Type => has_type = true,
-            Field::Length if framing.is_none() => framing = Some(Framing::Length(length(value)?)),
+            Field::Length if framing.is_none() => framing = Some(Framing::Length(line::length(value)?)),
             Field::Coding if framing.is_none() && value.eq_ignore_ascii_case(b"chunked") => {
                 framing = Some(Framing::Chunked);
                 out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
@@ -95,12 +88,6 @@ fn lines(head: &[u8], most: usize, to: &Client, out: &mut BytesMut) -> Option<Us
     None
 }
 
-/// The first line, which ends with CR LF and has no other CR, and what follows.
-fn line(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (line, rest) = text.split_at_checked(memchr(b'\n', text)?)?;
-    Some((line.strip_suffix(b"\r")?, rest.get(1..)?))
-}
-
 /// Of a final answer that may have a body.
 fn status(line: &[u8]) -> Option<StatusCode> {
     let code = line.strip_prefix(b"HTTP/1.1 ")?;
@@ -108,26 +95,6 @@ fn status(line: &[u8]) -> Option<StatusCode> {
     let status = StatusCode::from_bytes(code).ok()?;
     let is_usual = matches!(reason, [] | [b' ', ..]) && matches!(status.as_u16(), 200..=203 | 205..=303 | 305..=599);
     is_usual.then_some(status)
-}
-
-fn length(value: &[u8]) -> Option<u64> {
-    let is_usual = matches!(value, [b'0'] | [b'1'..=b'9', ..]) && value.len() < 19;
-    if !is_usual || !value.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    std::str::from_utf8(value).ok()?.parse().ok()
-}
-
-fn is_name(name: &[u8]) -> bool {
-    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_!#$%&'*+.^`|~".contains(byte);
-    !name.is_empty() && name.len() <= NAME && name.iter().all(is_token)
-}
-
-/// No control byte but the tab (`HeaderValue`).
-fn is_value(value: &[u8]) -> bool {
-    value
-        .iter()
-        .all(|byte| *byte >= b' ' && *byte != 0x7f || *byte == b'\t')
 }
 
 fn field(name: &[u8]) -> Field {

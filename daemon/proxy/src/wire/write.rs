@@ -75,6 +75,7 @@ pub(crate) fn request(request: &Request, host: &str, out: &mut BytesMut) {
     out.extend_from_slice(b"\r\n");
     framing_field(request.body, out);
     fields(&request.headers, out);
+    out.extend_from_slice(request.rest.as_deref().unwrap_or_default());
     out.extend_from_slice(b"\r\n");
 }
 

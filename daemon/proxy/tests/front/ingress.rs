@@ -164,6 +164,45 @@ async fn the_application_hears_how_its_client_came_in() {
 }
 
 #[tokio::test]
+async fn what_a_route_asks_of_headers_holds_for_a_head_that_is_not_looked_at() {
+    let rig = Rig::new().await;
+    let mut blue = rule(HOST, to_app());
+    blue.paths = [vec![Condition::header("x-colour", "blue")], Vec::new()]
+        .into_iter()
+        .map(|conditions| PathRule {
+            prefix: String::new(),
+            split: match conditions.is_empty() {
+                true => Split::whole(to_app().with_headers([("K-Network-Hash", "abc")])),
+                false => Split::whole(to_app().with_headers([("X-From", "edge"), ("X-Forwarded-Proto", "set")])),
+            },
+            conditions,
+        })
+        .collect();
+    rig.lead(vec![(Visibility::External, blue)]);
+    let gateway = rig.listen(Front::default()).await;
+    let heard = ask(gateway, with(with(get("/"), "X-Colour", "blue"), "x-from", "me")).await;
+    assert_eq!(heard.body.matches("x-from: ").count(), 1, "{}", heard.body);
+    assert!(heard.body.contains("x-from: edge\n") && heard.body.contains("x-colour: blue\n"));
+    let heard_else = ask(gateway, with(with(get("/"), "X-Colour", "red"), "x-from", "me"))
+        .await
+        .body;
+    assert!(
+        heard_else.contains("x-from: me\n") && heard_else.contains("k-network-hash: abc\n"),
+        "{heard_else}"
+    );
+    for heard in [heard.body, heard_else] {
+        for line in [
+            "x-forwarded-proto: http\n",
+            "forwarded: for=127.0.0.1;proto=http\n",
+            "x-forwarded-for: 127.0.0.1\n",
+        ] {
+            assert_eq!(heard.matches(line).count(), 1, "{line} {heard}");
+        }
+    }
+    rig.tasks.stop().await;
+}
+
+#[tokio::test]
 async fn a_listener_behind_a_proxy_of_tls_believes_it() {
     let rig = Rig::new().await;
     rig.lead(vec![(Visibility::External, rule(HOST, to_app().https_only(true)))]);
