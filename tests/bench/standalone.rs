@@ -13,19 +13,29 @@ mod image;
 mod instance;
 mod serve;
 mod start;
+mod step;
+
+use std::time::Duration;
 
 use ::tests::rig::Rig;
 use anyhow::Result;
 
 use crate::report::{Report, Target};
+use crate::sample::median;
 
 /// What can be measured by itself; each has its own section in docs/benchmarks.md.
 pub(crate) const PARTS: [&str; 3] = ["start", "serve", "declare"];
 
+/// The container of a service that needs no image of its own.
+const BUILT_IN: &str = r#""image":"sluice.dev/sample""#;
+
 /// Measures one part.
 pub(crate) fn measure(rig: &Rig, part: &str, quick: bool, report: &mut Report) -> Result<()> {
     match part {
-        "start" => start::measure(rig, quick, report),
+        "start" => {
+            start::measure(rig, quick, report)?;
+            step::measure(rig, quick, report)
+        }
         "serve" => serve::measure(rig, quick, report),
         _ => declare::measure(rig, quick, report),
     }
@@ -61,4 +71,18 @@ fn share(values: &[f64], percent: usize) -> f64 {
     sorted.sort_by(f64::total_cmp);
     let last = sorted.len().saturating_sub(1);
     sorted.get(last * percent / 100).copied().unwrap_or_default()
+}
+
+/// A row of times.
+fn spread(until: &str, taken: &[f64]) -> Vec<String> {
+    vec![
+        until.to_owned(),
+        format!("{:.1}", median(taken)),
+        format!("{:.1}", share(taken, 100)),
+        taken.len().to_string(),
+    ]
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
 }

@@ -12,10 +12,9 @@ use ::tests::rig::{Rig, run};
 use anyhow::{Context, Result, ensure};
 
 use super::instance::{Instance, USUAL};
-use super::{api, at_least};
+use super::{BUILT_IN, api, at_least};
 use crate::report::Report;
 
-const BUILT_IN: &str = r#""image":"sluice.dev/sample""#;
 const WRK: &str = "bench.example.com/wrk";
 
 /// Measures and reports.

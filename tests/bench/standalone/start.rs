@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! From zero to the first answer; a burst at zero; a step of load.
+//! From zero to the first answer; a burst at zero.
 //!
 //! Mechanism: services start one at a time while others go back to zero, so that two hundred starts take two minutes. What
 //! the app needs by itself, from exec to listening, is measured between them.
@@ -7,7 +7,6 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,21 +15,19 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use super::instance::{FAST, Instance, sluice};
-use super::{api, at_most, image, share};
+use super::{BUILT_IN, api, at_most, image, milliseconds, share, spread};
 use crate::report::Report;
 use crate::sample::median;
 
 /// Services that take turns.
 const TURNS: usize = 50;
 const IMAGE: &str = "bench.example.com/app";
-const BUILT_IN: &str = r#""image":"sluice.dev/sample""#;
 const AT_ZERO: &str = r#""autoscaling.knative.dev/initial-scale":"0""#;
 
 /// Measures and reports.
 pub(super) fn measure(rig: &Rig, quick: bool, report: &mut Report) -> Result<()> {
     cold(rig, quick, report)?;
-    burst(rig, quick, report)?;
-    step(rig, report)
+    burst(rig, quick, report)
 }
 
 fn cold(rig: &Rig, quick: bool, report: &mut Report) -> Result<()> {
@@ -163,87 +160,12 @@ fn burst(rig: &Rig, quick: bool, report: &mut Report) -> Result<()> {
             ("all 500 are answered", &all),
         ]
         .into_iter()
-        .map(|(until, taken)| {
-            vec![
-                until.to_owned(),
-                format!("{:.1}", median(taken)),
-                format!("{:.1}", share(taken, 100)),
-                taken.len().to_string(),
-            ]
-        })
+        .map(|(until, taken)| spread(until, taken))
         .collect(),
-    );
-    Ok(())
-}
-
-/// 10 clients, then 200, each with a request that takes 200 ms; a pod takes 10 at a time.
-fn step(rig: &Rig, report: &mut Report) -> Result<()> {
-    eprintln!("standalone: a step from 10 to 200");
-    let instance = Instance::start(rig, FAST, &[])?;
-    let ten = r#""autoscaling.knative.dev/target":"10","autoscaling.knative.dev/target-utilization-percentage":"100""#;
-    instance.declare(&["step".to_owned()], ten, BUILT_IN)?;
-    instance.wait_ready(1, Duration::from_secs(30))?;
-    let over = AtomicBool::new(false);
-    let client = || -> Result<()> {
-        while !over.load(Ordering::Relaxed) {
-            api::timed(instance.gateway, "step.default.localhost", "/?sleep=200")?;
-        }
-        Ok(())
-    };
-    let ready = |pods: &[Value]| pods.iter().filter(|pod| api::is_ready(pod)).count();
-    let stepped = thread::scope(|scope| -> Result<(usize, Duration, Duration)> {
-        let few: Vec<_> = (0..10).map(|_| scope.spawn(client)).collect();
-        thread::sleep(Duration::from_secs(8));
-        let measured = || -> Result<(usize, Duration, Duration)> {
-            let before = ready(&api::list(instance.api, api::PODS)?);
-            let deployments = api::watch(instance.api, api::DEPLOYMENTS)?;
-            thread::sleep(Duration::from_millis(200));
-            let has = move |object: &Value, most: usize| object["spec"]["replicas"].as_u64() > u64::try_from(most).ok();
-            let begun = Instant::now();
-            let _many: Vec<_> = (0..190).map(|_| scope.spawn(client)).collect();
-            let decided = api::first(&deployments, "more replicas", |object| has(object, before))?;
-            instance.wait("20 ready pods", Duration::from_secs(20), || {
-                Ok(ready(&api::list(instance.api, api::PODS)?) >= 20)
-            })?;
-            Ok((before, decided.saturating_duration_since(begun), begun.elapsed()))
-        };
-        let measured = measured();
-        over.store(true, Ordering::Relaxed);
-        drop(few);
-        measured
-    })?;
-    let (before, decided, enough) = stepped;
-    at_most(
-        report,
-        "T7 step → scale decision",
-        [20.0, 5.0],
-        "ms",
-        milliseconds(decided),
-    );
-    at_most(
-        report,
-        "step 10 → 200 concurrent, pods for all",
-        [1000.0, 500.0],
-        "ms",
-        milliseconds(enough),
-    );
-    report.table(
-        "Standalone: a step from 10 to 200 concurrent requests",
-        "A pod takes 10 at a time, so 20 are enough; requests take 200 ms.",
-        &["pods before", "more are decided ms", "20 are ready ms"],
-        vec![vec![
-            before.to_string(),
-            format!("{:.1}", milliseconds(decided)),
-            format!("{:.0}", milliseconds(enough)),
-        ]],
     );
     Ok(())
 }
 
 fn host(name: &str) -> String {
     format!("{name}.default.localhost")
-}
-
-fn milliseconds(time: Duration) -> f64 {
-    time.as_secs_f64() * 1000.0
 }
