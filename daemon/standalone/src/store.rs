@@ -217,7 +217,7 @@ impl Store {
         if let Some((resource, old)) = self.fresh.add((resource, Arc::clone(place)))
             && Arc::strong_count(&old) > 1
         {
-            old.press(self.presses.entry((resource.group, resource.plural)).or_default());
+            old.press_json(self.presses.entry((resource.group, resource.plural)).or_default());
         }
     }
 
