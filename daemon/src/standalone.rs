@@ -39,6 +39,8 @@ const GRACE: Duration = Duration::from_secs(10);
 const LAST: Duration = Duration::from_secs(5);
 /// Signals so near each other are one wish: `timeout` signals the process and then its group, terminals and scripts alike.
 const SAME: Duration = Duration::from_millis(500);
+/// How long after the greeting a start is over: what was declared with it has been reconciled.
+const SETTLED: Duration = Duration::from_secs(2);
 /// How long what hangs may delay the end after that.
 const HANGING: Duration = Duration::from_secs(2);
 
@@ -74,6 +76,7 @@ async fn serve(arguments: &cli::Standalone, declared: &[declare::Declared]) -> R
         () = signals.came() => Ok(false),
     };
     if let Ok(true) = ended {
+        tasks.spawn("memory", settle());
         signals.came().await;
         eprintln!("ending the pods, at most {} s; again to end at once", GRACE.as_secs());
     }
@@ -103,6 +106,13 @@ async fn serve(arguments: &cli::Standalone, declared: &[declare::Declared]) -> R
     }
     // What went wrong first is what matters.
     ended.and(machine::forget(arguments))
+}
+
+/// When the start is over, what only it needed is given back.
+async fn settle() {
+    tokio::time::sleep(SETTLED).await;
+    // More is resident then, and nothing is wrong.
+    let _ = spawn_blocking(kernel::memory::give_back).await;
 }
 
 /// Waits for another wish to end.

@@ -21,6 +21,7 @@ pub mod features;
 mod generation;
 mod hooks;
 pub mod host;
+pub mod memory;
 pub mod netns;
 mod object;
 mod open;

@@ -13,12 +13,14 @@ use super::{api, at_least, at_most};
 use crate::report::Report;
 
 const AT_ZERO: &str = r#""autoscaling.knative.dev/initial-scale":"0""#;
+/// Until memory is looked at: what the start or the last look took is given back.
+const REST: Duration = Duration::from_secs(5);
 
 /// Measures and reports.
 pub(super) fn measure(rig: &Rig, quick: bool, report: &mut Report) -> Result<()> {
     let counts: &[usize] = if quick { &[1, 100] } else { &[1, 1000, 5000] };
     let instance = Instance::start(rig, USUAL, &[])?;
-    std::thread::sleep(Duration::from_secs(1));
+    std::thread::sleep(REST);
     let idle = instance.resident()?;
     let mut rows = vec![vec!["0".to_owned(), String::new(), String::new(), format!("{idle:.0}")]];
     at_most(report, "T10 memory, nothing declared", [30.0, 15.0], "MiB", idle);
@@ -33,8 +35,7 @@ pub(super) fn measure(rig: &Rig, quick: bool, report: &mut Report) -> Result<()>
         let ready = begun.elapsed().as_secs_f64();
         declared = count;
         let rate = names.len() as f64 / ready;
-        // What the last look took is given back.
-        std::thread::sleep(Duration::from_secs(5));
+        std::thread::sleep(REST);
         let resident = instance.resident()?;
         rows.push(vec![
             count.to_string(),
