@@ -55,6 +55,18 @@ impl Kn {
         said
     }
 
+    /// What only looks, and looks again: a request is answered before all of a status is written.
+    fn shows(&self, words: &str, expected: &[&str]) -> String {
+        let mut last = String::new();
+        let is_shown = within(Duration::from_secs(30), || {
+            let (is_well, said) = self.run(words, &[]);
+            last = said;
+            is_well && expected.iter().all(|expected| last.contains(expected))
+        });
+        assert!(is_shown, "kn {words} lacks one of {expected:?} for 30 s:\n{last}");
+        last
+    }
+
     fn refuses(&self, words: &str, more: &[&str], expected: &str) {
         let (is_well, said) = self.run(words, more);
         assert!(
@@ -93,10 +105,9 @@ fn kn_creates_updates_shows_and_deletes_services() {
         &["Ready to serve.", "updated to latest revision 'hello-00002'"],
     );
     assert!(eventually(|| instance.get(host, "/").1.contains("two")));
-    kn.says("service list", &[], &["LATEST", url, "hello-00002", "3 OK / 3", "True"]);
-    kn.says(
+    kn.shows("service list", &["LATEST", url, "hello-00002", "3 OK / 3", "True"]);
+    kn.shows(
         "service describe hello",
-        &[],
         &[
             "100%  @latest (hello-00002) [2]",
             "Image:  sluice.dev/sample",
@@ -109,13 +120,12 @@ fn kn_creates_updates_shows_and_deletes_services() {
         &IMAGE,
         &["replaced to latest revision", "http://hello.default.svc.cluster.local"],
     );
-    kn.says(
+    kn.shows(
         "service describe hello -v",
-        &[],
         &["visibility=cluster-local", "Scale:     1 ... 3", "note=kept"],
     );
     kn.says("service delete hello --wait", &[], &["successfully deleted"]);
-    kn.says("service list", &[], &["No services found."]);
+    kn.shows("service list", &["No services found."]);
     assert!(
         within(Duration::from_secs(30), || instance.pods() == 0),
         "pods stay behind a service that is gone"
@@ -156,14 +166,12 @@ fn kn_applies_splits_traffic_and_keeps_revisions_in_order() {
         .get("old-app.default.localhost", "/")
         .1
         .contains("one")));
-    kn.says(
+    kn.shows(
         "revision list --service app",
-        &[],
         &["app-00001   app       100%      old", "app-00002", "True"],
     );
-    kn.says(
+    kn.shows(
         "revision describe app-00001",
-        &[],
         &["TARGET=one", "Service:    app", "++ ContainerHealthy"],
     );
     kn.says("service apply app --env TARGET=three", &IMAGE, &["'app-00003'"]);
@@ -182,7 +190,7 @@ fn kn_applies_splits_traffic_and_keeps_revisions_in_order() {
             .contains("'app-00001' deleted")
     };
     assert!(within(Duration::from_secs(30), pruned), "it is still routed to");
-    let left = kn.says("revision list", &[], &["app-00003"]);
+    let left = kn.shows("revision list", &["app-00003"]);
     assert!(!left.contains("app-00001") && !left.contains("app-00002"), "{left}");
     let exported = kn.says("service export app --mode replay -o yaml", &[], &["name: app"]);
     let file = kn.place.folder.join("exported.yaml");
@@ -201,10 +209,9 @@ fn kn_shows_routes_maps_domains_and_says_why_a_service_is_not_ready() {
     let Some(kn) = Kn::new() else { return };
     let instance = kn.place.start(&format!("{CLAIMS}{}", service("hello", "")), &[]);
     assert!(eventually(|| instance.get("hello.default.localhost", "/").0 == 200));
-    kn.says("route list", &[], &["http://hello.default.localhost", "True"]);
-    kn.says(
+    kn.shows("route list", &["http://hello.default.localhost", "True"]);
+    kn.shows(
         "route describe hello",
-        &[],
         &[
             "100%  @latest (hello-00001)",
             "Service:    hello",
@@ -220,14 +227,12 @@ fn kn_shows_routes_maps_domains_and_says_why_a_service_is_not_ready() {
         .get("hello.example.com", "/")
         .1
         .contains("hello")));
-    kn.says(
+    kn.shows(
         "domain list",
-        &[],
         &["hello.example.com", "http://hello.example.com", "True"],
     );
-    kn.says(
+    kn.shows(
         "domain describe hello.example.com",
-        &[],
         &["Kind:        Service", "++ DomainClaimed", "++ ReferenceResolved"],
     );
     kn.says("domain delete hello.example.com", &[], &["deleted"]);
@@ -241,9 +246,9 @@ fn kn_shows_routes_maps_domains_and_says_why_a_service_is_not_ready() {
         .iter()
         .any(|reason| said.contains(reason));
     assert!(!is_well && is_told, "{said}");
-    let whole = kn.says("service describe lost -o yaml", &[], &["nowhere.example/none=PATH"]);
+    let whole = kn.shows("service describe lost -o yaml", &["nowhere.example/none=PATH"]);
     assert!(whole.contains("reason: RevisionFailed"), "{whole}");
-    let why = kn.says("revision describe lost-00001", &[], &["!! Ready"]);
+    let why = kn.shows("revision describe lost-00001", &["!! Ready"]);
     assert!(why.contains("ContainerMissing"), "{why}");
     kn.end(instance);
 }
