@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Gives back what only the start needed.
+//! Gives back the text that only the start needed.
 //!
 //! Problem: a start reads most of the program's text once (the verifier's log, the definitions, the settings, the command
 //! line), and the kernel maps sixteen pages for each that is touched; all that stays counted as this process's.
-//! Mechanism: freed heap goes back (malloc_trim(3)); the program's text is unmapped page by page (madvise(2),
-//! MADV_DONTNEED): it stays in the page cache, what is needed again comes back by a minor fault, and the rest is the
-//! kernel's to take.
+//! Mechanism: the program's text is unmapped (madvise(2), MADV_DONTNEED): it stays in the page cache, what is needed
+//! again comes back by a minor fault, and the rest is the kernel's to take.
 //! Invariants: only mappings of the program's own file, executable, never writable, without a page that was changed.
 //! Depends on: /proc/self, libc.
-#![expect(unsafe_code, reason = "madvise and malloc_trim are not in std")]
+#![expect(unsafe_code, reason = "madvise is not in std")]
 
 use std::{fs, io, ops::Range, path::Path};
 
@@ -17,11 +16,6 @@ use std::{fs, io, ops::Range, path::Path};
 /// # Errors
 /// If /proc cannot be read or the kernel refuses; then more is resident than needed, and nothing else.
 pub fn give_back() -> io::Result<usize> {
-    // SAFETY: no argument that could be wrong.
-    #[cfg(target_env = "gnu")]
-    unsafe {
-        libc::malloc_trim(0)
-    };
     let program = fs::read_link("/proc/self/exe")?;
     let maps = fs::read_to_string("/proc/self/smaps")?;
     let mut bytes = 0;
