@@ -85,6 +85,7 @@ pub(crate) fn need(purpose: Purpose) -> Result<()> {
 }
 
 fn build() -> Result<()> {
+    debian::install(debian::BUILD)?;
     rust::bpf_compiler()?;
     rust::bpf_linker()
 }

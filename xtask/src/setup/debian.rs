@@ -79,6 +79,12 @@ pub(crate) const DEMO: &[Package] = &[file(
     "an app of the demo",
 )];
 
+/// What the C in the program is compiled with.
+pub(crate) const BUILD: &[Package] = &[
+    program("gcc", "cc", "compiles the allocator, and links"),
+    program("make", "make", "builds the allocator"),
+];
+
 /// What libFuzzer is compiled with.
 pub(crate) const FUZZ: &[Package] = &[program("g++", "c++", "compiles libFuzzer")];
 
