@@ -124,18 +124,18 @@ fn pods_and_objects_outlive_a_daemon_that_is_killed_under_load() {
             let answer = held.join().unwrap();
             assert!(answer.is_empty(), "half an answer: {answer}");
         }
-        assert!(killed.elapsed() < Duration::from_secs(2), "held clients wait on");
+        assert!(killed.elapsed() < Duration::from_secs(10), "held clients wait on");
         let again = place.start(&manifest, &state);
         assert!(eventually(|| again.get(host, "/").0 == 200));
         over.store(true, Ordering::Relaxed);
         assert!(
-            within(Duration::from_secs(5), || active(&again) == Some(1.0)),
+            within(Duration::from_secs(30), || active(&again) == Some(1.0)),
             "what began before is not counted: {:?}",
             active(&again)
         );
         assert_eq!(long.join().unwrap(), 200, "a request over the restart");
         assert!(
-            within(Duration::from_secs(5), || active(&again) == Some(0.0)),
+            within(Duration::from_secs(30), || active(&again) == Some(0.0)),
             "it is counted on: {:?}",
             active(&again)
         );

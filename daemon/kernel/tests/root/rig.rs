@@ -186,7 +186,7 @@ fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
 
 /// Whether it becomes true within some seconds.
 pub(crate) fn eventually(mut is_true: impl FnMut() -> bool) -> bool {
-    let end = Instant::now() + Duration::from_secs(10);
+    let end = Instant::now() + Duration::from_secs(30);
     while Instant::now() < end {
         if is_true() {
             return true;
