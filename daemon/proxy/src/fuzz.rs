@@ -117,14 +117,14 @@ pub fn request(bytes: &[u8], cuts: &[usize]) -> Reading<RequestHead> {
             let mut written = BytesMut::new();
             write::request(&quick, &quick.host, &mut written);
             plain::unfold(&mut quick);
-            match request_head(&request) == request_head(&quick) && !request.close && !request.expects_continue {
-                true => Reading::Whole(
-                    RequestHead {
-                        written: written.to_vec(),
-                        ..request_head(&request)
-                    },
-                    end,
-                ),
+            // As the quick way writes it; fields of other names may stand in another order there.
+            let as_written = |request: &Request| RequestHead {
+                written: written.to_vec(),
+                ..request_head(request)
+            };
+            let (request_read, quick_read) = (as_written(&request), as_written(&quick));
+            match request_read == quick_read && !request.close && !request.expects_continue {
+                true => Reading::Whole(request_read, end),
                 false => Reading::Refused("both ways read it differently".to_owned()),
             }
         }
