@@ -81,7 +81,7 @@ impl Load {
 impl<'r> Site<'r> {
     /// Makes the ground, starts the server, loads the programs.
     pub(crate) fn new(rig: &'r Rig) -> Result<Self> {
-        let field = rig.field("bench")?;
+        let field = rig.unsteered_field("bench")?;
         join_directly(&field)?;
         let server = Role::start(
             rig,

@@ -125,17 +125,7 @@ fn in_the_syn(scene: &mut Scene<'_>, bind: Bind, address: SocketAddr) -> Result<
         }
         Ok(())
     })?;
-    let statistics = scene
-        .field
-        .pod
-        .tool("nstat", &["-az", "TcpExtTCPFastOpenPassive"], "")?;
-    let passive = statistics
-        .lines()
-        .find_map(|line| line.strip_prefix("TcpExtTCPFastOpenPassive"));
-    let passive: u64 = passive
-        .and_then(|line| line.split_whitespace().next())
-        .unwrap_or("0")
-        .parse()?;
+    let passive = scene.field.pod.tcp("TCPFastOpenPassive")?;
     // A SYN whose answer is late goes once more, without its data (RFC 7413, 4.1.3).
     ensure!(
         (6..=10).contains(&passive),

@@ -86,8 +86,15 @@ impl Rig {
         (path, kept)
     }
 
-    /// Client, router and pod, joined by veth.
+    /// Client, router and pod, joined by veth, for a case: what a sender on this machine sends stays in order.
     pub fn field(&self, name: &str) -> Result<Field> {
+        let field = self.unsteered_field(name)?;
+        field.steer()?;
+        Ok(field)
+    }
+
+    /// The same with the kernel's own settings, for figures: steering chooses the CPU that receives.
+    pub fn unsteered_field(&self, name: &str) -> Result<Field> {
         Field::create(self, name)
     }
 }

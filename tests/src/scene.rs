@@ -83,9 +83,6 @@ impl<'r> Scene<'r> {
     /// A fresh field whose kernel side is opened in another way.
     pub fn with_counter(rig: &'r Rig, name: &str, open: impl FnOnce(&Rig, &Field) -> Result<Counter>) -> Result<Self> {
         let field = rig.field(name)?;
-        for side in [&field.client, &field.router, &field.pod] {
-            side.steer()?;
-        }
         let counter = open(rig, &field)?;
         Ok(Self {
             servers: Vec::new(),

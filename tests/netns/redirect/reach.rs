@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use kernel::{Mode, Refuse, Settings};
 use tests::redirect::{Crossing, Dial, Dialled, How, gateway, nobody, other, target};
-use tests::rig::{Netns, Rig};
+use tests::rig::Rig;
 use tests::suite::{Case, case_on_rig};
 
 pub(super) fn cases() -> Vec<Case> {
@@ -113,23 +113,13 @@ fn ways(rig: &Rig, how: How) -> Result<()> {
     if matches!(how, How::FastOpenSend | How::FastOpenConnect) {
         // A SYN whose answer is late goes once more, without its data (RFC 7413, 4.1.3).
         for netns in [&crossing.field.pod, &crossing.field.router] {
-            let opened = fast_opened(netns)?;
+            // Connections whose SYN brought data.
+            let opened = netns.tcp("TCPFastOpenPassive")?;
             let name = netns.name();
             ensure!((10..=15).contains(&opened), "the case itself: {opened} in {name}");
         }
     }
     counted(&crossing, 15)
-}
-
-/// Connections whose SYN brought data.
-fn fast_opened(netns: &Netns) -> Result<u64> {
-    const NAME: &str = "TcpExtTCPFastOpenPassive";
-    let statistics = netns.tool("nstat", &["-az", NAME], "")?;
-    let line = statistics.lines().find_map(|line| line.strip_prefix(NAME));
-    Ok(line
-        .and_then(|line| line.split_whitespace().next())
-        .context("no statistics")?
-        .parse()?)
 }
 
 /// The pods' accounting saw so many requests, all ended.

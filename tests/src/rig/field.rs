@@ -62,10 +62,13 @@ impl Field {
              link set r0 up\nlink set r1 up\n"
         ))?;
         self.client.ip(&end_of("c0", 1))?;
-        self.pod.ip(&end_of("p0", 2))?;
-        [&self.client, &self.router, &self.pod]
-            .iter()
-            .try_for_each(|side| side.steer())
+        self.pod.ip(&end_of("p0", 2))
+    }
+
+    /// Has each flow's packets stay in order, see [`Netns::steer`].
+    pub(super) fn steer(&self) -> Result<()> {
+        let sides = [&self.client, &self.router, &self.pod];
+        sides.into_iter().try_for_each(Netns::steer)
     }
 }
 

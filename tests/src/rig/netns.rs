@@ -84,11 +84,19 @@ impl Netns {
     /// # Errors
     /// If the kernel does not tell.
     pub fn disorder(&self) -> Result<Disorder> {
-        let text = self.enter(|| std::fs::read_to_string("/proc/thread-self/net/netstat"))??;
         Ok(Disorder {
-            early: extended(&text, "TCPOFOQueue").context("no TCPOFOQueue")?,
-            timeouts: extended(&text, "TCPTimeouts").context("no TCPTimeouts")?,
+            early: self.tcp("TCPOFOQueue")?,
+            timeouts: self.tcp("TCPTimeouts")?,
         })
+    }
+
+    /// One of TCP's own counts in here (`TcpExt` of `/proc/net/netstat`).
+    ///
+    /// # Errors
+    /// If the kernel does not tell.
+    pub fn tcp(&self, name: &str) -> Result<u64> {
+        let text = self.enter(|| std::fs::read_to_string("/proc/thread-self/net/netstat"))??;
+        extended(&text, name).with_context(|| format!("no {name} in {}", self.name))
     }
 
     /// Runs work on a thread of its own inside the namespace. Sockets made there belong to it.
