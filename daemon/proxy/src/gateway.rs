@@ -55,7 +55,11 @@ pub(crate) fn by_route(
                 "the revision of this route is not known here",
             )
         })?;
-    if destination.set_headers().any(|(name, _)| !is_ours(name)) {
+    // Those of Knative are no lines of the client's, nor among what is added there.
+    if destination
+        .set_headers()
+        .any(|(name, _)| !plain::is_knatives(name.as_bytes()))
+    {
         plain::unfold(request);
     }
     for (name, value) in destination.set_headers() {
@@ -94,14 +98,6 @@ fn to_https(door: &Door, destination: &Destination, request: &Request) -> Option
     // A host of the table and a parsed target are visible ASCII.
     let place = HeaderValue::from_str(&place).ok()?;
     Some(Answer::empty(StatusCode::MOVED_PERMANENTLY).with(header::LOCATION, place))
-}
-
-/// Whether no client's field of that name is a line of `Request::rest`, nor is one that is added there.
-fn is_ours(name: &str) -> bool {
-    ["k-", "knative-"].iter().any(|ours| {
-        let begin = name.get(..ours.len());
-        begin.is_some_and(|begin| begin.eq_ignore_ascii_case(ours))
-    })
 }
 
 /// Tells the application who its client is and how it came in.

@@ -82,17 +82,14 @@ fn request_line(line: &[u8]) -> Option<(Method, Target)> {
 
 fn field(name: &[u8]) -> Field {
     let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
-    let begins = |with: &str| {
-        let begin = name.get(..with.len());
-        begin.is_some_and(|begin| begin.eq_ignore_ascii_case(with.as_bytes()))
-    };
+    let begins = |with| begins(name, with);
     let is_known = match name.first().map(u8::to_ascii_lowercase) {
         Some(b'c') if is("content-length") => return Field::Length,
         Some(b'c') => is("connection"),
         Some(b'e') => is("expect"),
         Some(b'f') => is("forwarded"),
         Some(b'h') if is("host") => return Field::Host,
-        Some(b'k') => is("keep-alive") || begins("k-") || begins("knative-"),
+        Some(b'k') => is("keep-alive") || is_knatives(name),
         Some(b'p') => begins("proxy-"),
         Some(b't') => is("te") || is("trailer") || is("transfer-encoding"),
         Some(b'u') if is("user-agent") => return Field::Agent,
@@ -104,6 +101,16 @@ fn field(name: &[u8]) -> Field {
         true => Field::Known,
         false => Field::Plain,
     }
+}
+
+/// Whether a field is one of Knative's own: never a line here.
+pub(crate) fn is_knatives(name: &[u8]) -> bool {
+    begins(name, "k-") || begins(name, "knative-")
+}
+
+fn begins(name: &[u8], with: &str) -> bool {
+    let begin = name.get(..with.len());
+    begin.is_some_and(|begin| begin.eq_ignore_ascii_case(with.as_bytes()))
 }
 
 /// Neither nobody nor one of those whose probes are answered here.
