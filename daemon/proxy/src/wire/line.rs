@@ -45,3 +45,37 @@ fn is_value(value: &[u8]) -> bool {
         .iter()
         .all(|byte| *byte >= b' ' && *byte != 0x7f || *byte == b'\t')
 }
+
+/// Lines of these names, as they are sent and as they should not be: with these values, and with some that are odd in any field.
+#[cfg(test)]
+pub(super) fn odd(
+    names: &'static [&'static str],
+    values: &[&'static str],
+) -> impl proptest::strategy::Strategy<Value = String> + use<> {
+    use proptest::prelude::Strategy as _;
+    use proptest::sample::select;
+
+    const VALUES: [&str; 17] = [
+        "5",
+        "0",
+        "05",
+        "-1",
+        "99999999999999999999",
+        "chunked",
+        "close",
+        "keep-alive",
+        "X-Hop",
+        "",
+        " a ",
+        "a\tb",
+        "a\rb",
+        "5\r",
+        "\u{e9}",
+        "a\x7f",
+        "\x01",
+    ];
+    let value = select([&VALUES[..], values].concat());
+    let colon = select(vec![":", ": ", ": ", ": ", " : ", "", ":\t"]);
+    let end = select(vec!["\r\n", "\r\n", "\r\n", "\r\n", "\r\n", "\n", "\r\n ", "\r\r\n"]);
+    (select(names), colon, value, end).prop_map(|(name, colon, value, end)| [name, colon, value, end].concat())
+}

@@ -112,52 +112,30 @@ fn usual_of(most: usize, fields: &str) -> Option<Usual> {
 
 /// Fields as pods send them, and as they should not.
 fn line() -> impl Strategy<Value = String> {
-    let name = select(vec![
-        "Content-Length",
-        "content-length",
-        "Transfer-Encoding",
-        "TRANSFER-encoding",
-        "Connection",
-        "X-Hop",
-        "x_b!",
-        "Date",
-        "Content-Type",
-        "TE",
-        "Trailer",
-        "Upgrade",
-        "Keep-Alive",
-        "Proxy-Connection",
-        "Set-Cookie",
-        " X",
-        "X ",
-        "",
-        "Expect",
-    ]);
-    let value = select(vec![
-        "5",
-        "0",
-        "05",
-        "-1",
-        "99999999999999999999",
-        "chunked",
-        "Chunked",
-        "gzip",
-        "close",
-        "keep-alive",
-        "X-Hop",
-        "",
-        " a ",
-        "a\tb",
-        "a\rb",
-        "\x0cchunked",
-        "5\r",
-        "\u{e9}",
-        "a\x7f",
-        "\x01",
-    ]);
-    let colon = select(vec![":", ": ", " : ", "", ":\t"]);
-    let end = select(vec!["\r\n", "\r\n", "\r\n", "\r\n", "\n", "\r\n ", "\r\r\n"]);
-    (name, colon, value, end).prop_map(|(name, colon, value, end)| [name, colon, value, end].concat())
+    line::odd(
+        &[
+            "Content-Length",
+            "content-length",
+            "Transfer-Encoding",
+            "TRANSFER-encoding",
+            "Connection",
+            "X-Hop",
+            "x_b!",
+            "Date",
+            "Content-Type",
+            "TE",
+            "Trailer",
+            "Upgrade",
+            "Keep-Alive",
+            "Proxy-Connection",
+            "Set-Cookie",
+            " X",
+            "X ",
+            "",
+            "Expect",
+        ],
+        &["Chunked", "gzip", "\x0cchunked"],
+    )
 }
 
 proptest! {
