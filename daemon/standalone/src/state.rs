@@ -9,6 +9,7 @@
 
 mod disk;
 mod journal;
+mod judge;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -3,31 +3,31 @@
 //!
 //! Mechanism: one table of objects by resource, namespace and name, one of counters; the changes of a call are one
 //! transaction of the database, on the disk before the call is answered.
-//! Invariants: a file that cannot be read is left as it is and said to be so; objects of kinds that are not served are
-//! refused rather than dropped; after a write that failed (a full disk) the file is opened anew, and what that write may
-//! have left is put right by the next one.
-//! Depends on: key, resource, store.
+//! Invariants: nothing is written to a file before it was found good; one that is not is left as it is and said to be so;
+//! objects of kinds that are not served are refused rather than dropped; after a write that failed (a full disk) the file
+//! is opened anew, and what that write may have left is put right by the next one.
+//! Depends on: judge, key, store.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
+use std::fs::{self, File, TryLockError};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Database, ReadableTable, TableDefinition};
 use serde_json::Value;
 
+use super::judge::{self, Unreadable};
 use crate::key::Key;
-use crate::resource;
 use crate::store::{Event, EventKind, Place};
 
-const OBJECTS: TableDefinition<(&str, &str, &str), &[u8]> = TableDefinition::new("objects");
-const COUNTERS: TableDefinition<&str, u64> = TableDefinition::new("counters");
+pub(super) const OBJECTS: TableDefinition<(&str, &str, &str), &[u8]> = TableDefinition::new("objects");
+pub(super) const COUNTERS: TableDefinition<&str, u64> = TableDefinition::new("counters");
 const VERSION: &str = "version";
-const FORMAT: &str = "format";
+pub(super) const FORMAT: &str = "format";
 /// The format of this code; another is refused.
-const CURRENT: u64 = 1;
+pub(super) const CURRENT: u64 = 1;
 
 /// How much further versions go on after a restart.
 const GAP: u64 = 1 << 20;
@@ -83,33 +83,15 @@ pub(super) struct Stored {
 
 impl Disk {
     pub(super) fn open(path: &Path) -> Result<(Self, Stored), OpenError> {
-        let is_new = !path.exists();
-        let opened = Self::open_any(path);
-        if is_new && opened.is_err() {
-            // Half a file would be taken for a damaged one.
-            let _absent = fs::remove_file(path);
-        }
-        opened
-    }
-
-    fn open_any(path: &Path) -> Result<(Self, Stored), OpenError> {
-        let damaged = |why: &dyn std::fmt::Display| OpenError::Damaged {
-            path: path.to_owned(),
-            why: why.to_string(),
+        let there = File::options().read(true).write(true).open(path);
+        let (database, stored) = match there {
+            Ok(file) => open(path, file)?,
+            Err(error) if error.kind() == ErrorKind::NotFound => make(path).inspect_err(|_| {
+                // Half a file would be taken for a damaged one.
+                let _absent = fs::remove_file(path);
+            })?,
+            Err(source) => return Err(unreachable(path, source)),
         };
-        // The database would take an empty file for a new one.
-        if fs::metadata(path).is_ok_and(|found| found.len() == 0) {
-            return Err(damaged(&"it is empty"));
-        }
-        let database = Database::create(path).map_err(|error| refuse(path, error))?;
-        prepare(&database).map_err(|error| match error {
-            redb::Error::Io(source) => OpenError::Unreachable {
-                path: path.to_owned(),
-                source,
-            },
-            other => damaged(&other),
-        })?;
-        let stored = load(&database).map_err(|error| damaged(&error))?;
         let disk = Self {
             path: path.to_owned(),
             database: Some(database),
@@ -183,70 +165,73 @@ fn standing(event: &Event) -> Option<&Place> {
     (event.kind != EventKind::Deleted).then_some(&event.object)
 }
 
-fn prepare(database: &Database) -> Result<(), redb::Error> {
+/// Opens a file that is there.
+fn open(path: &Path, file: File) -> Result<(Database, Stored), OpenError> {
+    // The database locks it as well, and the lock stays ours. Some file systems have none.
+    if let Err(TryLockError::WouldBlock) = file.try_lock() {
+        return Err(OpenError::InUse { path: path.to_owned() });
+    }
+    // The database would take an empty file for a new one.
+    if file.metadata().is_ok_and(|found| found.len() == 0) {
+        return Err(damaged(path, "it is empty"));
+    }
+    let objects = judge::read(&file).map_err(|error| match error {
+        Unreadable::Database(error) => of_database(path, error),
+        other => damaged(path, other),
+    })?;
+    let database = Database::builder().create_file(file);
+    let database = database.map_err(|error| of_database(path, error.into()))?;
+    let version = prepare(&database).map_err(|error| of_database(path, error))?;
+    Ok((database, Stored { version, objects }))
+}
+
+/// Makes a file that is not there.
+fn make(path: &Path) -> Result<(Database, Stored), OpenError> {
+    let database = Database::create(path).map_err(|error| of_database(path, error.into()))?;
+    let version = prepare(&database).map_err(|error| of_database(path, error))?;
+    let objects = Vec::new();
+    Ok((database, Stored { version, objects }))
+}
+
+/// The first write of a process. Answers the version to go on with.
+pub(super) fn prepare(database: &Database) -> Result<u64, redb::Error> {
     let transaction = database.begin_write()?;
     transaction.open_table(OBJECTS)?;
-    {
+    let version = {
         let mut counters = transaction.open_table(COUNTERS)?;
-        let version = counters.get(VERSION)?.map(|count| count.value());
-        match version {
-            None => {
-                counters.insert(FORMAT, CURRENT)?;
-                counters.insert(VERSION, 1)?;
-            }
-            // Somebody may have seen versions that did not reach the file.
-            Some(version) => drop(counters.insert(VERSION, version.saturating_add(GAP))?),
+        let before = counters.get(VERSION)?.map(|count| count.value());
+        if before.is_none() {
+            counters.insert(FORMAT, CURRENT)?;
         }
-    }
+        // Somebody may have seen versions that did not reach the file.
+        let version = before.map_or(1, |version| version.saturating_add(GAP));
+        counters.insert(VERSION, version)?;
+        version
+    };
     transaction.commit()?;
-    Ok(())
+    Ok(version)
 }
 
-fn load(database: &Database) -> Result<Stored, Unreadable> {
-    let transaction = database.begin_read().map_err(redb::Error::from)?;
-    let counters = transaction.open_table(COUNTERS).map_err(redb::Error::from)?;
-    let count = |name| counters.get(name).map(|found| found.map_or(0, |count| count.value()));
-    let format = count(FORMAT).map_err(redb::Error::from)?;
-    if format != CURRENT {
-        return Err(Unreadable::Format(format));
-    }
-    let version = count(VERSION).map_err(redb::Error::from)?;
-    let table = transaction.open_table(OBJECTS).map_err(redb::Error::from)?;
-    let mut objects = Vec::new();
-    for row in table.iter().map_err(redb::Error::from)? {
-        let (place, text) = row.map_err(redb::Error::from)?;
-        let (resource, namespace, name) = place.value();
-        let known = resource::qualified(resource).ok_or_else(|| Unreadable::Kind(resource.to_owned()))?;
-        let object = serde_json::from_slice(text.value())
-            .map_err(|error| Unreadable::Object(format!("{resource} {namespace}/{name}"), error))?;
-        objects.push((Key::new(known, namespace, name), object));
-    }
-    Ok(Stored { version, objects })
-}
-
-/// Why what is in the file is not taken.
-#[derive(Debug, thiserror::Error)]
-enum Unreadable {
-    #[error("{0}")]
-    Database(#[from] redb::Error),
-    #[error("it has format {0}, and this program reads {CURRENT}")]
-    Format(u64),
-    #[error("it holds {0}, which this program does not serve")]
-    Kind(String),
-    #[error("{0} is no JSON: {1}")]
-    Object(String, serde_json::Error),
-}
-
-fn refuse(path: &Path, error: DatabaseError) -> OpenError {
+fn unreachable(path: &Path, source: io::Error) -> OpenError {
     let path = path.to_owned();
+    OpenError::Unreachable { path, source }
+}
+
+fn damaged(path: &Path, why: impl std::fmt::Display) -> OpenError {
+    let (path, why) = (path.to_owned(), why.to_string());
+    OpenError::Damaged { path, why }
+}
+
+fn of_database(path: &Path, error: redb::Error) -> OpenError {
+    // These say what is in the file, all others what the system did.
+    let bad = [
+        ErrorKind::InvalidData,
+        ErrorKind::InvalidInput,
+        ErrorKind::UnexpectedEof,
+    ];
     match error {
-        DatabaseError::DatabaseAlreadyOpen => OpenError::InUse { path },
-        DatabaseError::Storage(redb::StorageError::Io(source)) if source.kind() != io::ErrorKind::InvalidData => {
-            OpenError::Unreachable { path, source }
-        }
-        other => OpenError::Damaged {
-            path,
-            why: other.to_string(),
-        },
+        redb::Error::DatabaseAlreadyOpen => OpenError::InUse { path: path.to_owned() },
+        redb::Error::Io(source) if !bad.contains(&source.kind()) => unreachable(path, source),
+        other => damaged(path, other),
     }
 }
