@@ -154,8 +154,14 @@ impl Store {
     /// What changed after a version.
     ///
     /// # Errors
-    /// [`Expired`] if that is no longer remembered.
+    /// [`Expired`] if that is no longer remembered, or if there has been no such version.
     pub fn events_after(&self, version: u64) -> Result<impl Iterator<Item = &Event>, Expired> {
+        if version > self.version {
+            return Err(Expired::TooLarge {
+                wanted: version,
+                current: self.version,
+            });
+        }
         self.log.after(version)
     }
 

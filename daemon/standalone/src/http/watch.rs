@@ -2,7 +2,8 @@
 //! Watches: objects as they change, one JSON document a line.
 //!
 //! Mechanism: a watch is a position in the store's log and reads on when its client has taken what it had; nothing is
-//! queued for it. It ends at its time, or with an `ERROR` event (410) when the log no longer has its position.
+//! queued for it. It ends at its time, or with an `ERROR` event (410) when the log no longer has its position; one that
+//! begins at a version that has not been is refused so.
 //! Invariants: an object that begins or ceases to match the selector is added or deleted for this watch; versions of a
 //! watch's events only grow.
 //! Depends on: site, body, form, selector, store.
@@ -274,3 +275,6 @@ impl Lines for Watch {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

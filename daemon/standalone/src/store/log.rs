@@ -44,14 +44,25 @@ pub struct Event {
     pub previous: Option<Place>,
 }
 
-/// The wanted events are no longer remembered.
+/// The wanted events cannot be told: whoever wants them must list anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("too old resource version: {wanted} ({oldest})")]
-pub struct Expired {
-    /// After which version.
-    pub wanted: u64,
-    /// The oldest one that would do.
-    pub oldest: u64,
+pub enum Expired {
+    /// They are no longer remembered.
+    #[error("too old resource version: {wanted} ({oldest})")]
+    TooOld {
+        /// After which version.
+        wanted: u64,
+        /// The oldest one that would do.
+        oldest: u64,
+    },
+    /// There is no such version yet: it is of another store, one before a restart.
+    #[error("Too large resource version: {wanted}, current: {current}")]
+    TooLarge {
+        /// After which version.
+        wanted: u64,
+        /// The newest one.
+        current: u64,
+    },
 }
 
 impl From<Expired> for Refusal {
@@ -122,7 +133,7 @@ impl Log {
 
     pub(super) fn after(&self, version: u64) -> Result<impl Iterator<Item = &Event>, Expired> {
         if version < self.horizon {
-            return Err(Expired {
+            return Err(Expired::TooOld {
                 wanted: version,
                 oldest: self.horizon,
             });

@@ -168,11 +168,14 @@ fn what_the_log_has_forgotten_is_expired() {
     let expired = world.store.events_after(newest - 4).map(drop).unwrap_err();
     assert_eq!(
         expired,
-        Expired {
+        Expired::TooOld {
             wanted: newest - 4,
             oldest: newest - 3
         }
     );
+    assert_eq!(world.store.events_after(newest).unwrap().count(), 0);
+    let ahead = world.store.events_after(newest + 1).map(drop).unwrap_err();
+    assert!(matches!(ahead, Expired::TooLarge { .. }), "{ahead}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
 use super::place::{IMAGES, MAPS, Place, Scenario, image, map, same};
+use super::server::Server;
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -34,10 +35,22 @@ pub(super) const SCENARIOS: &[Scenario] = &[
 ];
 
 /// The API server streams lists only over a newer etcd than the one that this tier has.
-pub(super) const EMBEDDED_ONLY: &[Scenario] = &[Scenario {
-    name: "a_streamed_list_ends_with_a_bookmark",
-    check: a_streamed_list_ends_with_a_bookmark,
-}];
+pub(super) const EMBEDDED_ONLY: &[Scenario] = &[
+    Scenario {
+        name: "a_streamed_list_ends_with_a_bookmark",
+        check: a_streamed_list_ends_with_a_bookmark,
+    },
+    // The API server waits for a version to come; ours is one that a restart has forgotten.
+    Scenario {
+        name: "a_watch_of_a_version_that_has_not_been_is_expired",
+        check: a_watch_of_a_version_that_has_not_been_is_expired,
+    },
+    // The API server remembers more.
+    Scenario {
+        name: "a_watch_that_is_too_far_behind_is_expired",
+        check: a_watch_that_is_too_far_behind_is_expired,
+    },
+];
 
 fn labelled(name: &str, label: &str) -> Value {
     let mut object = image(name);
@@ -158,6 +171,65 @@ fn a_streamed_list_ends_with_a_bookmark(place: &Place) -> Result<()> {
         &object["metadata"]["annotations"]["k8s.io/initial-events-end"],
         "true",
     )
+}
+
+/// The version of a list.
+fn version(list: &Value) -> Result<u64> {
+    let version = list["metadata"]["resourceVersion"].as_str();
+    Ok(version.unwrap_or_default().parse()?)
+}
+
+fn a_watch_of_a_version_that_has_not_been_is_expired(place: &Place) -> Result<()> {
+    let newest = version(&place.ask("GET", MAPS, "", &Value::Null)?.body)?;
+    // Others write meanwhile, but not so much.
+    let query = format!("?watch=true&timeoutSeconds=1&resourceVersion={}", newest + 1_000_000);
+    let answer = place.ask("GET", MAPS, &query, &Value::Null)?;
+    ensure!(
+        answer.code == 410 && answer.body["reason"] == "Expired" && answer.body["code"] == 410,
+        "{answer:?}"
+    );
+    let message = answer.body["message"].as_str().unwrap_or_default();
+    ensure!(message.starts_with("Too large resource version: "), "{message}");
+    // What a client does then.
+    let list = place.ask("GET", MAPS, "?resourceVersion=0", &Value::Null)?;
+    let mut watch = place.watch(MAPS, &format!("&resourceVersion={}", version(&list.body)?))?;
+    place.create(MAPS, &map("a"))?;
+    let (kind, object) = watch.next()?;
+    ensure!(kind == "ADDED" && object["metadata"]["name"] == "a", "{kind} {object}");
+    Ok(())
+}
+
+/// On a server of its own: others would be too far behind as well.
+fn a_watch_that_is_too_far_behind_is_expired(_: &Place) -> Result<()> {
+    let server = Server::embedded()?;
+    let place = Place::new(&server, None, "behind")?;
+    let made = place.create(MAPS, &map("a"))?;
+    let begin = version(&made)?;
+    let mut behind = place.watch(MAPS, &format!("&resourceVersion={begin}"))?;
+    // More than the sockets between hold, and twice what is remembered.
+    let text = "x".repeat(50_000);
+    for round in 0..600 {
+        let change = json!({"data": {"a": round.to_string(), "b": text}});
+        let changed = place.patch("merge-patch+json", MAPS, "/a", &change)?;
+        ensure!(changed.code == 200, "{changed:?}");
+    }
+    let query = format!("?watch=true&resourceVersion={begin}");
+    let late = place.ask("GET", MAPS, &query, &Value::Null)?;
+    ensure!(late.code == 410 && late.body["reason"] == "Expired", "{late:?}");
+    let mut last = begin;
+    loop {
+        let (kind, object) = behind.next()?;
+        if kind == "ERROR" {
+            ensure!(object["code"] == 410 && object["reason"] == "Expired", "{object}");
+            break;
+        }
+        // Nothing is left out before it is told.
+        ensure!(kind == "MODIFIED" && version(&object)? == last + 1, "{kind} {object}");
+        last += 1;
+    }
+    ensure!(last < begin + 600, "it has seen all");
+    ensure!(behind.next().is_err(), "it goes on after its error");
+    Ok(())
 }
 
 fn selectors_are_read_or_refused(place: &Place) -> Result<()> {
