@@ -8,6 +8,7 @@
 //! Depends on: store, disk, journal.
 
 mod disk;
+mod format;
 mod journal;
 mod judge;
 

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The state file: every object and the version, in an embedded database (redb).
 //!
-//! Mechanism: one table of objects by resource, namespace and name, one of counters; the changes of a call are one
-//! transaction of the database, on the disk before the call is answered.
+//! Mechanism: the changes of a call are one transaction of the database, on the disk before the call is answered.
 //! Invariants: nothing is written to a file before it was found good; one that is not is left as it is and said to be so;
 //! objects of kinds that are not served are refused rather than dropped; after a write that failed (a full disk) the file
 //! is opened anew, and what that write may have left is put right by the next one.
-//! Depends on: judge, key, store.
+//! Depends on: format, judge, key, store.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
@@ -15,22 +14,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use redb::{Database, ReadableTable, TableDefinition};
+use redb::Database;
 use serde_json::Value;
 
+use super::format::{COUNTERS, OBJECTS, VERSION, prepare};
 use super::judge::{self, Unreadable};
 use crate::key::Key;
 use crate::store::{Event, EventKind, Place};
 
-pub(super) const OBJECTS: TableDefinition<(&str, &str, &str), &[u8]> = TableDefinition::new("objects");
-pub(super) const COUNTERS: TableDefinition<&str, u64> = TableDefinition::new("counters");
-const VERSION: &str = "version";
-pub(super) const FORMAT: &str = "format";
-/// The format of this code; another is refused.
-pub(super) const CURRENT: u64 = 1;
-
-/// How much further versions go on after a restart.
-const GAP: u64 = 1 << 20;
 /// Opening reads the file to repair it: not more often than so.
 const REST: Duration = Duration::from_secs(1);
 
@@ -191,25 +182,6 @@ fn make(path: &Path) -> Result<(Database, Stored), OpenError> {
     let version = prepare(&database).map_err(|error| of_database(path, error))?;
     let objects = Vec::new();
     Ok((database, Stored { version, objects }))
-}
-
-/// The first write of a process. Answers the version to go on with.
-pub(super) fn prepare(database: &Database) -> Result<u64, redb::Error> {
-    let transaction = database.begin_write()?;
-    transaction.open_table(OBJECTS)?;
-    let version = {
-        let mut counters = transaction.open_table(COUNTERS)?;
-        let before = counters.get(VERSION)?.map(|count| count.value());
-        if before.is_none() {
-            counters.insert(FORMAT, CURRENT)?;
-        }
-        // Somebody may have seen versions that did not reach the file.
-        let version = before.map_or(1, |version| version.saturating_add(GAP));
-        counters.insert(VERSION, version)?;
-        version
-    };
-    transaction.commit()?;
-    Ok(version)
 }
 
 fn unreachable(path: &Path, source: io::Error) -> OpenError {

@@ -8,7 +8,7 @@
 //! Invariants: the file stays as it is, whatever is in it; a panic in the database is a refusal; what is read is what was
 //! stored. Of a file whose process was killed, damage to its last write alone looks like a write that was cut short: it
 //! holds what was there before that write, as after a power failure.
-//! Depends on: disk, key, resource.
+//! Depends on: format, key, resource.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend};
 use serde_json::Value;
 
-use super::disk::{COUNTERS, CURRENT, FORMAT, OBJECTS, prepare};
+use super::format::{COUNTERS, CURRENT, FORMAT, OBJECTS, prepare};
 use crate::key::Key;
 use crate::resource;
 
