@@ -27,6 +27,7 @@ use heartbeat::Heartbeat;
 use kernel::{Configuration, Hooks, Kernel, Support, host};
 use life::Tasks;
 use logic::data_path::DataPath;
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
@@ -251,6 +252,11 @@ impl Node {
     /// What a revision has in flight, on pods of this node and held here.
     pub(crate) fn reading(&self, revision: &str) -> Option<Reading> {
         self.state().counting.reading(revision)
+    }
+
+    /// What each of a revision's pods has in flight, by uid: as the kernel counts or the path knows, whoever knows of more.
+    pub(crate) fn loads(&self, revision: &str) -> HashMap<String, u64> {
+        self.state().counting.loads(revision)
     }
 
     /// How the targets stand.

@@ -14,7 +14,7 @@ use crate::progress::Timeouts;
 use crate::protocol::PodProtocol;
 use logic::limiter::shared::{Message, Outbox, Shared};
 use logic::limiter::{self, Backends, Home, Limiter, NodeId, PodId, PodSpec};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
@@ -280,6 +280,14 @@ impl Revision {
                 self.limiter.set_in_flight(pod.id, *in_flight);
             }
         }
+    }
+
+    /// How many of its requests have a place on each pod: from before they are written until they have been answered.
+    #[must_use]
+    pub fn running_by_pod(&self) -> HashMap<SocketAddr, u32> {
+        let pods = self.pods();
+        let all = pods.iter().map(|pod| (pod.address, self.limiter.running_on(pod.id)));
+        all.collect()
     }
 
     /// How many of its requests wait and run.

@@ -42,6 +42,8 @@ pub(super) struct Counting {
 struct Revision {
     path: Arc<proxy::Revision>,
     pods: Vec<Tracked>,
+    /// Those that could not be tracked.
+    untracked: Vec<Pod>,
     threshold: u64,
     /// Sums of pods that have gone.
     gone: Sums,
@@ -95,6 +97,7 @@ impl Counting {
         let mut known = self.revisions.remove(name).unwrap_or_else(|| Revision::new(path));
         known.path = Arc::clone(path);
         let mut faults = Vec::new();
+        known.untracked.clear();
         let (mut before, mut tracked) = (std::mem::take(&mut known.pods), Vec::new());
         for pod in pods {
             let same =
@@ -109,7 +112,10 @@ impl Counting {
             }
             match self.track(name, pod) {
                 Ok(new) => tracked.push(new),
-                Err(fault) => faults.push((pod.uid.clone(), fault)),
+                Err(fault) => {
+                    faults.push((pod.uid.clone(), fault));
+                    known.untracked.push(pod.clone());
+                }
             }
         }
         for old in before {
@@ -190,6 +196,22 @@ impl Counting {
             reading.started = known.path.counters.requests.load(std::sync::atomic::Ordering::Relaxed);
         }
         Some(reading)
+    }
+
+    /// What each pod has in flight, by uid, as far as anybody here knows: the kernel of those that take no gateway, the path of
+    /// those that are not written yet, and of all its own where the kernel does not count.
+    pub(super) fn loads(&self, name: &str) -> HashMap<String, u64> {
+        let Some(known) = self.revisions.get(name) else {
+            return HashMap::new();
+        };
+        let running = known.path.running_by_pod();
+        let own = |pod: &Pod| running.get(&pod.address).copied().map_or(0, u64::from);
+        let tracked = known.pods.iter().map(|tracked| {
+            let counted = self.counts(tracked).map_or(0, |counts| counts.in_flight());
+            (tracked.pod.uid.clone(), own(&tracked.pod).max(counted))
+        });
+        let untracked = known.untracked.iter().map(|pod| (pod.uid.clone(), own(pod)));
+        tracked.chain(untracked).collect()
     }
 
     /// One round of the main loop: unless clients are moving, the path learns of what pods have in flight. Returns that by revision, for pods that
@@ -299,6 +321,7 @@ impl Revision {
         Self {
             path: Arc::clone(path),
             pods: Vec::new(),
+            untracked: Vec::new(),
             threshold: 0,
             gone: Sums::default(),
             running: Running {

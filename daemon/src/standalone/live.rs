@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use ::standalone::runner::Drain;
@@ -17,12 +17,14 @@ use control::key::Key;
 use control::live::{Bursts, Live, LivePod, Load};
 use logic::kpa::{Moment, Reading};
 use tokio::sync::{mpsc, watch};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::node::{Burst, Node};
 
 /// Between two looks at a pod that ends.
 const LOOK: Duration = Duration::from_millis(20);
+/// After so long there is nothing to tell: without a service there is no programme.
+const FIRST: Duration = Duration::from_secs(15);
 
 /// A pod as the plane was told of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +63,7 @@ pub(super) struct Told {
     pods: Mutex<Pods>,
     /// Nanoseconds between CLOCK_MONOTONIC and Unix time, taken once: readings never jump.
     epoch: u64,
+    since: Instant,
     /// The gateway takes no clients any more.
     is_closed: AtomicBool,
 }
@@ -77,6 +80,7 @@ impl Told {
             programmed: watch::Sender::new(0),
             pods: Mutex::default(),
             epoch: unix.saturating_sub(kernel::monotonic()),
+            since: Instant::now(),
             is_closed: AtomicBool::new(false),
         })
     }
@@ -135,7 +139,7 @@ impl Live for Told {
     }
 
     fn pods(&self, revision: &Key) -> Vec<LivePod> {
-        let in_flight = self.reading(revision).map(|reading| reading.pods).unwrap_or_default();
+        let in_flight = self.node.loads(&revision.to_string());
         let pods = self.known();
         let ours = pods.of.get(revision).into_iter().flatten();
         let ours = ours.filter_map(|uid| Some((uid, pods.all.get(uid)?)));
@@ -165,16 +169,17 @@ impl Live for Told {
     }
 }
 
-/// Lets pods end when they have no requests; it is there before the data plane is.
+/// Lets pods end when they have no requests; it is there before the data plane is, and pods that a killed daemon left may ask
+/// it before anything is known of them.
 #[derive(Clone, Default)]
 pub(super) struct Drained {
-    told: Arc<OnceLock<Arc<Told>>>,
+    told: watch::Sender<Option<Arc<Told>>>,
 }
 
 impl Drained {
     /// From now on it is known.
     pub(super) fn know(&self, told: &Arc<Told>) {
-        drop(self.told.set(Arc::clone(told)));
+        self.told.send_replace(Some(Arc::clone(told)));
     }
 }
 
@@ -186,10 +191,13 @@ impl std::fmt::Debug for Drained {
 
 impl Drain for Drained {
     fn drained(&self, uid: &str) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        let (told, uid) = (self.told.get().map(Arc::clone), uid.to_owned());
+        let (mut known, uid) = (self.told.subscribe(), uid.to_owned());
         Box::pin(async move {
-            let Some(told) = told else { return };
-            while told.is_busy(&uid) {
+            // Nobody will tell any more: it ended before it began.
+            let Ok(told) = known.wait_for(Option::is_some).await.map(|told| told.clone()) else {
+                return;
+            };
+            while told.as_ref().is_some_and(|told| told.is_busy(&uid)) {
                 sleep(LOOK).await;
             }
         })
@@ -197,17 +205,16 @@ impl Drain for Drained {
 }
 
 impl Told {
-    /// Whether a pod gets requests or has some.
+    /// Whether a pod gets requests or has some, or nobody knows yet.
     fn is_busy(&self, uid: &str) -> bool {
-        let listed = self.known().all.get(uid).cloned();
-        let Some(listed) = listed else { return false };
         let is_closed = self.is_closed.load(Relaxed);
-        let has_requests = || {
-            let reading = self.reading(&listed.revision)?;
-            // Where the kernel does not count, nobody knows which pod has them.
-            let any = (is_closed && !reading.is_counted).then_some(reading.in_flight);
-            any.or_else(|| reading.pods.get(uid).copied()).map(|count| count > 0)
+        let listed = self.known().all.get(uid).cloned();
+        let Some(listed) = listed else {
+            // The first programme has all pods that may have requests.
+            let is_first = *self.programmed.borrow() == 0;
+            return is_first && !is_closed && self.since.elapsed() < FIRST;
         };
-        listed.takes_requests && !is_closed || has_requests().unwrap_or_default()
+        let has_requests = || self.node.loads(&listed.revision.to_string()).get(uid) > Some(&0);
+        listed.takes_requests && !is_closed || has_requests()
     }
 }

@@ -14,6 +14,7 @@ mod check;
 mod client;
 mod cycles;
 mod direct;
+mod draining;
 mod faults;
 mod kn;
 mod kubectl;

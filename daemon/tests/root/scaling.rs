@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What annotations make of a service that runs: its way, its pods, its figures; and how its pods end.
+//! What annotations make of a service that runs: its way, its pods, its figures.
 
-use crate::place::{FAST, Instance, PATIENCE, Place, SERVICES, ask, delete, figure, service, within};
-use std::net::SocketAddr;
+use crate::place::{FAST, Instance, PATIENCE, Place, SERVICES, figure, service, within};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -136,50 +135,6 @@ fn annotations_set_the_pods_and_figures_show_them() {
     );
     let is_told = || figure(&instance, "kn_revision_concurrency_stable", "activated").is_some();
     assert!(within(PATIENCE, is_told), "the activated one is scaled by concurrency");
-    instance.end();
-    place.assert_nothing_left();
-}
-
-#[test]
-fn a_pod_that_ends_answers_to_the_last_byte() {
-    let Some(place) = Place::new() else { return };
-    let instance = place.start(&format!("{FAST}{}", service("hello", KEPT)), &[]);
-    let host = "hello.default.localhost";
-    assert!(within(PATIENCE, || instance.is_ready("hello")
-        && instance.get(host, "/").0 == 200));
-    let pods = instance.list("/api/v1/namespaces/default/pods");
-    let (name, ip) = (
-        pods[0]["metadata"]["name"].as_str().unwrap(),
-        pods[0]["status"]["podIP"].as_str().unwrap(),
-    );
-    let pod: SocketAddr = format!("{ip}:8080").parse().unwrap();
-    thread::scope(|scope| {
-        let ways = [("by the gateway", instance.gateway), ("direct", pod)];
-        let asked = ways.map(|(way, to)| {
-            let late = scope.spawn(move || ask(to, host, "/?sleep=5000"));
-            let slow = scope.spawn(move || ask(to, host, "/stream"));
-            (way, late, slow)
-        });
-        thread::sleep(Duration::from_millis(500));
-        let (status, body) = delete(instance.api, &format!("/api/v1/namespaces/default/pods/{name}"));
-        assert_eq!(status, 200, "{body}");
-        for (way, late, slow) in asked {
-            let (status, body) = late.join().unwrap();
-            assert_eq!(
-                (status, body.contains("hello") || !body.is_empty()),
-                (200, true),
-                "{way}: {body:?}"
-            );
-            let (status, body) = slow.join().unwrap();
-            assert_eq!((status, body.lines().count()), (200, 10), "{way}: {body:?}");
-        }
-    });
-    let is_gone = || {
-        let pods = instance.list("/api/v1/namespaces/default/pods");
-        pods.iter().all(|pod| pod["metadata"]["name"] != name)
-    };
-    assert!(within(PATIENCE, is_gone), "{name} stays");
-    assert_eq!(instance.get(host, "/").0, 200, "the pod that came for it");
     instance.end();
     place.assert_nothing_left();
 }

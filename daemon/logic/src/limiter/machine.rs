@@ -152,6 +152,12 @@ impl Limiter {
         self.counts
     }
 
+    /// How many slots of a pod are taken, as far as this daemon knows.
+    #[must_use]
+    pub fn running_on(&self, pod: PodId) -> u32 {
+        self.pods.number_of(pod).map_or(0, |number| self.pods.used(number))
+    }
+
     fn is_full_of_present(&self) -> bool {
         matches!(self.settings.queue, QueueBound::Present(most) if self.counts.present() >= most)
     }

@@ -89,6 +89,11 @@ impl<L: Exclusive<Core>> Shared<L> {
         self.change(|core| core.limiter.set_in_flight(pod, in_flight));
     }
 
+    /// How many slots of a pod are taken, as far as this daemon knows.
+    pub fn running_on(&self, pod: PodId) -> u32 {
+        self.with(|core| core.limiter.running_on(pod))
+    }
+
     /// How many there are of each.
     pub fn counts(&self) -> Counts {
         self.with(|core| core.limiter.counts())

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Pods that end, with requests in flight: each is answered to its last byte.
+//!
+//! The sample ends what it has within five seconds of SIGTERM by itself, so that requests here take longer: who is asked too
+//! early breaks them off.
+
+use crate::place::{FAST, Instance, PATIENCE, Place, ask, delete, service, within};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::thread::{self, sleep};
+use std::time::Duration;
+
+const KEPT: &str = "autoscaling.knative.dev/min-scale: '1'";
+const HOST: &str = "hello.default.localhost";
+const PODS: &str = "/api/v1/namespaces/default/pods";
+/// Longer than the sample lets requests go on.
+const LONG: &str = "/sleep/8000";
+const GREETING: &str = "hello hello\n";
+/// What is echoed, at this pace: eight seconds.
+const BLOCK: usize = 256 << 10;
+const BLOCKS: usize = 80;
+const PACE: Duration = Duration::from_millis(100);
+
+#[test]
+fn a_pod_that_ends_answers_to_the_last_byte() {
+    end_one(&[], true);
+}
+
+#[test]
+fn without_a_kernel_that_counts_the_gateway_knows_which_pod_is_busy() {
+    end_one(&["--refuse", "atomics"], false);
+}
+
+/// Deletes a pod that has requests; `is_counted`: also such as take no gateway.
+fn end_one(more: &[&str], is_counted: bool) {
+    let Some(place) = Place::new() else { return };
+    let instance = start(&place, KEPT, more);
+    let (name, pod) = pods(&instance).remove(0);
+    thread::scope(|scope| {
+        let ways = [("by the gateway", instance.gateway), ("direct", pod)];
+        let asked = ways.into_iter().take(1 + usize::from(is_counted)).map(|(way, to)| {
+            let late = scope.spawn(move || ask(to, HOST, LONG));
+            let slow = scope.spawn(move || ask(to, HOST, "/stream"));
+            let large = scope.spawn(move || echoes(to));
+            (way, late, slow, large)
+        });
+        let asked: Vec<_> = asked.collect();
+        sleep(Duration::from_millis(500));
+        let (status, body) = delete(instance.api, &format!("{PODS}/{name}"));
+        assert_eq!(status, 200, "{body}");
+        for (way, late, slow, large) in asked {
+            let (status, body) = slow.join().unwrap();
+            let lines: String = (1..=10).map(|line| format!("line {line}\n")).collect();
+            assert_eq!((status, body), (200, lines), "{way}");
+            assert_eq!(late.join().unwrap(), (200, GREETING.to_owned()), "{way}");
+            large.join().unwrap_or_else(|_| panic!("{way}: the large body"));
+        }
+    });
+    let is_gone = || pods(&instance).iter().all(|(other, _)| *other != name);
+    assert!(within(PATIENCE, is_gone), "{name} stays");
+    assert_eq!(instance.get(HOST, "/").0, 200, "the pod that came for it");
+    instance.end();
+    place.assert_nothing_left();
+}
+
+#[test]
+fn a_pod_that_ends_while_its_daemon_is_killed_answers_to_the_last_byte() {
+    let Some(place) = Place::new() else { return };
+    let state = place.folder.join("state");
+    let state = ["--state", state.to_str().unwrap()];
+    let instance = start(&place, KEPT, &state);
+    let (name, pod) = pods(&instance).remove(0);
+    thread::scope(|scope| {
+        // No gateway is between: what goes through the killed one is lost.
+        let late = scope.spawn(move || ask(pod, HOST, "/sleep/15000"));
+        sleep(Duration::from_millis(500));
+        let (status, body) = delete(instance.api, &format!("{PODS}/{name}"));
+        assert_eq!(status, 200, "{body}");
+        // It is told to end by nobody.
+        sleep(Duration::from_millis(500));
+        instance.kill();
+        let again = start(&place, KEPT, &state);
+        assert_eq!(late.join().unwrap(), (200, GREETING.to_owned()));
+        let is_gone = || pods(&again).iter().all(|(other, _)| *other != name);
+        assert!(within(PATIENCE, is_gone), "{name} stays");
+        again.end();
+    });
+    place.assert_nothing_left();
+}
+
+/// Many clients make many pods, then a few are left: pods go while these ask all of them on.
+#[test]
+fn scaling_down_under_load_loses_no_request() {
+    let Some(place) = Place::new() else { return };
+    let instance = start(&place, "autoscaling.knative.dev/target: '4'", &[]);
+    let (over, many, answered) = (AtomicBool::new(false), AtomicBool::new(true), AtomicU64::new(0));
+    let (most, least) = thread::scope(|scope| {
+        for number in 0..24 {
+            let (gateway, over, many, answered) = (instance.gateway, &over, &many, &answered);
+            scope.spawn(move || {
+                while !over.load(Relaxed) && (number < 4 || many.load(Relaxed)) {
+                    assert_eq!(ask(gateway, HOST, "/sleep/150"), (200, GREETING.to_owned()));
+                    answered.fetch_add(1, Relaxed);
+                }
+            });
+        }
+        let all = || pods(&instance).len();
+        let is_many = within(PATIENCE, || all() >= 4);
+        let most = all();
+        many.store(false, Relaxed);
+        let is_few = is_many && within(PATIENCE * 2, || all() <= 2);
+        let least = if is_few { 2 } else { all() };
+        over.store(true, Relaxed);
+        (most, least)
+    });
+    assert!(most >= 4 && least <= 2, "{most} pods, then {least}");
+    assert!(answered.load(Relaxed) > 100, "{answered:?} answers");
+    instance.end();
+    place.assert_nothing_left();
+}
+
+#[test]
+fn the_pod_that_has_a_request_stays_and_the_idle_ones_go() {
+    let Some(place) = Place::new() else { return };
+    // Who became ready last goes first, unless it has something to do.
+    let three = "autoscaling.knative.dev/initial-scale: '3', autoscaling.knative.dev/window: 6s";
+    let instance = start(&place, three, &[]);
+    assert!(within(PATIENCE, || pods(&instance).len() == 3), "{:?}", pods(&instance));
+    let list = instance.list(PODS);
+    let rank = |pod: &&Value| {
+        let conditions = pod["status"]["conditions"].as_array().unwrap().iter();
+        let since = conditions.filter(|one| one["type"] == "Ready");
+        let since: Vec<_> = since.map(|one| one["lastTransitionTime"].to_string()).collect();
+        (
+            since,
+            pod["metadata"]["creationTimestamp"].to_string(),
+            pod["metadata"]["name"].to_string(),
+        )
+    };
+    let first = list.iter().max_by_key(rank).unwrap();
+    let name = first["metadata"]["name"].as_str().unwrap().to_owned();
+    let pod: SocketAddr = format!("{}:8080", first["status"]["podIP"].as_str().unwrap())
+        .parse()
+        .unwrap();
+    thread::scope(|scope| {
+        let late = scope.spawn(move || ask(pod, HOST, "/sleep/25000"));
+        let is_one = within(PATIENCE, || pods(&instance).len() == 1);
+        assert!(is_one, "{:?}", pods(&instance));
+        assert_eq!(pods(&instance)[0].0, name, "the busy one has gone");
+        assert!(!late.is_finished(), "the request had ended before the others went");
+        assert_eq!(late.join().unwrap(), (200, GREETING.to_owned()));
+    });
+    instance.end();
+    place.assert_nothing_left();
+}
+
+fn start(place: &Place, annotations: &str, more: &[&str]) -> Instance {
+    let instance = place.start(&format!("{FAST}{}", service("hello", annotations)), more);
+    let serves = || instance.is_ready("hello") && instance.get(HOST, "/").0 == 200;
+    assert!(within(PATIENCE, serves), "hello does not serve");
+    instance
+}
+
+/// Names and addresses of those that are not being deleted and have one.
+fn pods(instance: &Instance) -> Vec<(String, SocketAddr)> {
+    let pods = instance.list(PODS);
+    let own = pods.iter().filter_map(|pod| {
+        let address = format!("{}:8080", pod["status"]["podIP"].as_str()?).parse().ok()?;
+        Some((pod["metadata"]["name"].as_str()?.to_owned(), address))
+    });
+    own.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// Sends bytes like no others in their place, slowly, and gets the same back.
+fn echoes(to: SocketAddr) {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    };
+    let sent: Vec<u8> = (0..BLOCK * BLOCKS / 8).flat_map(|_| next()).collect();
+    let mut stream = TcpStream::connect(to).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let length = sent.len();
+    write!(
+        stream,
+        "POST /echo HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
+    )
+    .unwrap();
+    let mut writer = stream.try_clone().unwrap();
+    let mut answer = Vec::with_capacity(length);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for block in sent.chunks(BLOCK) {
+                writer.write_all(block).unwrap();
+                sleep(PACE);
+            }
+        });
+        stream.read_to_end(&mut answer).unwrap();
+    });
+    let _ = stream.shutdown(Shutdown::Both);
+    let head = answer.windows(4).position(|end| end == b"\r\n\r\n").unwrap();
+    let (head, body) = answer.split_at(head + 4);
+    let head = String::from_utf8_lossy(head).to_lowercase();
+    assert!(head.starts_with("http/1.1 200 "), "{head}");
+    assert!(head.contains(&format!("content-length: {length}\r\n")), "{head}");
+    assert!(
+        body == sent,
+        "{} of {length} bytes, or others than were sent",
+        body.len()
+    );
+}
