@@ -227,7 +227,8 @@ Paths:
   /health     200, or 503 after /health/fail and until /health/mend
   /peer       the address that it sees as its client's
   /crash      ends the server with exit code 1
-  grpc.health.v1.Health/Check, over HTTP/2, as /health
+  grpc.health.v1.Health/Check, over HTTP/2, as /health; of the server as a whole (another service: NOT_FOUND), and
+              without Watch (UNIMPLEMENTED)
 
 Environment:
   PORT        the port, on all addresses, unless --port or --listen say otherwise

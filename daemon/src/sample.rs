@@ -8,6 +8,7 @@
 mod answers;
 mod body;
 mod echo;
+mod health;
 mod work;
 
 use std::{

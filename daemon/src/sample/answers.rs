@@ -2,7 +2,7 @@
 //! What the sample server answers.
 //!
 //! Invariants: a request's body is read to its end before the answer, except where it is the answer.
-//! Depends on: body, echo, work, life.
+//! Depends on: body, echo, health, work, life.
 
 use std::{
     convert::Infallible,
@@ -17,7 +17,7 @@ use std::{
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::{
-    HeaderMap, Request, Response, StatusCode,
+    Request, Response, StatusCode,
     body::Incoming,
     header::{ALLOW, CONTENT_TYPE, HeaderValue},
 };
@@ -29,16 +29,13 @@ use tokio::{
 
 use super::{
     body::{Answer, LINES},
-    echo,
+    echo, health,
     work::Work,
 };
 
 const LONGEST_SLEEP: u64 = 3_600_000;
 const MOST_BYTES: u64 = 1 << 40;
 const BETWEEN_LINES: Duration = Duration::from_millis(100);
-/// `HealthCheckResponse { status }` behind the prefix of a message; grpc/health/v1/health.proto.
-const SERVING: [u8; 7] = [0, 0, 0, 0, 2, 8, 1];
-const NOT_SERVING: [u8; 7] = [0, 0, 0, 0, 2, 8, 2];
 
 /// What requests share.
 #[derive(Debug)]
@@ -110,6 +107,9 @@ pub(crate) async fn answer(
     if request.uri().path() == "/echo" {
         return Ok(Response::new(Answer::Echo(request.into_body())));
     }
+    if health::is_asked(&request) {
+        return Ok(health::answer(request, site.is_ill.load(Ordering::Relaxed)).await);
+    }
     // A body that breaks off: so does the connection, and nobody reads the answer.
     while let Some(Ok(_)) = request.body_mut().frame().await {}
     if request.uri().path() == "/peer" {
@@ -142,7 +142,6 @@ fn of_health(site: &Site, path: &str) -> Response<Answer> {
         "/health" => site.health(),
         "/health/fail" => site.set_ill(true),
         "/health/mend" => site.set_ill(false),
-        "/grpc.health.v1.Health/Check" => call(site),
         "/crash" => {
             site.has_crashed.store(true, Ordering::Relaxed);
             site.crash.notify_one();
@@ -168,21 +167,6 @@ async fn working(site: &Site, query: &str) -> Response<Answer> {
 fn events() -> Response<Answer> {
     let mut response = Response::new(Answer::Lines(LINES, interval(BETWEEN_LINES), true));
     let kind = HeaderValue::from_static("text/event-stream");
-    response.headers_mut().insert(CONTENT_TYPE, kind);
-    response
-}
-
-/// gRPC: one message, and the status behind it.
-fn call(site: &Site) -> Response<Answer> {
-    let message = if site.is_ill.load(Ordering::Relaxed) {
-        &NOT_SERVING
-    } else {
-        &SERVING
-    };
-    let mut trailers = HeaderMap::new();
-    trailers.insert("grpc-status", HeaderValue::from_static("0"));
-    let mut response = Response::new(Answer::Call(Some(Bytes::from_static(message)), Some(trailers)));
-    let kind = HeaderValue::from_static("application/grpc");
     response.headers_mut().insert(CONTENT_TYPE, kind);
     response
 }
@@ -239,7 +223,6 @@ mod tests {
         assert_eq!(of("/health").await.0, 200);
         let (_, events) = of("/events").await;
         assert!(events.starts_with(b"data: line 1\n\n"));
-        assert_eq!(of("/grpc.health.v1.Health/Check").await.1, SERVING.as_slice());
         let (_, stream) = of("/stream").await;
         assert_eq!(stream.iter().filter(|byte| **byte == b'\n').count(), 10);
     }

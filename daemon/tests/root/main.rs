@@ -23,6 +23,7 @@ mod logs;
 mod many;
 mod place;
 mod rig;
+mod sample;
 mod scaling;
 mod standalone;
 mod top;

@@ -52,15 +52,22 @@ pub(super) async fn check(stream: TcpStream, service: &str, agent: &'static str)
 
 /// `HealthCheckRequest { service: 1 }` behind the prefix of a message.
 fn question(service: &str) -> Bytes {
-    let length = u8::try_from(service.len()).unwrap_or_default().min(127);
-    let service = service.get(..usize::from(length)).unwrap_or_default();
+    let mut message = BytesMut::new();
+    if !service.is_empty() {
+        message.put_u8(0x0a);
+        let mut length = service.len();
+        while length > 0x7f {
+            // The low seven bits, and that more follow: cut as meant.
+            message.put_u8((length & 0x7f) as u8 | 0x80);
+            length >>= 7;
+        }
+        message.put_u8(length as u8);
+        message.put_slice(service.as_bytes());
+    }
     let mut bytes = BytesMut::new();
     bytes.put_u8(0);
-    bytes.put_u32(if service.is_empty() { 0 } else { u32::from(length) + 2 });
-    if !service.is_empty() {
-        bytes.put_slice(&[0x0a, length]);
-        bytes.put_slice(service.as_bytes());
-    }
+    bytes.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
+    bytes.put_slice(&message);
     bytes.freeze()
 }
 
@@ -70,5 +77,20 @@ fn serves(bytes: &[u8]) -> Result<(), String> {
         Some([0x08, SERVING, ..]) => Ok(()),
         Some([0x08, other, ..]) => Err(format!("service unhealthy (responded with status {other})")),
         _ => Err("service unhealthy (responded with status 0)".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_has_the_whole_name_however_long() {
+        assert_eq!(question("").as_ref(), [0; 5]);
+        assert_eq!(question("shop").as_ref(), b"\0\0\0\0\x06\x0a\x04shop");
+        let long = "x".repeat(300);
+        let asked = question(&long);
+        assert_eq!(asked.get(..8), Some([0, 0, 0, 1, 0x2f, 0x0a, 0xac, 0x02].as_slice()));
+        assert_eq!(asked.get(8..), Some(long.as_bytes()));
     }
 }
