@@ -28,6 +28,10 @@ pub(crate) const CASES: &[Case] = &[
         check: killed,
     },
     Case {
+        name: "ends::hooks_are_done_before_a_container_is_told_to_end",
+        check: hooks,
+    },
+    Case {
         name: "ends::what_a_program_that_is_not_there_says",
         check: no_program,
     },
@@ -128,6 +132,58 @@ fn killed(machine: &Machine) -> Result<()> {
     machine.gone("deaf")?;
     let took = begun.elapsed();
     ensure!(took.as_millis() >= 900, "it was not left its grace: {took:?}");
+    Ok(())
+}
+
+fn hooks(machine: &Machine) -> Result<()> {
+    let me = std::env::current_exe()?.display().to_string();
+    let of = |name: &str, hook: serde_json::Value| {
+        let container = json!({
+            "lifecycle": {"preStop": hook}, "ports": [{"name": "web", "containerPort": 8080}],
+            "env": [{"name": "TERM_MS", "value": "10"}], "volumeMounts": [{"name": "kept", "mountPath": "/srv"}],
+        });
+        let volumes = json!({"volumes": [{"name": "kept", "hostPath": {"path": machine.folder}}]});
+        pod_with(volumes, pod(name, &[], container))
+    };
+    // The server must serve still, its container must be there still.
+    let asks = json!({"httpGet": {"path": "/write?/srv/http", "port": "web"}});
+    machine.create(of("http", asks))?;
+    machine.create(of(
+        "exec",
+        json!({"exec": {"command": [me, "app", "touch", "/srv/exec"]}}),
+    ))?;
+    machine.create(of("sleep", json!({"sleep": {"seconds": 1}})))?;
+    machine.create(of("fails", json!({"httpGet": {"path": "/", "port": "wbe"}})))?;
+    for name in ["http", "exec", "sleep", "fails"] {
+        machine.ready(name)?;
+    }
+    for name in ["http", "exec", "fails"] {
+        machine.delete(name, None)?;
+        machine.gone(name)?;
+    }
+    let read = |name: &str| std::fs::read_to_string(machine.folder.join(name)).unwrap_or_default();
+    ensure!(
+        (read("http"), read("exec")) == ("written".to_owned(), "touched\n".to_owned()),
+        "what hooks wrote"
+    );
+    let failed: Vec<_> = machine.events("fails");
+    let words = "FailedPreStopHook: PreStopHook of container c failed: port \"wbe\" is no number";
+    ensure!(failed.iter().any(|event| event.starts_with(words)), "{failed:#?}");
+    for name in ["http", "exec", "sleep"] {
+        let events = machine.events(name);
+        ensure!(
+            !events.iter().any(|event| event.starts_with("FailedPreStopHook")),
+            "{events:#?}"
+        );
+    }
+    let begun = Instant::now();
+    machine.delete("sleep", None)?;
+    machine.gone("sleep")?;
+    let took = begun.elapsed();
+    ensure!(
+        took.as_millis() >= 1000,
+        "it was told to end before its hook was done: {took:?}"
+    );
     Ok(())
 }
 

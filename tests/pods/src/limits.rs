@@ -1,16 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What a container may use, where this machine's cgroups can say so.
 
-use anyhow::{Result, ensure};
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 
 use crate::Case;
 use crate::machine::{Machine, container, pod};
 
-pub(crate) const CASES: &[Case] = &[Case {
-    name: "limits::a_container_is_killed_for_memory_or_the_pod_says_that_it_is_not_limited",
-    check: memory,
-}];
+pub(crate) const CASES: &[Case] = &[
+    Case {
+        name: "limits::a_container_is_killed_for_memory_or_the_pod_says_that_it_is_not_limited",
+        check: memory,
+    },
+    Case {
+        name: "limits::a_container_has_its_part_of_a_core_or_the_pod_says_that_it_is_not_limited",
+        check: cpu,
+    },
+];
 
 fn memory(machine: &Machine) -> Result<()> {
     let limits = json!({"resources": {"limits": {"memory": "64Mi", "cpu": "500m"}}});
@@ -34,4 +43,52 @@ fn memory(machine: &Machine) -> Result<()> {
     let last = &container(&found)["lastState"]["terminated"];
     ensure!(last["reason"] == "OOMKilled" && last["exitCode"] == 137, "{last}");
     machine.ready("small").map(drop)
+}
+
+fn cpu(machine: &Machine) -> Result<()> {
+    machine.create(pod("half", &[], json!({"resources": {"limits": {"cpu": "500m"}}})))?;
+    machine.create(pod("free", &[], json!({})))?;
+    machine.ready("half")?;
+    machine.ready("free")?;
+    let events = machine.events("half");
+    if events
+        .iter()
+        .any(|event| event.starts_with("LimitsNotEnforced: ") && event.contains("cpu"))
+    {
+        return Ok(());
+    }
+    ensure!(
+        limit(machine, "half")?.as_deref() == Some("50000 of 100000"),
+        "{:?}",
+        limit(machine, "half")?
+    );
+    ensure!(limit(machine, "free")?.is_none(), "{:?}", limit(machine, "free")?);
+    Ok(())
+}
+
+/// How many microseconds of how many the first container of a pod may run, as its process' own cgroups say.
+fn limit(machine: &Machine, name: &str) -> Result<Option<String>> {
+    let running = machine.running().into_iter().find(|pod| pod.name == name);
+    let own = running.context("it does not run")?.cgroup.join("0");
+    if let Ok(text) = fs::read_to_string(own.join("cpu.max")) {
+        let text = text.trim().replace(' ', " of ");
+        return Ok((!text.starts_with("max")).then_some(text));
+    }
+    let processes = fs::read_to_string(own.join("cgroup.procs"))?;
+    let process = processes.lines().last().context("nothing runs in it")?;
+    let table = fs::read_to_string(format!("/proc/{process}/cgroup"))?;
+    let rows = table.lines().map(|row| row.splitn(3, ':').collect::<Vec<_>>());
+    let mut rows = rows.filter(|row| row.get(1).is_some_and(|names| names.split(',').any(|one| one == "cpu")));
+    let below = rows
+        .next()
+        .and_then(|row| row.get(2).copied())
+        .context("no cpu controller")?;
+    let mounts = fs::read_to_string("/proc/self/mounts")?;
+    let mut mounts = mounts.lines().map(|row| row.split(' ').collect::<Vec<_>>());
+    let mount = mounts.find(|row| row.get(2) == Some(&"cgroup") && row[3].split(',').any(|one| one == "cpu"));
+    let folder = PathBuf::from(mount.context("no cpu controller is mounted")?[1]).join(below.trim_start_matches('/'));
+    let read =
+        |file: &str| fs::read_to_string(folder.join(file)).with_context(|| folder.join(file).display().to_string());
+    let (quota, period) = (read("cpu.cfs_quota_us")?, read("cpu.cfs_period_us")?);
+    Ok((quota.trim() != "-1").then(|| format!("{} of {}", quota.trim(), period.trim())))
 }

@@ -23,6 +23,10 @@ pub(crate) const CASES: &[Case] = &[
         check: startup,
     },
     Case {
+        name: "probes::a_probe_that_can_never_be_made_never_passes_and_says_why",
+        check: never,
+    },
+    Case {
         name: "probes::commands_run_inside_the_container",
         check: exec,
     },
@@ -79,6 +83,50 @@ fn startup(machine: &Machine) -> Result<()> {
     let found = machine.ready("late")?;
     ensure!(container(&found)["restartCount"] == 0, "liveness was asked too early");
     ensure!(container(&found)["started"] == true, "{:#}", found["status"]);
+    Ok(())
+}
+
+fn never(machine: &Machine) -> Result<()> {
+    let ports = json!([{"name": "web", "containerPort": 8080}]);
+    let of =
+        |port: &str| json!({"httpGet": {"path": "/healthz", "port": port}, "periodSeconds": 1, "failureThreshold": 1});
+    let spec = |probe: &str, port: &str| json!({"ports": ports, probe: of(port)});
+    machine.create(pod("named", &[], spec("readinessProbe", "web")))?;
+    machine.create(pod("ready", &[], spec("readinessProbe", "wbe")))?;
+    let mut alive = spec("livenessProbe", "wbe");
+    alive["readinessProbe"] = of("wbe");
+    machine.create(pod("alive", &[], alive))?;
+    machine.create(pod("started", &[], spec("startupProbe", "wbe")))?;
+    machine.ready("named")?;
+    let of_kind = |kind: &str| {
+        format!(
+            "Unhealthy: {kind} probe failed: port \"wbe\" is no number, and no port of the container has this name \
+             (ports[].name)"
+        )
+    };
+    for (name, kinds) in [
+        ("ready", ["Readiness"].as_slice()),
+        ("alive", &["Liveness", "Readiness"]),
+        ("started", &["Startup"]),
+    ] {
+        let is_told = |machine: &Machine| {
+            let events = machine.events(name);
+            kinds.iter().all(|kind| events.contains(&of_kind(kind)))
+        };
+        machine.wait(name, "told of", |_| is_told(machine))?;
+    }
+    // More periods than their thresholds.
+    std::thread::sleep(Duration::from_millis(2500));
+    for name in ["ready", "alive", "started"] {
+        let found = machine.wait(name, "running", |pod| pod["status"]["phase"] == "Running")?;
+        ensure!(!is_ready(&found), "{name} is ready");
+        ensure!(container(&found)["restartCount"] == 0, "{name} was started again");
+        let told = machine
+            .events(name)
+            .into_iter()
+            .filter(|event| event.starts_with("Unhealthy: "));
+        ensure!(told.count() <= 2, "{:#?}", machine.events(name));
+    }
     Ok(())
 }
 

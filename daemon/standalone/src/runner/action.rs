@@ -79,12 +79,14 @@ pub(super) enum Action {
 
 impl Action {
     /// Of a probe.
-    #[must_use]
-    pub(super) fn of_probe(probe: &Probe, ports: &[ContainerPort]) -> Option<Self> {
+    ///
+    /// # Errors
+    /// Why it never can be done.
+    pub(super) fn of_probe(probe: &Probe, ports: &[ContainerPort]) -> Result<Self, String> {
         if let Some(grpc) = &probe.grpc {
-            let port = u16::try_from(grpc.port).ok()?;
+            let port = number(&IntOrString::Int(grpc.port), ports)?;
             let service = grpc.service.clone().unwrap_or_default();
-            return Some(Self::Grpc { port, service });
+            return Ok(Self::Grpc { port, service });
         }
         of(
             probe.http_get.as_ref(),
@@ -95,10 +97,12 @@ impl Action {
     }
 
     /// Of a hook.
-    #[must_use]
-    pub(super) fn of_hook(hook: &LifecycleHandler, ports: &[ContainerPort]) -> Option<Self> {
+    ///
+    /// # Errors
+    /// Why it never can be done.
+    pub(super) fn of_hook(hook: &LifecycleHandler, ports: &[ContainerPort]) -> Result<Self, String> {
         if let Some(sleep) = &hook.sleep {
-            return Some(Self::Sleep(Duration::from_secs(sleep.seconds.unsigned_abs())));
+            return Ok(Self::Sleep(Duration::from_secs(sleep.seconds.unsigned_abs())));
         }
         of(
             hook.http_get.as_ref(),
@@ -197,11 +201,11 @@ fn of(
     tcp: Option<&TCPSocketAction>,
     exec: Option<&ExecAction>,
     ports: &[ContainerPort],
-) -> Option<Action> {
+) -> Result<Action, String> {
     let plain = |host: &Option<String>| host.clone().filter(|host| !host.is_empty());
     if let Some(http) = http {
         let headers = http.http_headers.iter().flatten();
-        return Some(Action::Http {
+        return Ok(Action::Http {
             host: plain(&http.host),
             port: number(&http.port, ports)?,
             path: http.path.clone().unwrap_or_default(),
@@ -212,27 +216,29 @@ fn of(
         });
     }
     if let Some(tcp) = tcp {
-        return Some(Action::Tcp {
+        return Ok(Action::Tcp {
             host: plain(&tcp.host),
             port: number(&tcp.port, ports)?,
         });
     }
-    exec.map(|exec| Action::Exec(exec.command.clone().unwrap_or_default()))
+    let exec = exec.ok_or("it names no action: give it httpGet, tcpSocket, exec, grpc (probes) or sleep (hooks)")?;
+    Ok(Action::Exec(exec.command.clone().unwrap_or_default()))
 }
 
 /// The number of a port that may have a name.
-fn number(port: &IntOrString, ports: &[ContainerPort]) -> Option<u16> {
+fn number(port: &IntOrString, ports: &[ContainerPort]) -> Result<u16, String> {
     let number = match port {
         IntOrString::Int(number) => *number,
         IntOrString::String(name) => {
-            let named = ports
-                .iter()
-                .find(|port| port.name.as_ref() == Some(name))
-                .map(|port| port.container_port);
-            named.or_else(|| name.parse().ok())?
+            let mut named = ports.iter().filter(|port| port.name.as_ref() == Some(name));
+            let named = named.next().map(|port| port.container_port);
+            named.or_else(|| name.parse().ok()).ok_or_else(|| {
+                format!("port {name:?} is no number, and no port of the container has this name (ports[].name)")
+            })?
         }
     };
-    u16::try_from(number).ok()
+    let valid = u16::try_from(number).ok().filter(|number| *number > 0);
+    valid.ok_or_else(|| format!("port {number} is not between 1 and 65535"))
 }
 
 fn address(host: Option<&str>, place: &Place, port: u16) -> Result<SocketAddr, String> {
@@ -292,4 +298,41 @@ async fn run(command: &[String], place: &Place) -> Result<(), String> {
         command.join(" "),
         status.code().unwrap_or(137)
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn of(probe: Value) -> Result<Action, String> {
+        let ports = [ContainerPort {
+            name: Some("web".to_owned()),
+            container_port: 8080,
+            ..ContainerPort::default()
+        }];
+        Action::of_probe(&serde_json::from_value(probe).unwrap(), &ports)
+    }
+
+    #[test]
+    fn a_port_is_a_number_or_a_name_or_the_probe_says_why_not() {
+        let port_of = |port: Value| match of(json!({"tcpSocket": {"port": port}})) {
+            Ok(Action::Tcp { port, .. }) => Ok(port),
+            Ok(other) => Err(format!("{other:?}")),
+            Err(message) => Err(message),
+        };
+        assert_eq!(port_of(json!("web")), Ok(8080));
+        assert_eq!(port_of(json!("81")), Ok(81));
+        assert_eq!(port_of(json!(82)), Ok(82));
+        for (port, words) in [
+            (json!("wbe"), "port \"wbe\" is no number, and no port"),
+            (json!(0), "port 0 is not between"),
+            (json!(70_000), "port 70000 is not between"),
+        ] {
+            let message = port_of(port).unwrap_err();
+            assert!(message.starts_with(words), "{message}");
+        }
+        assert!(of(json!({"grpc": {"port": -1}})).is_err());
+        assert!(of(json!({})).unwrap_err().starts_with("it names no action"));
+    }
 }

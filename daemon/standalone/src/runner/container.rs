@@ -62,7 +62,7 @@ pub(super) struct Life {
     pub reports: mpsc::Sender<(usize, View)>,
     /// Whether it is to stop.
     pub stop: watch::Receiver<Option<Stop>>,
-    /// When the failure of a probe was last told.
+    /// When the failure of its readiness probe was last told.
     pub told: Option<Instant>,
 }
 
@@ -249,9 +249,12 @@ impl Life {
             Verdict::Started => self.view.has_started = true,
             Verdict::Ready(is_ready) => self.view.is_ready = is_ready,
             Verdict::Failed { kind, message } => {
+                let is_readiness = kind == probing::Kind::Readiness;
                 let is_due = self.told.is_none_or(|told| told.elapsed() > SELDOM);
-                if self.view.is_ready || kind != probing::Kind::Readiness || is_due {
-                    self.told = Some(Instant::now());
+                if self.view.is_ready || !is_readiness || is_due {
+                    if is_readiness {
+                        self.told = Some(Instant::now());
+                    }
                     self.tell(true, "Unhealthy", &format!("{} probe failed: {message}", kind.name()));
                 }
                 return None;
@@ -310,21 +313,22 @@ impl Life {
             .as_ref()
             .and_then(|lifecycle| lifecycle.pre_stop.as_ref());
         let ports = self.container.ports.as_deref().unwrap_or_default();
-        let action = hook.and_then(|hook| Action::of_hook(hook, ports));
+        let action = hook.map(|hook| Action::of_hook(hook, ports));
         let (site, name) = (Arc::clone(&self.site), self.container.name.clone());
         async move {
-            match action {
-                None => {}
-                Some(Action::Http { path, .. }) if path == DRAIN => {
+            let done = match action {
+                None => Ok(()),
+                Some(Ok(Action::Http { path, .. })) if path == DRAIN => {
                     // No answer in time is an answer: the container still needs time of its own.
                     let _ = timeout(draining(grace), site.drain.drained(&site.identity.uid)).await;
+                    Ok(())
                 }
-                Some(action) => {
-                    if let Err(message) = action.perform(&place, grace).await {
-                        let message = format!("PreStopHook of container {name} failed: {message}");
-                        site.objects.tell(&site.identity, true, "FailedPreStopHook", &message);
-                    }
-                }
+                Some(Ok(action)) => action.perform(&place, grace).await,
+                Some(Err(message)) => Err(message),
+            };
+            if let Err(message) = done {
+                let message = format!("PreStopHook of container {name} failed: {message}");
+                site.objects.tell(&site.identity, true, "FailedPreStopHook", &message);
             }
         }
     }

@@ -3,7 +3,8 @@
 //!
 //! Source: Kubernetes' `prober` (thresholds, defaults); design 3.4 (every few milliseconds until a pod is ready).
 //! Mechanism: startup first; then liveness and readiness side by side. What they find is handed out as verdicts.
-//! Invariants: readiness that fails never ends a container; nothing is probed before its initial delay.
+//! Invariants: readiness that fails never ends a container; nothing is probed before its initial delay; a probe that can never
+//! be made never passes, and ends nothing, as a kubelet's that ends in an error.
 //! Depends on: action.
 
 use std::time::Duration;
@@ -70,23 +71,27 @@ pub(super) enum Verdict {
 /// Probes until the container ends or must be ended; drop it to stop.
 pub(super) async fn probe(container: &Container, place: &Place, verdicts: &mpsc::Sender<Verdict>) {
     let ports = container.ports.as_deref().unwrap_or_default();
-    if let Some(startup) = Prober::new(Kind::Startup, container.startup_probe.as_ref(), ports)
-        && !startup.until_passed(place, verdicts).await
-    {
+    let prober = |kind, probe: &Option<Probe>| probe.as_ref().map(|probe| Prober::new(kind, probe, ports));
+    let has_started = match prober(Kind::Startup, &container.startup_probe) {
+        Some(Ok(startup)) => startup.until_passed(place, verdicts).await,
+        Some(Err(message)) => return never(Kind::Startup, message, verdicts).await,
+        None => true,
+    };
+    if !has_started {
         return;
     }
     tell(verdicts, Verdict::Started).await;
-    let liveness = Prober::new(Kind::Liveness, container.liveness_probe.as_ref(), ports);
-    let readiness = Prober::new(Kind::Readiness, container.readiness_probe.as_ref(), ports);
     let live = async {
-        match liveness {
-            Some(liveness) => liveness.until_dead(place, verdicts).await,
+        match prober(Kind::Liveness, &container.liveness_probe) {
+            Some(Ok(liveness)) => liveness.until_dead(place, verdicts).await,
+            Some(Err(message)) => never(Kind::Liveness, message, verdicts).await,
             None => std::future::pending().await,
         }
     };
     let ready = async {
-        match readiness {
-            Some(readiness) => readiness.for_ever(place, verdicts).await,
+        match prober(Kind::Readiness, &container.readiness_probe) {
+            Some(Ok(readiness)) => readiness.for_ever(place, verdicts).await,
+            Some(Err(message)) => never(Kind::Readiness, message, verdicts).await,
             None => {
                 tell(verdicts, Verdict::Ready(true)).await;
                 std::future::pending::<()>().await;
@@ -104,6 +109,12 @@ async fn tell(verdicts: &mpsc::Sender<Verdict>, verdict: Verdict) {
     let _ = verdicts.send(verdict).await;
 }
 
+/// A probe that cannot be made.
+async fn never(kind: Kind, message: String, verdicts: &mpsc::Sender<Verdict>) {
+    tell(verdicts, Verdict::Failed { kind, message }).await;
+    std::future::pending().await
+}
+
 struct Prober {
     kind: Kind,
     action: Action,
@@ -116,8 +127,7 @@ struct Prober {
 }
 
 impl Prober {
-    fn new(kind: Kind, probe: Option<&Probe>, ports: &[ContainerPort]) -> Option<Self> {
-        let probe = probe?;
+    fn new(kind: Kind, probe: &Probe, ports: &[ContainerPort]) -> Result<Self, String> {
         let seconds = |value: Option<i32>, default: u64| {
             let value = value
                 .and_then(|value| u64::try_from(value).ok())
@@ -134,7 +144,7 @@ impl Prober {
         let is_knatives = probe.period_seconds == Some(0);
         let given = probe.initial_delay_seconds.and_then(|delay| u64::try_from(delay).ok());
         let delay = Duration::from_secs(given.unwrap_or_default());
-        Some(Self {
+        Ok(Self {
             kind,
             action: Action::of_probe(probe, ports)?,
             delay: if kind == Kind::Liveness {
