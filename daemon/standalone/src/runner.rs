@@ -18,6 +18,7 @@ mod container;
 mod drain;
 mod environment;
 mod facts;
+mod ignored;
 mod image;
 mod last_words;
 mod network;

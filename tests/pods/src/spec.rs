@@ -25,6 +25,14 @@ pub(crate) const CASES: &[Case] = &[
         check: users,
     },
     Case {
+        name: "spec::a_read_only_root_is_written_to_in_volumes_alone",
+        check: read_only,
+    },
+    Case {
+        name: "spec::what_is_asked_for_and_not_done_is_told_once",
+        check: ignored,
+    },
+    Case {
         name: "spec::init_containers_run_in_order_before_the_others",
         check: init,
     },
@@ -175,6 +183,70 @@ fn users(machine: &Machine) -> Result<()> {
     let last = &container(&found)["lastState"]["terminated"];
     ensure!(last["reason"] == "StartError" && last["exitCode"] == 128, "{last}");
     ensure!(last["message"].to_string().contains("runAsNonRoot"), "{last}");
+    Ok(())
+}
+
+fn read_only(machine: &Machine) -> Result<()> {
+    let own = json!({
+        "securityContext": {"readOnlyRootFilesystem": true},
+        "volumeMounts": [
+            {"name": "space", "mountPath": "/sluice-case/space"},
+            {"name": "deeper", "mountPath": "/sluice-case/space/deeper"},
+        ],
+    });
+    let spec = json!({"volumes": [{"name": "space", "emptyDir": {}}, {"name": "deeper", "emptyDir": {}}]});
+    machine.create(pod_with(spec, pod("sealed", &[], own)))?;
+    machine.create(pod(
+        "bare",
+        &[],
+        json!({"securityContext": {"readOnlyRootFilesystem": true}}),
+    ))?;
+    machine.ready("sealed")?;
+    machine.ready("bare")?;
+    for name in ["sealed", "bare"] {
+        // Where the machine has mounts of its own they are no way around it.
+        for path in [
+            "/sluice-at-the-root",
+            "/tmp/sluice-case",
+            "/run/sluice-case",
+            "/etc/sluice-case",
+            "/etc/hosts.new",
+        ] {
+            let refused = machine.get(name, &format!("write?{path}")).unwrap_err().to_string();
+            ensure!(refused.contains("Read-only"), "{name}: {path}: {refused}");
+        }
+        ensure!(machine.get(name, "write?/dev/null")? == "written", "{name}: a device");
+    }
+    for path in ["space/one", "space/deeper/two"] {
+        let written = machine.get("sealed", &format!("write?/sluice-case/{path}"))?;
+        ensure!(written == "written", "{path}: {written}");
+    }
+    ensure!(
+        machine.get("sealed", "file?/sluice-case/space/one")? == "written",
+        "what was written"
+    );
+    // Others have what they had.
+    std::fs::write(std::env::temp_dir().join("sluice-case-open"), "")?;
+    std::fs::remove_file(std::env::temp_dir().join("sluice-case-open"))?;
+    Ok(())
+}
+
+fn ignored(machine: &Machine) -> Result<()> {
+    let spec = json!({"shareProcessNamespace": true, "volumes": [{"name": "v", "emptyDir": {"medium": "Memory"}}]});
+    machine.create(pod_with(spec, pod("asks", &[], json!({"tty": true}))))?;
+    machine.create(pod("plain", &[], json!({})))?;
+    machine.ready("asks")?;
+    machine.ready("plain")?;
+    let of = |name: &str| {
+        let events = machine.events(name).into_iter();
+        events
+            .filter(|event| event.starts_with("FieldsIgnored"))
+            .collect::<Vec<_>>()
+    };
+    let words = "FieldsIgnored: standalone does without: shareProcessNamespace, containers[c].tty, volumes[v].emptyDir.medium; \
+                 docs/pods.md has what it does";
+    ensure!(of("asks") == [words], "{:#?}", of("asks"));
+    ensure!(of("plain").is_empty(), "{:#?}", of("plain"));
     Ok(())
 }
 

@@ -27,6 +27,9 @@ pub(super) struct Plan {
     pub log_bytes: u64,
     /// What the container sees as `/`.
     pub root: Root,
+    /// Whether only mounts that say so can be written to: `readOnlyRootFilesystem`.
+    #[serde(default)]
+    pub read_only: bool,
     /// What is mounted into it, in this order.
     pub mounts: Vec<Mount>,
     /// The host name.

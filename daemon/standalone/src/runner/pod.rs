@@ -24,6 +24,7 @@ use tokio::time::{Instant, timeout};
 use super::container::{Life, Stop};
 use super::drain::{Drain, RunningPod};
 use super::facts::{Facts, Source};
+use super::ignored;
 use super::image::Images;
 use super::objects::{Identity, Objects};
 use super::plan;
@@ -177,6 +178,9 @@ impl PodLife {
         };
         if let Some(slot) = slot {
             self.shared.refill();
+            if place.is_none() {
+                self.tell_ignored(&pod);
+            }
             self.inhabit(pod, slot).await;
         }
         // Nothing of it runs any more: its object waits for this, or for somebody to delete it.
@@ -193,6 +197,20 @@ impl PodLife {
         }
         let folder = self.shared.settings.pod(&self.identity.uid);
         let _ = tokio::task::spawn_blocking(move || fs::remove_dir_all(folder)).await;
+    }
+
+    /// Once: a pod that is taken over has been told of.
+    fn tell_ignored(&self, pod: &Pod) {
+        let fields = pod.spec.as_ref().map(ignored::fields).unwrap_or_default();
+        if !fields.is_empty() {
+            let message = format!(
+                "standalone does without: {}; docs/pods.md has what it does",
+                fields.join(", ")
+            );
+            self.shared
+                .objects
+                .tell(&self.identity, true, "FieldsIgnored", &message);
+        }
     }
 
     async fn find_place(&mut self) -> Option<Slot> {

@@ -159,7 +159,9 @@ impl Site {
         let mut mounts = volume::mounts(container, &self.volumes, &environment).map_err(Hold::config)?;
         let folder = self.attempts(&container.name).join(attempt.to_string());
         fs::create_dir_all(&folder).map_err(Hold::create)?;
-        let root = root(&image.files, &mounts, &folder);
+        let context = container.security_context.as_ref();
+        let read_only = context.and_then(|context| context.read_only_root_filesystem) == Some(true);
+        let root = root(&image.files, &mounts, &folder, read_only);
         mounts.extend(self.own_mounts(container, &root, &folder)?);
         let enforced = {
             let slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner).name();
@@ -171,6 +173,7 @@ impl Site {
             log: folder.join("log"),
             log_bytes: self.settings.log_bytes,
             root,
+            read_only,
             mounts,
             hostname: environment::hostname(&facts),
             command: environment::command(container, &image.config, &environment),
@@ -215,11 +218,11 @@ impl Site {
     }
 }
 
-/// An executable sees the machine's own files; where it needs a place that is not there, through a layer.
-fn root(files: &Files, mounts: &[Mount], folder: &Path) -> Root {
+/// An executable sees the machine's own files; where it needs a place that is not there, or may not write, through a layer.
+fn root(files: &Files, mounts: &[Mount], folder: &Path, read_only: bool) -> Root {
     let upper = folder.join("root");
     match files {
-        Files::Machine if mounts.iter().all(|mount| mount.target.exists()) => Root::Machine,
+        Files::Machine if !read_only && mounts.iter().all(|mount| mount.target.exists()) => Root::Machine,
         Files::Machine => Root::Layers {
             base: PathBuf::from("/"),
             lower: vec![".".to_owned()],

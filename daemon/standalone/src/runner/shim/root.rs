@@ -11,6 +11,7 @@ use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::unistd::{chdir, pivot_root};
 use rustix::fs::CWD;
@@ -39,6 +40,12 @@ pub(super) fn enter(plan: &Plan) -> Result<(), String> {
         layered(base, lower, upper, *is_machine)?;
     }
     let makes = plan.root != Root::Machine;
+    if plan.read_only {
+        for (mount, tree) in plan.mounts.iter().zip(&trees) {
+            make_for(mount, tree)?;
+        }
+        seal()?;
+    }
     for (mount, tree) in plan.mounts.iter().zip(&trees) {
         place(mount, tree, makes)?;
     }
@@ -61,14 +68,55 @@ fn attach(tree: &OwnedFd, target: &Path) -> Result<(), String> {
 
 fn place(wanted: &Mount, tree: &OwnedFd, makes: bool) -> Result<(), String> {
     let target = wanted.target.as_path();
-    if makes && !target.exists() {
-        make_place(target, wanted.source.is_dir() || is_folder(tree))
-            .map_err(|error| format!("making {}: {error}", target.display()))?;
+    if makes {
+        make_for(wanted, tree)?;
     }
     attach(tree, target)?;
     if wanted.read_only {
         let flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
         mount(NONE, target, NONE, flags, NONE).map_err(|error| format!("{} read-only: {error}", target.display()))?;
+    }
+    Ok(())
+}
+
+/// Its place, if that is not there.
+fn make_for(wanted: &Mount, tree: &OwnedFd) -> Result<(), String> {
+    let target = wanted.target.as_path();
+    if target.exists() {
+        return Ok(());
+    }
+    make_place(target, wanted.source.is_dir() || is_folder(tree))
+        .map_err(|error| format!("making {}: {error}", target.display()))
+}
+
+/// Makes all that is mounted read-only, but for the kernel's own folders: `/dev/shm` and devices stay as they are.
+fn seal() -> Result<(), String> {
+    let table = fs::read_to_string("/proc/self/mountinfo").map_err(|error| format!("mountinfo: {error}"))?;
+    for row in table.lines().map(|line| line.split(' ').collect::<Vec<_>>()) {
+        let (Some(path), Some(options)) = (row.get(4), row.get(5)) else {
+            continue;
+        };
+        let path = PathBuf::from(path.replace("\\040", " "));
+        if ["/proc", "/sys", "/dev"]
+            .iter()
+            .any(|kernels| path.starts_with(kernels))
+        {
+            continue;
+        }
+        let mut flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
+        // What is not said again is taken away.
+        for (word, flag) in [
+            ("nosuid", MsFlags::MS_NOSUID),
+            ("nodev", MsFlags::MS_NODEV),
+            ("noexec", MsFlags::MS_NOEXEC),
+        ] {
+            flags.set(flag, options.split(',').any(|option| option == word));
+        }
+        match mount(NONE, &path, NONE, flags, NONE) {
+            // Another mount hides it: nobody gets there.
+            Ok(()) | Err(Errno::EINVAL | Errno::ENOENT) => {}
+            Err(error) => return Err(format!("{} read-only: {error}", path.display())),
+        }
     }
     Ok(())
 }
