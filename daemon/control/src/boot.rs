@@ -33,6 +33,8 @@ pub struct Options {
     pub system_namespace: String,
     /// The DNS domain of the cluster.
     pub cluster_domain: String,
+    /// Whether the nodes redirect connections; else every request takes a gateway.
+    pub redirects: bool,
 }
 
 impl Default for Options {
@@ -44,6 +46,7 @@ impl Default for Options {
             images: Arc::new(AsNamed),
             system_namespace: api::names::product::SYSTEM_NAMESPACE.to_owned(),
             cluster_domain: api::names::product::CLUSTER_DOMAIN.to_owned(),
+            redirects: true,
         }
     }
 }
@@ -81,6 +84,7 @@ async fn known(client: Client, options: Options, clock: Clock, tasks: life::Task
         clock,
         tasks,
         queues: Arc::default(),
+        redirects: options.redirects,
     }
 }
 

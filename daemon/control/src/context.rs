@@ -44,6 +44,8 @@ pub struct Context {
     pub tasks: life::Tasks,
     /// What waits for the controllers; for the page of figures: `life::metrics::Registry::add`.
     pub queues: Arc<Queues>,
+    /// Whether the nodes redirect connections.
+    pub redirects: bool,
 }
 
 impl Context {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The condition `DataPath` of Revisions and Routes: whether clients inside the cluster reach the pods without a hop.
 //!
-//! Mechanism: facts from the caches, the decision of `logic::data_path`; the mode of the ServerlessService is the
-//! autoscaler's last word. The condition is true for Direct; nothing depends on it.
-//! Depends on: context, logic (data_path), api.
+//! Mechanism: facts from the caches and what the nodes can do, the decision of `logic::data_path`; the mode of the
+//! ServerlessService is the autoscaler's last word. The condition is true for Direct; nothing depends on it.
+//! Depends on: context, gateway (target), logic (data_path), api.
 
 use std::sync::Arc;
 
@@ -20,6 +20,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use logic::data_path::{Cluster, DataPath, Protocol, RevisionFacts, RouteFacts, Share, Wish};
 
 use crate::context::Context;
+use crate::gateway::target;
 use crate::key::Key;
 use crate::settings::Settings;
 
@@ -28,15 +29,11 @@ pub const DATA_PATH: &str = "DataPath";
 /// The mode of a ServerlessService whose pods are reached without us.
 const SERVE: &str = "Serve";
 
-/// What the operator's settings have to say.
-#[must_use]
-pub fn cluster(settings: &Settings) -> Cluster {
-    let observability = &settings.observability;
-    let tracing = &observability.tracing;
+/// What the operator's settings and the nodes have to say.
+fn cluster(context: &Context, settings: &Settings) -> Cluster {
     Cluster {
-        direct: settings.network.direct,
-        request_log: observability.enable_request_log && !observability.request_log_template.is_empty(),
-        tracing: tracing.protocol != "none" && tracing.sampling_rate > 0.0,
+        redirects: context.redirects,
+        ..target::cluster(settings)
     }
 }
 
@@ -62,7 +59,7 @@ pub fn facts(context: &Context, revision: &Revision) -> RevisionFacts {
 
 /// Marks how a Revision is reached.
 pub fn mark_revision(context: &Context, revision: &mut Revision, settings: &Settings, now: &Time) {
-    let path = DataPath::of_revision(&facts(context, revision), &cluster(settings));
+    let path = DataPath::of_revision(&facts(context, revision), &cluster(context, settings));
     revision.status.marks(now).set(condition(&path));
 }
 
@@ -73,7 +70,7 @@ pub fn mark_route(context: &Context, route: &Route, status: &mut RouteStatus, se
     let revision = facts.only_revision().map(|name| Key::new(route.namespace(), name));
     let revision: Option<Arc<Revision>> = revision.and_then(|key| context.get(&key));
     let known = revision.map(|revision| self::facts(context, &revision));
-    let path = DataPath::of_route(&facts, known.as_ref(), &cluster(settings));
+    let path = DataPath::of_route(&facts, known.as_ref(), &cluster(context, settings));
     status.marks(now).set(condition(&path));
 }
 

@@ -31,6 +31,7 @@ use crate::context::Context;
 use crate::controller::{self, Again, Controller};
 use crate::data_path;
 use crate::failure::Failure;
+use crate::gateway::target;
 use crate::kept::Kept;
 use crate::key::Key;
 use crate::pass::{set_defaults, write_status};
@@ -63,7 +64,7 @@ pub fn start(context: &Context, gateway: Gateway) {
         (
             settings.network.clone(),
             settings.domain.clone(),
-            data_path::cluster(settings),
+            target::cluster(settings),
         )
     });
     watch_gateways(context, &queue, gateway.addresses.clone());

@@ -3,7 +3,7 @@
 //!
 //! Problem: without a hop nothing of ours stands in the way of a request, so nothing of ours can be done to it; what
 //! somebody asked for must never be lost by that.
-//! Mechanism: facts about a revision and about a route in, `Direct` or all reasons for `Buffered` out; the first reason is
+//! Mechanism: facts about a revision, a route and the cluster in, `Direct` or all reasons for `Buffered` out; the first reason is
 //! the condition's, all of them are its message.
 //! Invariants: whatever is not known to be harmless buffers; an annotation lifts only what is a matter of taste
 //! (`direct` of the cluster, HTTP/2), never a promise.
@@ -55,7 +55,7 @@ impl Wish {
     }
 }
 
-/// The settings of the cluster that matter here.
+/// What matters here of the cluster: its settings, and what its nodes can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cluster {
     /// `direct` of config-network.
@@ -64,6 +64,8 @@ pub struct Cluster {
     pub request_log: bool,
     /// Spans of requests are sampled (config-tracing or config-observability).
     pub tracing: bool,
+    /// Its nodes redirect connections.
+    pub redirects: bool,
 }
 
 impl Default for Cluster {
@@ -72,6 +74,7 @@ impl Default for Cluster {
             direct: true,
             request_log: false,
             tracing: false,
+            redirects: true,
         }
     }
 }
@@ -179,7 +182,7 @@ impl DataPath {
         }
     }
 
-    /// With one more reason to buffer, such as a node that cannot redirect.
+    /// With one more reason to buffer, such as pods that do not share the load.
     #[must_use]
     pub fn with(self, reason: Reason) -> Self {
         let mut reasons = match self {
@@ -241,6 +244,7 @@ fn against_cluster(cluster: &Cluster, reasons: &mut Vec<Reason>) {
     let found = [
         (cluster.request_log, Reason::RequestLog),
         (cluster.tracing, Reason::Tracing),
+        (!cluster.redirects, Reason::Kernel),
     ];
     reasons.extend(found.into_iter().filter(|(is, _)| *is).map(|(_, reason)| reason));
 }

@@ -157,6 +157,7 @@ impl Machine {
                 addresses: addresses.clone(),
             },
             images: Arc::new(OnDisk(self.runner.images())),
+            redirects: self.obstacle().is_none(),
             ..Options::default()
         };
         let client = kube::Client::new(served.local.for_controllers(), "default");

@@ -75,7 +75,7 @@ pub fn addresses(service: &Service) -> Vec<SocketAddr> {
     addresses
 }
 
-/// What the settings say about direct connections.
+/// What the settings say about direct connections; a node that cannot redirect says so itself.
 #[must_use]
 pub fn cluster(settings: &Settings) -> Cluster {
     let observability = &settings.observability;
@@ -84,6 +84,7 @@ pub fn cluster(settings: &Settings) -> Cluster {
         direct: settings.network.direct,
         request_log: observability.enable_request_log && !observability.request_log_template.is_empty(),
         tracing: tracing.protocol != "none" && tracing.sampling_rate > 0.0,
+        redirects: true,
     }
 }
 

@@ -147,8 +147,8 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn any_cluster()(direct: bool, request_log: bool, tracing: bool) -> Cluster {
-        Cluster { direct, request_log, tracing }
+    fn any_cluster()(direct: bool, request_log: bool, tracing: bool, redirects: bool) -> Cluster {
+        Cluster { direct, request_log, tracing, redirects }
     }
 }
 
@@ -168,7 +168,7 @@ proptest! {
         if path.is_direct() {
             prop_assert!(route.only_revision().is_some());
             prop_assert!(!(route.header_rule || route.path_rule || route.tag_header || route.https_only));
-            prop_assert!(!(cluster.request_log || cluster.tracing));
+            prop_assert!(!(cluster.request_log || cluster.tracing) && cluster.redirects);
             prop_assert_eq!(revision.container_concurrency, 0);
             prop_assert!(revision.excess_burst_capacity >= Some(0) && revision.ready_pods > 0);
         } else {
