@@ -259,6 +259,11 @@ impl Node {
         self.state().counting.loads(revision)
     }
 
+    /// How clients of a revision come to it, whatever their address adds.
+    pub(crate) fn way(&self, revision: &str) -> Option<DataPath> {
+        self.state().steering.way(revision)
+    }
+
     /// How the targets stand.
     pub(crate) fn targets(&self) -> Vec<Standing> {
         self.state().steering.standing()

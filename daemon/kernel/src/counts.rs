@@ -10,6 +10,7 @@
 
 use std::{
     io,
+    mem::offset_of,
     sync::{Mutex, PoisonError},
     thread,
     time::Duration,
@@ -23,6 +24,11 @@ use crate::sys::map::PerCpu;
 const WORDS: usize = size_of::<PodCounts>() / 8;
 const CORE_WORDS: usize = size_of::<Core>() / 8;
 const END: usize = 0;
+const STARTED: usize = offset_of!(PodCounts, core.started) / 8;
+const ENDED: usize = offset_of!(PodCounts, core.ended) / 8;
+const SUM_END: usize = offset_of!(PodCounts, core.sum_end) / 8;
+const CONNECTIONS: usize = offset_of!(PodCounts, connections) / 8;
+const CLOSED: usize = offset_of!(PodCounts, closed) / 8;
 const BEGIN: usize = CORE_WORDS - 1;
 /// A writer is in its critical section for some ten instructions, but may lose its CPU there, to the reader even.
 const ATTEMPTS: usize = 1000;
@@ -136,6 +142,17 @@ impl Counts {
     /// The latency below which a share `q` (0…1) of the answers stayed, linear within its bucket; `None` without answers.
     pub fn quantile(&self, q: f64) -> Option<Duration> {
         quantile(&self.latency, q)
+    }
+
+    /// As if all that is open had ended at `now` (ns of CLOCK_MONOTONIC): of a pod that nobody reads any more.
+    #[must_use]
+    pub fn ended_at(&self, now: u64) -> Self {
+        let mut over = *self;
+        let open = self.core.started.wrapping_sub(self.core.ended);
+        over.words[ENDED] = self.words[STARTED];
+        over.words[SUM_END] = self.words[SUM_END].wrapping_add(open.wrapping_mul(now));
+        over.words[CLOSED] = self.words[CONNECTIONS];
+        over
     }
 
     /// Adds another snapshot.
@@ -277,6 +294,23 @@ mod tests {
         });
         assert_eq!(done.integral(9_999), 2_000);
         assert_eq!(done.mean_since(5_000, &running, 1_500), 1_500.0 / 3_500.0);
+    }
+
+    #[test]
+    fn what_is_over_grows_no_more() {
+        let mut open = counts(Core {
+            started: 3,
+            ended: 1,
+            sum_start: 3_000,
+            sum_end: 1_500,
+            ..Core::default()
+        });
+        open.words[CONNECTIONS] = 2;
+        let over = open.ended_at(5_000);
+        assert_eq!((over.in_flight(), over.open_connections()), (0, 0));
+        assert_eq!((over.core.started, over.core.ended, over.connections), (3, 3, 2));
+        assert_eq!(over.integral(5_000), open.integral(5_000));
+        assert_eq!(over.integral(9_000), open.integral(5_000));
     }
 
     #[test]

@@ -3,19 +3,19 @@
 //!
 //! Problem: the autoscaler needs one pair of counters a revision that never go back, while pods come and go; what is held
 //! here and what runs on pods must not be counted twice (design 4.2).
-//! Mechanism: kernel counts of the pods plus the integral of held requests; a pod that goes leaves its sums behind. Where the
+//! Mechanism: kernel counts of the pods plus the integral of held requests; a pod that goes leaves its counts behind. Where the
 //! kernel counts no pod of a revision, the path's own running requests are integrated round by round instead.
-//! Invariants: a request is held or on a pod, never both; readings of a revision that stays only grow.
+//! Invariants: a request is held or on a pod, never both; readings of a revision that stays only grow, and end with it.
 //! Depends on: book, kernel, proxy.
 
 use super::book::{Adopted, Book, Pod, PodError};
-use kernel::{Backend, Kernel, Netns, PodId, PodKey, RevisionId, words};
+use kernel::{Backend, Counts, Kernel, Netns, PodId, PodKey, RevisionId, words};
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// What a revision has in flight on this node.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Reading {
     /// When: ns of CLOCK_MONOTONIC.
     pub(crate) at: u64,
@@ -31,6 +31,8 @@ pub(crate) struct Reading {
     pub(crate) is_counted: bool,
     /// In flight by pod, by uid.
     pub(crate) pods: BTreeMap<String, u64>,
+    /// All that the kernel counted, on pods that are gone too; none where it does not count, or could not be asked now.
+    pub(crate) counts: Option<Counts>,
 }
 
 pub(super) struct Counting {
@@ -45,8 +47,8 @@ struct Revision {
     /// Those that could not be tracked.
     untracked: Vec<Pod>,
     threshold: u64,
-    /// Sums of pods that have gone.
-    gone: Sums,
+    /// Of pods that have gone; none: no pod has.
+    gone: Option<Box<Counts>>,
     /// The path's running requests, integrated.
     running: Running,
 }
@@ -55,12 +57,6 @@ struct Tracked {
     pod: Pod,
     id: Option<PodId>,
     keys: Vec<PodKey>,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Sums {
-    integral: u64,
-    started: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -119,8 +115,15 @@ impl Counting {
             }
         }
         for old in before {
-            known.gone.add(self.sums(&old));
-            self.untrack(&old, tracked.iter().any(|new| new.pod.uid == old.pod.uid));
+            let stays = tracked.iter().find(|new| new.pod.uid == old.pod.uid);
+            // One that is elsewhere now goes on with its number, and what was counted there.
+            if stays.is_none()
+                && let Some(counts) = self.counts(&old)
+            {
+                let over = counts.ended_at(kernel::monotonic());
+                known.gone.get_or_insert_default().merge(&over);
+            }
+            self.untrack(&old, stays);
         }
         for new in &tracked {
             self.mark(new);
@@ -139,7 +142,7 @@ impl Counting {
             return;
         };
         for old in &known.pods {
-            self.untrack(old, false);
+            self.untrack(old, None);
         }
         if let (Some(id), Some(kernel)) = (self.book.release_revision(name), &self.kernel) {
             kernel.revisions().set_threshold(id, 0);
@@ -173,23 +176,31 @@ impl Counting {
     pub(super) fn reading(&self, name: &str) -> Option<Reading> {
         let known = self.revisions.get(name)?;
         let at = kernel::monotonic();
+        let mut all = known.gone.as_deref().copied().unwrap_or_default();
         let mut reading = Reading {
             at,
-            integral: known.gone.integral.wrapping_add(known.path.held.integral()),
-            started: known.gone.started,
+            integral: 0,
+            started: 0,
             in_flight: 0,
             held: known.path.held.now(),
             is_counted: false,
             pods: BTreeMap::new(),
+            counts: None,
         };
+        let mut is_whole = self.kernel.is_some();
         for tracked in &known.pods {
-            let Some(counts) = self.counts(tracked) else { continue };
+            let Some(counts) = self.counts(tracked) else {
+                is_whole &= tracked.keys.is_empty();
+                continue;
+            };
             reading.is_counted = true;
-            reading.integral = reading.integral.wrapping_add(counts.integral(at));
-            reading.started = reading.started.wrapping_add(counts.core.started);
             reading.in_flight += counts.in_flight();
             reading.pods.insert(tracked.pod.uid.clone(), counts.in_flight());
+            all.merge(&counts);
         }
+        reading.integral = all.integral(at).wrapping_add(known.path.held.integral());
+        reading.started = all.core.started;
+        reading.counts = is_whole.then_some(all);
         if !reading.is_counted && (self.kernel.is_none() || !known.pods.is_empty()) {
             reading.in_flight = u64::from(known.path.counts().running);
             reading.integral = reading.integral.wrapping_add(known.running.integral);
@@ -283,14 +294,16 @@ impl Counting {
         Ok(tracked)
     }
 
-    fn untrack(&mut self, old: &Tracked, keeps_number: bool) {
+    /// `stays`: the same pod, as it is tracked now; it keeps its number.
+    fn untrack(&mut self, old: &Tracked, stays: Option<&Tracked>) {
+        let is_kept = |key: &&PodKey| stays.is_some_and(|new| new.keys.contains(key));
         if let Some(kernel) = &self.kernel {
-            for key in &old.keys {
+            for key in old.keys.iter().filter(|key| !is_kept(key)) {
                 // As in `settle`.
                 drop(kernel.untrack(key));
             }
         }
-        if !keeps_number {
+        if stays.is_none() {
             self.book.release(&old.pod.uid);
         }
     }
@@ -302,17 +315,10 @@ impl Counting {
         }
     }
 
-    fn counts(&self, tracked: &Tracked) -> Option<kernel::Counts> {
+    fn counts(&self, tracked: &Tracked) -> Option<Counts> {
         let (kernel, id) = (self.kernel.as_ref()?, tracked.id?);
         let is_counted = !tracked.keys.is_empty();
         is_counted.then(|| kernel.counts(id).ok()).flatten()
-    }
-
-    fn sums(&self, tracked: &Tracked) -> Sums {
-        self.counts(tracked).map_or(Sums::default(), |counts| Sums {
-            integral: counts.integral(kernel::monotonic()),
-            started: counts.core.started,
-        })
     }
 }
 
@@ -323,7 +329,7 @@ impl Revision {
             pods: Vec::new(),
             untracked: Vec::new(),
             threshold: 0,
-            gone: Sums::default(),
+            gone: None,
             running: Running {
                 integral: 0,
                 last: kernel::monotonic(),
@@ -341,13 +347,6 @@ impl Tracked {
             is_remote: self.pod.is_remote,
             room: 0,
         })
-    }
-}
-
-impl Sums {
-    fn add(&mut self, other: Self) {
-        self.integral = self.integral.wrapping_add(other.integral);
-        self.started = self.started.wrapping_add(other.started);
     }
 }
 

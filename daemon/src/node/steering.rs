@@ -4,7 +4,7 @@
 //! Mechanism: a target is direct while its own facts and its revision's say so, the revision has pods, and the pods share the
 //! load; else buffered. A change of pods writes the list and then the word; a flip writes the word alone. A flip to direct
 //! sends the clients of the gateway off, so that they move. A revision that gets pods while it is direct is buffered until
-//! they share the load: requests are then spread one by one, as connections are not (docs/decisions/0014).
+//! they share the load: requests are then spread one by one, as connections are not (docs/decisions/0015).
 //! Invariants: a word is written only when it changes; without pods nothing is direct.
 //! Depends on: balance, kernel, proxy, logic::data_path.
 
@@ -265,13 +265,23 @@ impl Steering {
         }
     }
 
+    /// How clients of a revision come to it, whatever their address adds; none: it is not known.
+    pub(super) fn way(&self, name: &str) -> Option<DataPath> {
+        let is_known = self.revisions.contains_key(name);
+        is_known.then(|| self.beside(DataPath::Direct, Some(name)))
+    }
+
     /// All that speaks against a direct way.
     fn path(&self, aim: &Aim) -> DataPath {
-        let mut path = aim.path.clone();
+        self.beside(aim.path.clone(), aim.revision.as_deref())
+    }
+
+    /// What the node, the revision and its pods add to the reasons there are.
+    fn beside(&self, mut path: DataPath, revision: Option<&str>) -> DataPath {
         if self.kernel.is_none() {
             path = path.with(Reason::Kernel);
         }
-        let Some(name) = &aim.revision else { return path };
+        let Some(name) = revision else { return path };
         let Some(revision) = self.revisions.get(name) else {
             return path.with(Reason::UnknownRevision);
         };
@@ -373,11 +383,13 @@ mod tests {
         let address = SocketAddr::from(([10, 96, 0, 1], 80));
         steering.set_target(address, aim("blue")).unwrap();
         assert_eq!(reasons(&steering), ["Kernel", "UnknownRevision"]);
+        assert_eq!(steering.way("blue"), None);
         steering.set_pods("blue", Vec::new());
         assert_eq!(reasons(&steering), ["Kernel", "NoPods", "NotScaled"]);
         steering.set_pods("blue", vec![pod(1)]);
         steering.flip("blue", DataPath::Direct);
         assert_eq!(reasons(&steering), ["Kernel"]);
+        assert_eq!(steering.way("blue").map(|way| way.reason()), Some("Kernel"));
         assert!(steering.origins.get(address).is_some());
         assert_eq!(steering.targets_of("blue"), [address]);
         steering.set_target(address, aim("green")).unwrap();

@@ -31,7 +31,8 @@ impl Source for Told {
         for (name, revision) in revisions {
             let load = self.shared.node.reading(&name);
             load.iter().for_each(|load| of_node.add(load));
-            figures::of_revision(page, &revision, load.as_ref());
+            let way = self.shared.node.way(&name);
+            figures::of_revision(page, &revision, load.as_ref(), way.as_ref());
         }
         of_node.tell(page, self.shared.node.obstacle().is_none());
         figures::of_room(page, &self.room);

@@ -46,9 +46,10 @@ impl Source for Figures {
         let revisions = self.revisions.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut of_node = OfNode::default();
         for (key, revision) in revisions {
-            let load = self.node.reading(&key.to_string());
+            let name = key.to_string();
+            let (load, way) = (self.node.reading(&name), self.node.way(&name));
             load.iter().for_each(|load| of_node.add(load));
-            figures::of_revision(page, &revision, load.as_ref());
+            figures::of_revision(page, &revision, load.as_ref(), way.as_ref());
         }
         of_node.tell(page, self.node.obstacle().is_none());
         figures::of_room(page, &self.room);

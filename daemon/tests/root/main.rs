@@ -16,6 +16,7 @@ mod cycles;
 mod direct;
 mod draining;
 mod faults;
+mod figures;
 mod kn;
 mod kubectl;
 mod life;

@@ -54,6 +54,22 @@ fn data_path(instance: &Instance, name: &str) -> String {
     format!("{} {}: {}", text("status"), text("reason"), text("message"))
 }
 
+/// What is told of a revision that is scaled by its rate.
+const OF_RATE: [&str; 12] = [
+    "kn_revision_rps_stable_per_second",
+    "kn_revision_rps_panic_per_second",
+    "kn_revision_rps_target_per_second",
+    "kn_revision_pods_desired",
+    "kn_revision_pods_requested",
+    "kn_revision_panic_mode",
+    "kn_revision_request_count_total",
+    "kn_revision_request_concurrency",
+    "kn_revision_request_queued",
+    "http_server_request_duration_seconds_count",
+    "kn_serving_invocation_duration_seconds_count",
+    "sluice_kernel_request_count_total",
+];
+
 #[test]
 fn annotations_set_the_pods_and_figures_show_them() {
     let Some(place) = Place::new() else { return };
@@ -99,8 +115,13 @@ fn annotations_set_the_pods_and_figures_show_them() {
                 }
             });
         }
-        let at_most = || figure(&instance, "kn_revision_pods_count", "rate") == Some(3.0);
-        let reached = within(PATIENCE, at_most);
+        let told = |name: &str| figure(&instance, name, "rate").unwrap_or_default();
+        // More than 20 a second, or the third pod would not be.
+        let reached = within(PATIENCE, || {
+            let at_most = told("kn_revision_pods_count") == 3.0 && told("kn_revision_pods_requested") == 3.0;
+            let wanted = told("kn_revision_pods_desired") >= 3.0;
+            at_most && wanted && told("kn_revision_rps_stable_per_second") > 20.0
+        });
         over.store(true, Ordering::Relaxed);
         reached
     });
@@ -109,24 +130,15 @@ fn annotations_set_the_pods_and_figures_show_them() {
         "by rate: {:?} pods",
         figure(&instance, "kn_revision_pods_count", "rate")
     );
-    for name in [
-        "kn_revision_rps_stable_per_second",
-        "kn_revision_rps_panic_per_second",
-        "kn_revision_rps_target_per_second",
-        "kn_revision_pods_desired",
-        "kn_revision_pods_requested",
-        "kn_revision_panic_mode",
-        "kn_revision_request_count_total",
-        "kn_revision_request_concurrency",
-        "kn_revision_request_queued",
-        "http_server_request_duration_seconds_count",
-        "kn_serving_invocation_duration_seconds_count",
-        "sluice_kernel_request_count_total",
-    ] {
+    for name in OF_RATE {
         // A tick tells some of them: a burst brought the pods before it.
         let is_told = || figure(&instance, name, "rate").is_some();
         assert!(within(PATIENCE, is_told), "{name} is missing");
     }
+    assert_eq!(
+        figure(&instance, "kn_revision_rps_target_per_second", "rate"),
+        Some(10.0)
+    );
     let begun = figure(&instance, "sluice_kernel_request_count_total", "rate");
     assert!(begun > Some(0.0), "the kernel has counted {begun:?}");
     assert!(

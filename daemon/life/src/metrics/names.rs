@@ -21,6 +21,19 @@ pub const SECONDS: &[f64] = &[
     0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
 ];
 
+/// Upper bounds of latencies that the kernel sorted by powers of two: 2^17 ns (131 µs) to 2^34 ns (17 s), in seconds.
+pub const KERNEL_SECONDS: &[f64] = &doubling();
+
+const fn doubling() -> [f64; 18] {
+    let mut bounds = [0.0; 18];
+    let mut index = 0;
+    while index < bounds.len() {
+        bounds[index] = (1_u64 << (17 + index)) as f64 / 1e9;
+        index += 1;
+    }
+    bounds
+}
+
 macro_rules! gauges {
     ($($name:ident = $text:literal: $help:literal;)*) => {
         $(#[doc = $help] pub const $name: Family = Family::gauge($text, $help, REVISION);)*
@@ -50,17 +63,20 @@ gauges! {
     QUEUE_DEPTH = "kn_serving_queue_depth": "Requests that wait or run where containerConcurrency limits them.";
 }
 
+/// The labels of a revision, and the class of an answer.
+const BY_CLASS: &[&str] = &[
+    "k8s_namespace_name",
+    "kn_service_name",
+    "kn_configuration_name",
+    "kn_revision_name",
+    "http_response_status_class",
+];
+
 /// Requests that were answered, by status.
 pub const REQUEST_COUNT: Family = Family::counter(
     "kn_revision_request_count_total",
     "Requests that were answered.",
-    &[
-        "k8s_namespace_name",
-        "kn_service_name",
-        "kn_configuration_name",
-        "kn_revision_name",
-        "http_response_status_class",
-    ],
+    BY_CLASS,
 );
 
 /// Requests that began on pods, by whatever way: also those that no gateway carried.
@@ -68,6 +84,89 @@ pub const KERNEL_REQUESTS: Family = Family::counter(
     "sluice_kernel_request_count_total",
     "Requests that began on pods of this node, as the kernel counted them.",
     REVISION,
+);
+
+/// Final answers of pods, by class.
+pub const KERNEL_RESPONSES: Family = Family::counter(
+    "sluice_kernel_responses_total",
+    "Final answers of pods of this node, as the kernel read them.",
+    BY_CLASS,
+);
+
+/// How long pods took for their answers.
+pub const KERNEL_DURATIONS: Family = Family::histogram(
+    "sluice_kernel_request_duration_seconds",
+    "First byte of a request to last byte of its answer, at the pod's socket; requests that broke off are left out.",
+    REVISION,
+    KERNEL_SECONDS,
+);
+
+/// The time that requests were in flight on pods.
+pub const KERNEL_IN_FLIGHT_SECONDS: Family = Family::counter(
+    "sluice_kernel_in_flight_seconds_total",
+    "Seconds that requests were in flight on pods of this node, added up: its rate is the mean concurrency.",
+    REVISION,
+);
+
+/// Requests that ended with their connection.
+pub const KERNEL_ABORTED: Family = Family::counter(
+    "sluice_kernel_aborted_total",
+    "Requests on pods of this node that ended because their connection did.",
+    REVISION,
+);
+
+/// Connections whose counts are not certain.
+pub const KERNEL_UNCERTAIN: Family = Family::counter(
+    "sluice_kernel_uncertain_total",
+    "Connections to pods of this node whose counts may differ from the truth, each once.",
+    REVISION,
+);
+
+/// Connections to pods.
+pub const KERNEL_CONNECTIONS: Family = Family::counter(
+    "sluice_kernel_connections_total",
+    "Connections to pods of this node that were counted.",
+    REVISION,
+);
+
+/// Connections to pods that are open.
+pub const KERNEL_CONNECTIONS_OPEN: Family = Family::gauge(
+    "sluice_kernel_connections_open",
+    "Connections to pods of this node that are counted and open.",
+    REVISION,
+);
+
+/// Connections that are no HTTP.
+pub const KERNEL_OPAQUE: Family = Family::counter(
+    "sluice_kernel_opaque_connections_total",
+    "Connections to pods of this node that are not HTTP as it is read here: each is one request until it closes.",
+    REVISION,
+);
+
+/// Bytes of clients and of pods.
+pub const KERNEL_BYTES: Family = Family::counter(
+    "sluice_kernel_bytes_total",
+    "Payload bytes from clients (in) and to them (out), at the sockets of pods of this node.",
+    &[
+        "k8s_namespace_name",
+        "kn_service_name",
+        "kn_configuration_name",
+        "kn_revision_name",
+        "direction",
+    ],
+);
+
+/// The way to a revision.
+pub const DIRECT: Family = Family::gauge(
+    "sluice_revision_direct",
+    "Whether the kernel may send clients inside the cluster straight to the pods: 1, or 0 and the first reason against it.",
+    &[
+        "k8s_namespace_name",
+        "kn_service_name",
+        "kn_configuration_name",
+        "kn_revision_name",
+        "reason",
+    ],
 );
 
 /// Whether the kernel counts requests.

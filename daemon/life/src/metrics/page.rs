@@ -24,29 +24,30 @@ impl Page {
 
     /// Adds a distribution.
     pub fn histogram(&mut self, family: &Family, labels: &[&str], histogram: &Histogram) {
+        self.distribution(family, labels, histogram.cumulated(), Some(histogram.sum()));
+    }
+
+    /// Adds a distribution that somebody else keeps: upper bounds and how many were not above them, the last one
+    /// infinite. Without a sum there is no line of it.
+    pub fn distribution(
+        &mut self,
+        family: &Family,
+        labels: &[&str],
+        cumulated: impl IntoIterator<Item = (f64, u64)>,
+        sum: Option<f64>,
+    ) {
         let lines = self.lines(family);
         let mut count = 0;
-        for (bound, below) in histogram.cumulated() {
+        for (bound, below) in cumulated {
             count = below;
             let name = (family.name, "_bucket");
             line(lines, name, family.labels, labels, Some(bound), below as f64);
         }
-        line(
-            lines,
-            (family.name, "_sum"),
-            family.labels,
-            labels,
-            None,
-            histogram.sum(),
-        );
-        line(
-            lines,
-            (family.name, "_count"),
-            family.labels,
-            labels,
-            None,
-            count as f64,
-        );
+        if let Some(sum) = sum {
+            line(lines, (family.name, "_sum"), family.labels, labels, None, sum);
+        }
+        let name = (family.name, "_count");
+        line(lines, name, family.labels, labels, None, count as f64);
     }
 
     /// The page.
