@@ -5,7 +5,8 @@
 //! Mechanism: a topic reads its cases from the folder of test data (`data`), judges each one (`topics`), and the list of
 //! intended differences (`differences.txt`) says which may differ, and why.
 //! Invariants: every case of every file is judged; a case nobody can judge fails; a listed case that agrees fails; a listed
-//! name that no file has fails.
+//! name that no file has fails. What the data mark as an accident of Knative (`quirk`) may differ: it is counted apart, and
+//! `--quirks` prints it.
 //! Depends on: api, logic.
 
 mod compare;
