@@ -67,6 +67,8 @@ fn a_client_in_a_pod_takes_no_gateway_and_does_not_notice_a_daemon_that_is_kille
         answers.grow_by(40, false);
         let serves = || again.get("app.default.localhost", "/").0 == 200 && data_path(&again)["reason"] == "Direct";
         assert!(within(PATIENCE, serves), "after the restart: {}", data_path(&again));
+        // The counter that stood still is one that counts.
+        assert!(through_gateways(&again) >= 1.0, "a gateway served and did not count");
     }
     answers.grow_by(40, true);
     let after = processes(&place);

@@ -38,8 +38,17 @@ impl Kubectl {
         })
     }
 
-    /// Words are split at spaces; `FILE` stands for the manifest.
+    /// What a command prints that does what it should. Words are split at spaces; `FILE` stands for the manifest.
     fn says(&self, words: &str, expected: &str) -> String {
+        self.ends(true, words, expected)
+    }
+
+    /// What one prints that is refused.
+    fn refuses(&self, words: &str, expected: &str) -> String {
+        self.ends(false, words, expected)
+    }
+
+    fn ends(&self, well: bool, words: &str, expected: &str) -> String {
         let mut kubectl = Command::new("timeout");
         kubectl.arg("60").arg(&self.program);
         kubectl
@@ -55,6 +64,12 @@ impl Kubectl {
         let ended = kubectl.output().unwrap();
         let said = String::from_utf8_lossy(&[ended.stdout, ended.stderr].concat()).into_owned();
         assert!(said.contains(expected), "kubectl {words} lacks {expected:?}:\n{said}");
+        assert_eq!(
+            ended.status.success(),
+            well,
+            "kubectl {words}: {}\n{said}",
+            ended.status
+        );
         said
     }
 
@@ -91,13 +106,13 @@ impl Kubectl {
         self.says("get ksvc -l a=b -o name", "service.serving.knative.dev/hello");
         let remove = "patch ksvc hello --type=json -p [{\"op\":\"remove\",\"path\":\"/metadata/labels/a\"}]";
         self.says(remove, "hello patched");
-        self.says("create -f FILE", "(AlreadyExists)");
+        self.refuses("create -f FILE", "(AlreadyExists)");
         let pod = self.pod(&instance);
         self.says(&format!("logs {pod} --tail=1"), "listening on http://");
-        self.says(&format!("exec {pod} -- true"), "the subresource pods/exec");
+        self.refuses(&format!("exec {pod} -- true"), "the subresource pods/exec");
         self.says("delete -f FILE", "\"hello\" deleted");
         self.says("wait --for=delete ksvc/hello --timeout=40s", "");
-        self.says("get ksvc hello", "services.serving.knative.dev \"hello\" not found");
+        self.refuses("get ksvc hello", "services.serving.knative.dev \"hello\" not found");
 
         self.says(
             "create deployment d --image=sluice.dev/sample",
