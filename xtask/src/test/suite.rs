@@ -48,6 +48,8 @@ pub(crate) enum Suite {
     Api,
     /// The controllers, on the embedded API and on a real kube-apiserver
     Control,
+    /// The story of `cargo xtask demo`, which checks what it tells; needs root
+    Demo,
     /// Each fuzz target for a short time
     FuzzShort,
     /// The benches work; their figures are not judged; needs root
@@ -72,7 +74,7 @@ pub(crate) struct Manner {
 
 impl Suite {
     /// In the order they run: cheap verdicts first.
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::Fmt,
         Self::Layers,
         Self::Deny,
@@ -87,6 +89,7 @@ impl Suite {
         Self::Pods,
         Self::Api,
         Self::Control,
+        Self::Demo,
         Self::FuzzShort,
         Self::Bench,
         Self::Kernels,
@@ -109,6 +112,7 @@ impl Suite {
             Self::Pods => pods(manner),
             Self::Api => on_cluster(manner, "api-suite"),
             Self::Control => on_cluster(manner, "control-suite"),
+            Self::Demo => demo(),
             Self::FuzzShort => fuzz_short(),
             Self::Bench => benches(),
             Self::Kernels => other_kernels(manner),
@@ -124,6 +128,7 @@ impl Suite {
             Self::Object => setup::Purpose::Build,
             Self::Root | Self::Netns => setup::Purpose::Test,
             Self::Path => setup::Purpose::Clients,
+            Self::Demo => setup::Purpose::Demo,
             Self::FuzzShort => setup::Purpose::Fuzz,
             Self::Bench => setup::Purpose::Bench,
             Self::Kernels => setup::Purpose::Kernels,
@@ -137,7 +142,7 @@ impl Suite {
     }
 
     fn loads_programs(self) -> bool {
-        matches!(self, Self::Root | Self::Netns | Self::Pods | Self::Bench)
+        matches!(self, Self::Root | Self::Netns | Self::Pods | Self::Demo | Self::Bench)
     }
 }
 
@@ -300,6 +305,17 @@ fn on_cluster(manner: &Manner, package: &str) -> Result<Outcome> {
         cargo.env("CI", "true");
     }
     Ok(Outcome::Ran(counted(&mut cargo, &mut manner.failures.borrow_mut())))
+}
+
+/// Played on the build that the other suites use: the demo's own takes minutes to optimise.
+fn demo() -> Result<Outcome> {
+    object::build(Variant::Plain)?;
+    object::daemon(false)?;
+    let mut story = Command::new(std::env::current_exe()?);
+    story
+        .args(["demo", "--sluice"])
+        .arg(place::target().join("debug/sluice"));
+    Ok(Outcome::Ran(verdict(&mut story)))
 }
 
 fn fuzz_short() -> Result<Outcome> {
