@@ -22,6 +22,7 @@ pub mod patch;
 pub mod refusal;
 pub mod resource;
 pub mod runner;
+pub mod schema;
 pub mod selector;
 pub mod state;
 pub mod store;

@@ -26,7 +26,7 @@ pub enum Merging {
 #[must_use]
 pub fn merging(resource: &Resource, place: &[String], value: &Value) -> Merging {
     let names: Vec<&str> = place.iter().map(String::as_str).collect();
-    let found = match (&resource.schema, names.first()) {
+    let found = match (&resource.written_schema, names.first()) {
         (Some(schema), Some(first)) if *first != "metadata" => of_schema(schema, &names),
         _ => of_table(resource, &names),
     };

@@ -3,7 +3,7 @@
 //!
 //! Mechanism: Knative's kinds come from their definitions (`api::crd`), so that both servers show the same; Kubernetes'
 //! own are rows of `resource/native.rs`.
-//! Depends on: api (kind, crd).
+//! Depends on: api (kind, crd), schema.
 
 mod knative;
 mod native;
@@ -12,6 +12,8 @@ use std::sync::LazyLock;
 
 use api::kind::Kind;
 use serde_json::Value;
+
+use crate::schema::Schema;
 
 /// What raises `metadata.generation`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,8 +108,10 @@ pub struct Resource {
     pub knative: Option<Kind>,
     /// What is printed behind the name.
     pub columns: Vec<Column>,
-    /// The OpenAPI schema, where there is one.
-    pub schema: Option<Value>,
+    /// The OpenAPI schema, where there is one, as the definition has it.
+    pub written_schema: Option<Value>,
+    /// The same, to be gone by.
+    pub schema: Option<Schema>,
 }
 
 impl Eq for Resource {}

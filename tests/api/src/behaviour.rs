@@ -14,7 +14,9 @@ mod lists;
 mod natives;
 mod objects;
 mod place;
+mod schema;
 mod server;
+mod status;
 mod stream;
 
 use std::path::PathBuf;
@@ -38,15 +40,16 @@ pub(crate) fn trials(real: Option<(PathBuf, PathBuf)>) -> anyhow::Result<Vec<Tri
         lifecycle::SCENARIOS,
         apply::SCENARIOS,
         natives::SCENARIOS,
+        schema::SCENARIOS,
+        status::SCENARIOS,
     ];
     let embedded_only = [objects::EMBEDDED_ONLY, lists::EMBEDDED_ONLY];
     let with_kubectl = if program.is_some() { kubectl::SCENARIOS } else { &[] };
     let mut trials = Vec::new();
     for (title, server) in &servers {
-        let more = if *title == "embedded" {
-            embedded_only.as_slice()
-        } else {
-            &[]
+        let more = match *title {
+            "embedded" => embedded_only.as_slice(),
+            _ => &[schema::REAL_ONLY, status::REAL_ONLY],
         };
         let scenarios = everywhere.iter().chain(more).chain([&with_kubectl]).copied().flatten();
         trials.extend(scenarios.map(|scenario| trial(title, scenario, Arc::clone(server), program.clone())));

@@ -14,8 +14,6 @@ mod local;
 mod rig;
 mod round_trip;
 mod samples;
-mod schema;
-mod status;
 mod webhook;
 
 use std::process::ExitCode;
@@ -35,8 +33,6 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let cases = definitions::CASES
         .iter()
-        .chain(schema::CASES)
-        .chain(status::CASES)
         .chain(round_trip::CASES)
         .chain(admission::CASES);
     let cluster = Cluster::named_by_environment();

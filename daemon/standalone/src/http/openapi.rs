@@ -83,7 +83,7 @@ fn of_path(resource: &Resource) -> (String, Value) {
 }
 
 fn of_schema(resource: &Resource) -> (String, Value) {
-    let mut schema = resource.schema.clone().unwrap_or_else(|| {
+    let mut schema = resource.written_schema.clone().unwrap_or_else(|| {
         json!({
             "description": "This server keeps objects of this kind as they are.",
             "type": "object", "x-kubernetes-preserve-unknown-fields": true,

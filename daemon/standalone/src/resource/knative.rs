@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Knative's kinds, read from their definitions.
 //!
-//! Depends on: api (kind, crd).
+//! Depends on: api (kind, crd), schema.
 
 use api::{crd, kind::Kind};
 use serde_json::Value;
 
 use super::{Column, Counting, Resource, Source};
+use crate::schema::Schema;
 
 pub(super) fn rows() -> Vec<Resource> {
     Kind::ALL.into_iter().map(row).collect()
@@ -16,6 +17,7 @@ fn row(kind: Kind) -> Resource {
     let definition = crd::definition(kind);
     let spec = &definition["spec"];
     let version = &spec["versions"][0];
+    let written = &version["schema"]["openAPIV3Schema"];
     Resource {
         group: kind.group(),
         version: kind.version(),
@@ -32,7 +34,8 @@ fn row(kind: Kind) -> Resource {
         returns_deleted: false,
         knative: Some(kind),
         columns: columns(&version["additionalPrinterColumns"]),
-        schema: Some(version["schema"]["openAPIV3Schema"].clone()),
+        written_schema: Some(written.clone()),
+        schema: Some(Schema::read(written)),
     }
 }
 

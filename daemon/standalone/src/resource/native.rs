@@ -23,6 +23,7 @@ fn row(group: &'static str, version: &'static str, plural: &'static str, kind: &
         returns_deleted: false,
         knative: None,
         columns: vec![age()],
+        written_schema: None,
         schema: None,
     }
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Admission: our webhooks' code, called directly, with the API server's words around its refusals.
 //!
+//! Mechanism: the order is the API server's: defaults, the schema, then the rules.
 //! Invariants: every write of one of Knative's kinds comes through here, also of a status, as the webhooks' rules say
 //! (control-plane spec 2.1).
-//! Depends on: api (admission), logic (settings), call.
+//! Depends on: api (admission), logic (settings), call, shape.
 
 use std::collections::BTreeMap;
 
@@ -13,6 +14,7 @@ use logic::settings::maps;
 use serde_json::Value;
 
 use super::call::Caller;
+use super::shape;
 use crate::meta;
 use crate::part::Part;
 use crate::refusal::Refusal;
@@ -44,16 +46,19 @@ pub(super) fn admit(
         },
         caller.settings,
     );
-    if let Some(denial) = outcome.refusal {
-        let webhook = match denial {
-            Denial::Defaulting { .. } => "webhook.serving.knative.dev",
-            Denial::Validation(_) => "validation.webhook.serving.knative.dev",
-        };
-        return Err(Refusal::bad_request(format!(
-            "admission webhook \"{webhook}\" denied the request: {denial}"
-        )));
+    if let Some(denial @ Denial::Defaulting { .. }) = &outcome.refusal {
+        return Err(denied("webhook.serving.knative.dev", denial));
     }
-    Ok((outcome.defaulted.unwrap_or(object), outcome.warnings))
+    let mut object = outcome.defaulted.unwrap_or(object);
+    shape::judge(resource, &mut object, old)?;
+    match &outcome.refusal {
+        Some(denial) => Err(denied("validation.webhook.serving.knative.dev", denial)),
+        None => Ok((object, outcome.warnings)),
+    }
+}
+
+fn denied(webhook: &str, denial: &Denial) -> Refusal {
+    Refusal::bad_request(format!("admission webhook \"{webhook}\" denied the request: {denial}"))
 }
 
 /// Knative's own ConfigMaps must be readable as settings (control-plane spec 2.9).

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Whether an object has the shape of its kind: unknown fields, and types of fields.
+//! Whether an object has the shape of its kind: unknown fields, defaults, and types of fields.
 //!
-//! Mechanism: what a definition's schema does not know is dropped before admission, as the API server does; objects of
-//! Kubernetes' own kinds must be readable as their types.
-//! Invariants: metadata is never pruned; the paths of what was dropped are told in the order of the object.
-//! Depends on: resource, k8s-openapi.
+//! Mechanism: before admission a definition's schema drops what it does not know and fills in its defaults, once admission
+//! has changed the object it judges it, as in the API server; objects of Kubernetes' own kinds must be readable as their
+//! types.
+//! Depends on: resource, schema, k8s-openapi.
 
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::call::{Caller, Unknown};
+use crate::meta;
 use crate::refusal::Refusal;
 use crate::resource::Resource;
 
@@ -23,17 +24,7 @@ pub(super) fn fit(resource: &'static Resource, object: &mut Value, caller: &Call
     let Some(schema) = &resource.schema else {
         return check_types(resource, object).map(|()| Vec::new());
     };
-    let mut dropped = Vec::new();
-    for (name, value) in object.as_object_mut().into_iter().flatten() {
-        if matches!(name.as_str(), "spec" | "status") {
-            prune(
-                value,
-                &schema["properties"][name.as_str()],
-                Path::Root(name),
-                &mut dropped,
-            );
-        }
-    }
+    let dropped = schema.fit(object);
     let told: Vec<String> = dropped.iter().map(|path| format!("unknown field \"{path}\"")).collect();
     match caller.unknown {
         Unknown::Refused if !told.is_empty() => Err(unreadable(
@@ -45,57 +36,29 @@ pub(super) fn fit(resource: &'static Resource, object: &mut Value, caller: &Call
     }
 }
 
+/// Fills in once more what admission took away, and refuses what the definition's schema does not allow; what is as it was
+/// in `old` stays.
+pub(super) fn judge(resource: &'static Resource, object: &mut Value, old: Option<&Value>) -> Result<(), Refusal> {
+    let Some(schema) = &resource.schema else {
+        return Ok(());
+    };
+    let _ = schema.fit(object);
+    let causes = schema.judge(object, old);
+    if causes.is_empty() {
+        return Ok(());
+    }
+    Err(Refusal::Invalid {
+        resource,
+        name: meta::name(object).to_owned(),
+        causes,
+    })
+}
+
 fn unreadable(resource: &Resource, why: &str) -> Refusal {
     Refusal::bad_request(format!(
         "{} in version \"{}\" cannot be handled as a {}: {why}",
         resource.kind, resource.version, resource.kind
     ))
-}
-
-/// Where in the object we are; only what is dropped needs it as a text.
-#[derive(Clone, Copy)]
-enum Path<'a> {
-    Root(&'a str),
-    Field(&'a Path<'a>, &'a str),
-    Item(&'a Path<'a>, usize),
-}
-
-impl std::fmt::Display for Path<'_> {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Root(name) => out.write_str(name),
-            Self::Field(above, name) => write!(out, "{above}.{name}"),
-            Self::Item(above, index) => write!(out, "{above}[{index}]"),
-        }
-    }
-}
-
-fn prune(value: &mut Value, schema: &Value, path: Path, dropped: &mut Vec<String>) {
-    match value {
-        Value::Array(items) if !schema["items"].is_null() => {
-            for (index, item) in items.iter_mut().enumerate() {
-                prune(item, &schema["items"], Path::Item(&path, index), dropped);
-            }
-        }
-        Value::Object(fields) => {
-            let keeps = schema["x-kubernetes-preserve-unknown-fields"] == true || schema["properties"].is_null();
-            let of_any = &schema["additionalProperties"];
-            fields.retain(|name, value| {
-                let path = Path::Field(&path, name);
-                let known = &schema["properties"][name.as_str()];
-                if !known.is_null() {
-                    prune(value, known, path, dropped);
-                } else if of_any.is_object() {
-                    prune(value, of_any, path, dropped);
-                } else if !keeps {
-                    dropped.push(path.to_string());
-                    return false;
-                }
-                true
-            });
-        }
-        _ => {}
-    }
 }
 
 fn check_types(resource: &'static Resource, object: &Value) -> Result<(), Refusal> {

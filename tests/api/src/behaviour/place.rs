@@ -31,6 +31,12 @@ pub(super) const MAPS: Kind = Kind("api/v1", "configmaps");
 pub(super) const PODS: Kind = Kind("api/v1", "pods");
 pub(super) const DEPLOYMENTS: Kind = Kind("apis/apps/v1", "deployments");
 pub(super) const IMAGES: Kind = Kind("apis/caching.internal.knative.dev/v1alpha1", "images");
+pub(super) const SERVICES: Kind = Kind("apis/serving.knative.dev/v1", "services");
+pub(super) const CONFIGURATIONS: Kind = Kind("apis/serving.knative.dev/v1", "configurations");
+pub(super) const REVISIONS: Kind = Kind("apis/serving.knative.dev/v1", "revisions");
+pub(super) const ROUTES: Kind = Kind("apis/serving.knative.dev/v1", "routes");
+pub(super) const INGRESSES: Kind = Kind("apis/networking.internal.knative.dev/v1alpha1", "ingresses");
+pub(super) const SCALERS: Kind = Kind("apis/autoscaling.internal.knative.dev/v1alpha1", "podautoscalers");
 
 impl<'a> Place<'a> {
     pub(super) fn new(server: &'a Server, kubectl: Option<&'a std::path::Path>, scenario: &str) -> Result<Self> {
@@ -44,6 +50,10 @@ impl<'a> Place<'a> {
             kubectl,
             namespace,
         })
+    }
+
+    pub(super) fn namespace(&self) -> &str {
+        &self.namespace
     }
 
     /// What kubectl says in the namespace.
@@ -65,6 +75,11 @@ impl<'a> Place<'a> {
         };
         self.server
             .ask(method, &self.path(kind, rest), "application/json", &body)
+    }
+
+    /// Asks at a path that is of no namespace.
+    pub(super) fn ask_at(&self, method: &str, path: &str, body: &Value) -> Result<Answer> {
+        self.server.ask(method, path, "application/json", &body.to_string())
     }
 
     pub(super) fn patch(&self, form: &str, kind: Kind, rest: &str, body: &Value) -> Result<Answer> {
