@@ -24,17 +24,25 @@ pub enum Patch {
     Strategic(Value),
 }
 
+const STEPS: &str = "application/json-patch+json";
+const MERGE: &str = "application/merge-patch+json";
+const STRATEGIC: &str = "application/strategic-merge-patch+json";
+
+/// The media types that [`read`] takes for a kind.
+pub fn media(resource: &Resource) -> impl Iterator<Item = &'static str> {
+    let strategic = strategic::is_taken(resource).then_some(STRATEGIC);
+    [STEPS, MERGE].into_iter().chain(strategic)
+}
+
 /// Reads a patch; nothing if the media type is none of a patch.
 ///
 /// # Errors
 /// 400 for what cannot be read.
 pub fn read(resource: &Resource, media: &str, body: &[u8]) -> Result<Option<Patch>, Refusal> {
     Ok(match media {
-        "application/merge-patch+json" => Some(Patch::Merge(object(body)?)),
-        "application/strategic-merge-patch+json" if strategic::is_taken(resource) => {
-            Some(Patch::Strategic(object(body)?))
-        }
-        "application/json-patch+json" => Some(Patch::Steps(steps::read(body)?)),
+        MERGE => Some(Patch::Merge(object(body)?)),
+        STRATEGIC if strategic::is_taken(resource) => Some(Patch::Strategic(object(body)?)),
+        STEPS => Some(Patch::Steps(steps::read(body)?)),
         _ => None,
     })
 }

@@ -12,7 +12,7 @@ use crate::resource::Resource;
 /// One thing that is wrong with an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cause {
-    /// `FieldValueInvalid`, `FieldValueRequired`, `FieldValueForbidden`, `FieldManagerConflict`.
+    /// `FieldValueInvalid`, `FieldValueRequired`, `FieldValueDuplicate`, `FieldManagerConflict` and so on.
     pub reason: &'static str,
     /// What is wrong, without the field.
     pub message: String,
@@ -31,9 +31,11 @@ pub enum Refusal {
         /// Its name.
         name: String,
     },
-    /// 404: there is no such path.
-    #[error("the server could not find the requested resource")]
-    NoPath,
+    /// 404: there is no such path; what it would be.
+    #[error(
+        "the server could not find the requested resource: {0} is not served by the embedded API of sluice standalone"
+    )]
+    NoPath(String),
     /// 409: the name is taken.
     #[error("{} \"{name}\" already exists", resource.qualified())]
     AlreadyExists {
@@ -185,7 +187,7 @@ impl Refusal {
     #[must_use]
     pub fn code(&self) -> u16 {
         match self {
-            Self::NotFound { .. } | Self::NoPath => 404,
+            Self::NotFound { .. } | Self::NoPath(_) => 404,
             Self::AlreadyExists { .. } | Self::Conflict { .. } | Self::Ownership { .. } => 409,
             Self::Invalid { .. } | Self::Unversioned { .. } => 422,
             Self::Forbidden { .. } => 403,
@@ -198,7 +200,7 @@ impl Refusal {
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::NotFound { .. } | Self::NoPath => "NotFound",
+            Self::NotFound { .. } | Self::NoPath(_) => "NotFound",
             Self::AlreadyExists { .. } => "AlreadyExists",
             Self::Conflict { .. } | Self::Ownership { .. } => "Conflict",
             Self::Invalid { .. } | Self::Unversioned { .. } => "Invalid",
@@ -233,7 +235,7 @@ impl Refusal {
                 with_causes(about(name, resource.group, resource.plural), &[unversioned()])
             }
             Self::Ownership { causes, .. } => json!({"causes": written(causes)}),
-            Self::NoPath | Self::Expired(_) | Self::Plain { .. } => Value::Null,
+            Self::NoPath(_) | Self::Expired(_) | Self::Plain { .. } => Value::Null,
         }
     }
 }

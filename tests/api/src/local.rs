@@ -159,7 +159,7 @@ impl standalone::logs::Logs for Lines {
         for number in 0..wanted.tail_lines.unwrap_or(3) {
             sender
                 .try_send(format!("{namespace}/{pod} {number}\n").into())
-                .map_err(|_| standalone::refusal::Refusal::NoPath)?;
+                .map_err(|error| standalone::refusal::Refusal::internal(error.to_string()))?;
         }
         Ok(receiver)
     }

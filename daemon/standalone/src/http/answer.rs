@@ -17,10 +17,9 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use super::body::{self, Body};
-use super::path::{self, Target};
 use super::settings::Followed;
 use super::site::{self, Limits, Site};
-use super::{call, discovery, input, openapi};
+use super::{call, discovery, input, openapi, path};
 use crate::key::Key;
 use crate::logs::Logs;
 use crate::meta;
@@ -105,9 +104,7 @@ impl Api {
         if matches!(path.as_str(), "/healthz" | "/livez" | "/readyz") {
             return Ok(body::text(200, "ok"));
         }
-        let Target::Objects(target) = path::read(&path)? else {
-            return Err(Refusal::NoPath);
-        };
+        let target = path::read(&path)?;
         let (parts, body) = request.into_parts();
         let input = input::Input::read(&parts, body, self.site.limits.body).await?;
         let (answer, kept) = {

@@ -27,8 +27,6 @@ use crate::state::Kept;
 use crate::store::{Place, Store, Transaction};
 use crate::verbs::{self, DeleteOptions, Deleted, Propagation, Written};
 
-/// What a patch may be.
-const KINDS_OF_PATCH: &str = "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml";
 const APPLY: &str = "application/apply-patch+yaml";
 
 /// A call on objects.
@@ -82,7 +80,7 @@ impl Call<'_> {
         if known.contains(&part) {
             Refusal::not_allowed(&format!("the subresource {}/{part}", self.target.resource.plural))
         } else {
-            Refusal::NoPath
+            Refusal::NoPath(format!("the subresource {}/{part}", self.target.resource.plural))
         }
     }
 
@@ -280,12 +278,20 @@ impl Call<'_> {
                 self.target.resource.qualified()
             )));
         }
-        patch::read(self.target.resource, &self.input.content_type, &self.input.body)?.ok_or_else(|| Refusal::Plain {
-            code: 415,
-            reason: "UnsupportedMediaType",
-            message: format!(
-                "the body of the request was in an unknown format - accepted media types include: {KINDS_OF_PATCH}"
-            ),
+        let resource = self.target.resource;
+        let read = patch::read(resource, &self.input.content_type, &self.input.body)?;
+        read.ok_or_else(|| {
+            let applies = (self.target.sub_resource != "scale").then_some(APPLY);
+            let accepted: Vec<_> = patch::media(resource).chain(applies).collect();
+            Refusal::Plain {
+                code: 415,
+                reason: "UnsupportedMediaType",
+                message: format!(
+                    "the body of the request was in an unknown format - accepted media types include: {}; this one is {:?}",
+                    accepted.join(", "),
+                    self.input.content_type
+                ),
+            }
         })
     }
 

@@ -69,7 +69,7 @@ impl Actor {
 
 /// A resource of the table.
 pub(super) fn resource(group: &str, version: &str, plural: &str) -> Result<&'static Resource, Refusal> {
-    resource::find(group, version, plural).ok_or(Refusal::NoPath)
+    resource::find(group, version, plural).ok_or_else(|| Refusal::NoPath(format!("the resource {plural}")))
 }
 
 /// Whether the controller of an object has a UID.
