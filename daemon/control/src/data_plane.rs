@@ -11,7 +11,7 @@ use crate::gateway::Gateway;
 use crate::ingress::{self, Reached};
 use crate::live::Live;
 use crate::metric;
-use crate::pod_autoscaler::{self, scaler::Scaler};
+use crate::pod_autoscaler::{self, Horizontal, scaler::Scaler};
 use crate::serverless_service::{self, Gateways};
 
 /// The data plane, as controllers see it.
@@ -23,6 +23,8 @@ pub struct DataPlane {
     pub gateways: Gateways,
     /// Where gateways can be reached from outside.
     pub reached: Reached,
+    /// Who acts on HorizontalPodAutoscalers.
+    pub horizontal: Horizontal,
 }
 
 /// What the process has of it.
@@ -40,8 +42,9 @@ pub fn start(context: &Context, data_plane: DataPlane) -> Started {
         live,
         gateways,
         reached,
+        horizontal,
     } = data_plane;
-    let scaler = pod_autoscaler::start(context, &live);
+    let scaler = pod_autoscaler::start(context, &live, horizontal);
     metric::start(context, &scaler);
     serverless_service::start(context, gateways);
     let gateway = ingress::start(context, &live, reached);

@@ -42,6 +42,7 @@ use crate::kept::Kept;
 use crate::key::Key;
 use crate::live::Live;
 use crate::queue::Queue;
+pub use by_kubernetes::Horizontal;
 use by_load::ByLoad;
 use looks::Looks;
 use scaler::{PASS, Scaler};
@@ -53,10 +54,11 @@ const URGENT_WORKERS: usize = 16;
 struct Autoscaling {
     context: Context,
     by_load: Arc<ByLoad>,
+    horizontal: Horizontal,
 }
 
 /// Starts to scale; the scaler is for the page of figures.
-pub fn start(context: &Context, live: &Arc<dyn Live>) -> Arc<Scaler> {
+pub fn start(context: &Context, live: &Arc<dyn Live>, horizontal: Horizontal) -> Arc<Scaler> {
     let queue = Arc::new(Queue::default());
     let scaler = Arc::new(Scaler::new(Arc::clone(live)));
     watch(context, &queue);
@@ -70,6 +72,7 @@ pub fn start(context: &Context, live: &Arc<dyn Live>) -> Arc<Scaler> {
     let controller = Autoscaling {
         context: context.clone(),
         by_load,
+        horizontal,
     };
     controller::start(&context, &queue, controller);
     scaler
@@ -173,7 +176,10 @@ impl Controller for Autoscaling {
         pass::begin(&mut status, scaling.generation(), &now);
         let done = match class.as_str() {
             autoscaling::KPA => self.by_load.reconcile(&scaling, &mut status, &settings, &now).await,
-            autoscaling::HPA => by_kubernetes::reconcile(&self.context, &scaling, &mut status, &settings, &now).await,
+            autoscaling::HPA => {
+                let circumstances = (self.horizontal, &now);
+                by_kubernetes::reconcile(&self.context, &scaling, &mut status, &settings, circumstances).await
+            }
             // Somebody else's.
             _ => return Ok(None),
         };

@@ -22,6 +22,7 @@ use control::clock::Clock;
 use control::context::Context;
 use control::data_plane::{self, DataPlane};
 use control::ingress::Reached;
+use control::pod_autoscaler::Horizontal;
 use control::route::Gateway;
 use life::Tasks;
 use life::metrics::Registry;
@@ -169,6 +170,7 @@ impl Machine {
                 live: Arc::clone(&self.told) as _,
                 gateways: addresses,
                 reached: Reached::default(),
+                horizontal: Horizontal::Nobody,
             },
         );
         let registry = Registry::new();

@@ -10,6 +10,7 @@ use super::PodAutoscalerStatus;
 use crate::condition::ConditionStatus;
 use crate::condition::Observed;
 use crate::conditions::{ConditionSet, Conditioned, is};
+use crate::names::autoscaling;
 use k8s_openapi::jiff::SignedDuration;
 
 /// Requests reach ready pods.
@@ -18,6 +19,9 @@ pub const ACTIVE: &str = "Active";
 pub const SCALE_TARGET_INITIALIZED: &str = "ScaleTargetInitialized";
 /// The ServerlessService is ready.
 pub const SKS_READY: &str = "SKSReady";
+
+/// Reason: nothing here acts on HorizontalPodAutoscalers.
+pub const NO_HORIZONTAL_AUTOSCALING: &str = "NoHorizontalPodAutoscaling";
 
 impl Conditioned for PodAutoscalerStatus {
     const SET: ConditionSet = ConditionSet::living(&[ACTIVE, SCALE_TARGET_INITIALIZED, SKS_READY]);
@@ -45,6 +49,17 @@ impl PodAutoscalerStatus {
     /// No pod is wanted, or none will come.
     pub fn mark_inactive(&mut self, reason: &str, message: &str, now: &Time) {
         self.marks(now).mark_false(ACTIVE, reason, message);
+    }
+
+    /// It is left to a HorizontalPodAutoscaler, and nothing here acts on those.
+    pub fn mark_without_horizontal_autoscaling(&mut self, now: &Time) {
+        let message = format!(
+            "Nothing here acts on HorizontalPodAutoscalers, which the class {:?} needs: remove the annotation {:?}, or set it to {:?}",
+            autoscaling::HPA,
+            autoscaling::CLASS,
+            autoscaling::KPA
+        );
+        self.mark_inactive(NO_HORIZONTAL_AUTOSCALING, &message, now);
     }
 
     /// The object of the wanted name belongs to somebody else.

@@ -13,6 +13,7 @@ use crate::condition::ConditionStatus;
 use crate::condition::Observed;
 use crate::conditions::{ConditionSet, Conditioned, READY, is};
 use crate::pod_autoscaler::PodAutoscalerStatus;
+use crate::pod_autoscaler::status::NO_HORIZONTAL_AUTOSCALING;
 use k8s_openapi::api::apps::v1::{DeploymentCondition, DeploymentStatus};
 
 /// The Deployment makes progress or has arrived.
@@ -143,8 +144,12 @@ impl RevisionStatus {
             self.mark_resources_available_unknown(DEPLOYING, "", now);
         }
         if ready.status == ConditionStatus::False && !is_initialized && !has_failed && has_service {
-            let message = "Initial scale was never achieved";
-            self.mark_resources_available_false(PROGRESS_DEADLINE_EXCEEDED, message, now);
+            let (reason, message) = match ready.reason.as_str() {
+                // It never will be, and the user can do something about it.
+                NO_HORIZONTAL_AUTOSCALING => (NO_HORIZONTAL_AUTOSCALING, ready.message.as_str()),
+                _ => (PROGRESS_DEADLINE_EXCEEDED, "Initial scale was never achieved"),
+            };
+            self.mark_resources_available_false(reason, message, now);
         }
         self.marks(now).mirror(ACTIVE, ready);
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The HPA class: Kubernetes' own autoscaler scales, requests go to the pods. Data-plane spec 1.15.
 //!
-//! Invariants: it is always active; there is no way to zero.
+//! Invariants: it is always active, unless nothing acts on HorizontalPodAutoscalers; there is no way to zero.
 //! Depends on: children, hpa, status, annotations, logic::kpa.
 
 use api::pod_autoscaler::{PodAutoscaler, PodAutoscalerStatus, desired};
@@ -16,6 +16,16 @@ use crate::controller::Again;
 use crate::failure::Failure;
 use crate::settings::Settings;
 
+/// Who acts on HorizontalPodAutoscalers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Horizontal {
+    /// Kubernetes, as in every cluster.
+    #[default]
+    Kubernetes,
+    /// Nobody: the class cannot be had.
+    Nobody,
+}
+
 /// Gateways that stand in front: all.
 const ALL: i32 = 0;
 
@@ -25,7 +35,7 @@ pub(super) async fn reconcile(
     scaling: &PodAutoscaler,
     told: &mut PodAutoscalerStatus,
     settings: &Settings,
-    now: &Time,
+    (horizontal, now): (Horizontal, &Time),
 ) -> Result<Again, Failure> {
     let config = Config::of(settings.autoscaler(), &settings.deployment);
     let wanted = hpa::desired(scaling, &config);
@@ -46,7 +56,10 @@ pub(super) async fn reconcile(
     told.service_name.clone_from(&services.status.service_name);
     told.metrics_service_name
         .clone_from(&services.status.private_service_name);
-    told.mark_active(now);
+    match horizontal {
+        Horizontal::Kubernetes => told.mark_active(now),
+        Horizontal::Nobody => told.mark_without_horizontal_autoscaling(now),
+    }
     match services.is_ready() {
         true => told.mark_sks_ready(now),
         false => told.mark_sks_not_ready(SERVICES_NOT_READY, now),

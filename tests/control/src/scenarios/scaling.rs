@@ -11,6 +11,7 @@ use control::data_plane::{self, DataPlane, Started};
 use control::gateway::Side;
 use control::key::Key;
 use control::live::LivePod;
+use control::pod_autoscaler::Horizontal;
 use life::metrics::Registry;
 use logic::kpa::runner::TICK;
 use serde_json::{Value, json};
@@ -31,6 +32,7 @@ scenarios!(
     an_ingress_is_ready_once_gateways_run_it,
     what_belongs_to_another_class_is_never_touched,
     kubernetes_scales_the_other_class,
+    where_nobody_scales_the_other_class_it_is_refused_in_plain_words,
     the_programme_has_all_that_gateways_need,
 );
 
@@ -46,8 +48,13 @@ struct Scaled {
 }
 
 impl Scaled {
-    /// Short windows, so that a scenario is short.
+    /// As in a cluster.
     async fn new(place: Place, autoscaler: Value) -> Result<Self> {
+        Self::with(place, autoscaler, Horizontal::Kubernetes).await
+    }
+
+    /// Short windows, so that a scenario is short.
+    async fn with(place: Place, autoscaler: Value, horizontal: Horizontal) -> Result<Self> {
         for kind in ["PodAutoscaler", "Ingress"] {
             place.world().hold(kind, "");
         }
@@ -75,6 +82,7 @@ impl Scaled {
             live: traffic.clone(),
             gateways: place.gateways(),
             reached: control::ingress::Reached::default(),
+            horizontal,
         };
         let started = data_plane::start(&context, data_plane);
         context
@@ -394,6 +402,31 @@ async fn kubernetes_scales_the_other_class(place: Place) -> Result<()> {
         version(&scaled.place.get("hpa", REVISION).await?) == before,
         "it is written again and again"
     );
+    Ok(())
+}
+
+async fn where_nobody_scales_the_other_class_it_is_refused_in_plain_words(place: Place) -> Result<()> {
+    let scaled = Scaled::with(place, json!({}), Horizontal::Nobody).await?;
+    scaled
+        .serve(&json!({"autoscaling.knative.dev/class": "hpa.autoscaling.knative.dev", "autoscaling.knative.dev/metric": "cpu"}))
+        .await?;
+    let reason = "NoHorizontalPodAutoscaling";
+    scaled.active(("False", reason)).await?;
+    let revision = scaled
+        .place
+        .condition("revision", REVISION, "Ready", ("False", reason))
+        .await?;
+    let service = scaled
+        .place
+        .condition("ksvc", "hello", "ConfigurationsReady", ("False", "RevisionFailed"))
+        .await?;
+    ensure!(state(&service, "Ready").0 == "False", "{service}");
+    for (object, condition) in [(&revision, "Ready"), (&service, "ConfigurationsReady")] {
+        let told = message(object, condition);
+        let names_the_way_out =
+            told.contains("HorizontalPodAutoscalers") && told.contains("kpa.autoscaling.knative.dev");
+        ensure!(names_the_way_out, "{told}");
+    }
     Ok(())
 }
 
