@@ -6,7 +6,8 @@
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
-use super::place::{DEPLOYMENTS, MAPS, Place, Scenario, refused, same};
+use super::place::{DEPLOYMENTS, MAPS, Place, SERVICES, Scenario, refused, same};
+use super::server::Answer;
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -28,6 +29,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "an_update_takes_ownership",
         check: an_update_takes_ownership,
+    },
+    Scenario {
+        name: "a_definitions_lists_have_owners_as_its_schema_says",
+        check: a_definitions_lists_have_owners_as_its_schema_says,
     },
 ];
 
@@ -179,5 +184,67 @@ fn an_update_takes_ownership(place: &Place) -> Result<()> {
         409,
         "Conflict",
         "Apply failed with 1 conflict: conflict with \"m\" using v1: .data.a",
+    )
+}
+
+/// Applies one of Knative's Services with this pod.
+fn apply_service(place: &Place, query: &str, pod: &Value) -> Result<Answer> {
+    let service = json!({
+        "apiVersion": "serving.knative.dev/v1", "kind": "Service", "metadata": {"name": "s"},
+        "spec": {"template": {"spec": pod}},
+    });
+    let at = format!("/s?fieldManager={query}");
+    place.patch("apply-patch+yaml", SERVICES, &at, &service)
+}
+
+fn a_definitions_lists_have_owners_as_its_schema_says(place: &Place) -> Result<()> {
+    let volume = |secret: &str| json!([{"name": "v", "secret": {"secretName": secret}}]);
+    let containers =
+        json!([{"image": "example.com/app", "volumeMounts": [{"name": "v", "mountPath": "/v", "readOnly": true}]}]);
+    let of_x = json!({"containers": containers, "volumes": volume("1"), "imagePullSecrets": [{"name": "p"}]});
+    same("new", &apply_service(place, "x", &of_x)?.code.into(), 201)?;
+    let pod = |answer: &Answer| answer.body["spec"]["template"]["spec"].clone();
+
+    let merged = apply_service(place, "y", &json!({"imagePullSecrets": [{"name": "q"}]}))?;
+    let both = json!([{"name": "p"}, {"name": "q"}]);
+    same("of both", &pod(&merged)["imagePullSecrets"], both)?;
+    for (wanted, field) in [
+        (
+            json!({"containers": [{"image": "example.com/other"}]}),
+            ".spec.template.spec.containers",
+        ),
+        (
+            json!({"volumes": volume("2")}),
+            ".spec.template.spec.volumes[name=\"v\"].secret.secretName",
+        ),
+    ] {
+        let message = format!("Apply failed with 1 conflict: conflict with \"x\": {field}");
+        refused(&apply_service(place, "y", &wanted)?, 409, "Conflict", &message)?;
+    }
+    let of_y = json!({"volumes": volume("2"), "imagePullSecrets": [{"name": "q"}]});
+    let forced = apply_service(place, "y&force=true", &of_y)?;
+    same("forced", &pod(&forced)["volumes"][0]["secret"]["secretName"], "2")?;
+
+    // What only x had goes, what y has taken stays.
+    let left = apply_service(place, "x", &json!({"containers": containers}))?;
+    same("left", &pod(&left)["imagePullSecrets"], json!([{"name": "q"}]))?;
+    same("taken", &pod(&left)["volumes"], volume("2"))?;
+    let managers = left.body["metadata"]["managedFields"].as_array().cloned();
+    let of = |manager: &str| {
+        let mut entries = managers.iter().flatten().filter(|entry| entry["operation"] == "Apply");
+        let entry = entries.find(|entry| entry["manager"] == manager).cloned();
+        entry.unwrap_or_default()["fieldsV1"]["f:spec"]["f:template"]["f:spec"].clone()
+    };
+    same("fields of x", &of("x"), json!({"f:containers": {}}))?;
+    let fields_of_y: Vec<String> = of("y")
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(field, _)| field.clone())
+        .collect();
+    same(
+        "fields of y",
+        &fields_of_y.into(),
+        json!(["f:imagePullSecrets", "f:volumes"]),
     )
 }

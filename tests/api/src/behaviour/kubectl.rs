@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use serde_json::json;
 
 use super::natives::SERVICES;
-use super::place::{DEPLOYMENTS, Kind, MAPS, Place, Scenario, same};
+use super::place::{self, DEPLOYMENTS, Kind, MAPS, Place, REVISIONS, Scenario, same};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -21,6 +21,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "kubectl_scales_and_waits",
         check: kubectl_scales_and_waits,
+    },
+    Scenario {
+        name: "kubectl_shows_knatives_kinds",
+        check: kubectl_shows_knatives_kinds,
     },
     Scenario {
         name: "kubectl_creates_from_words",
@@ -120,6 +124,61 @@ fn kubectl_scales_and_waits(place: &Place) -> Result<()> {
 }
 
 /// These send protobuf.
+fn kubectl_shows_knatives_kinds(place: &Place) -> Result<()> {
+    let pod = json!({"containers": [{"image": "example.com/app"}]});
+    for name in ["a", "b"] {
+        let service = json!({
+            "apiVersion": "serving.knative.dev/v1", "kind": "Service", "metadata": {"name": name},
+            "spec": {"template": {"spec": pod}},
+        });
+        place.create(place::SERVICES, &service)?;
+    }
+    let revision = json!({
+        "apiVersion": "serving.knative.dev/v1", "kind": "Revision", "metadata": {"name": "a-00001"},
+        "spec": pod,
+    });
+    place.create(REVISIONS, &revision)?;
+    let ready = |status: &str, reason: &str| json!([{"type": "Ready", "status": status, "reason": reason}]);
+    let of_service = json!({"status": {
+        "url": "http://a.example.com", "latestCreatedRevisionName": "a-00002", "latestReadyRevisionName": "a-00001",
+        "conditions": ready("False", "RevisionMissing"),
+    }});
+    let of_revision = json!({"status": {
+        "actualReplicas": 2, "desiredReplicas": 0, "conditions": ready("Unknown", "Deploying"),
+    }});
+    for (kind, at, status) in [
+        (place::SERVICES, "/a/status", of_service),
+        (REVISIONS, "/a-00001/status", of_revision),
+    ] {
+        let written = place.patch("merge-patch+json", kind, at, &status)?;
+        ensure!(written.code == 200, "{}", written.body);
+    }
+    for (kind, expected) in [
+        (
+            "ksvc",
+            [
+                "NAME URL LATESTCREATED LATESTREADY READY REASON",
+                "a http://a.example.com a-00002 a-00001 False RevisionMissing",
+                "b",
+            ]
+            .as_slice(),
+        ),
+        (
+            "revision",
+            &[
+                "NAME CONFIG NAME GENERATION READY REASON ACTUAL REPLICAS DESIRED REPLICAS",
+                "a-00001 Unknown Deploying 2 0",
+            ],
+        ),
+    ] {
+        let said = place.kubectl(&["get", kind], "")?;
+        let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        let lines: Vec<String> = said.lines().map(words).collect();
+        ensure!(lines == expected, "{said}");
+    }
+    Ok(())
+}
+
 fn kubectl_creates_from_words(place: &Place) -> Result<()> {
     let from = ["create", "configmap", "words", "--from-literal=a=1"];
     says(place, &from, "", "configmap/words created")?;
