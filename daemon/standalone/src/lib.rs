@@ -7,6 +7,7 @@
 //! Invariants: nothing below `state` reads a clock, chance or a file; what is not served says so by name.
 //! Depends on: api (kinds, definitions, admission). docs/embedded-api.md has the table of kinds and limits.
 
+mod cause;
 pub mod defaults;
 pub mod dns;
 pub mod http;

@@ -3,22 +3,12 @@
 //!
 //! Invariants: every refusal has one HTTP code, one reason and a `Status` object; the texts are the API server's where
 //! it has one (a scenario of tests/api compares them).
-//! Depends on: resource.
+//! Depends on: cause, resource.
 
 use serde_json::{Value, json};
 
+pub use crate::cause::Cause;
 use crate::resource::Resource;
-
-/// One thing that is wrong with an object.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cause {
-    /// `FieldValueInvalid`, `FieldValueRequired`, `FieldValueDuplicate`, `FieldManagerConflict` and so on.
-    pub reason: &'static str,
-    /// What is wrong, without the field.
-    pub message: String,
-    /// The path of the field.
-    pub field: String,
-}
 
 /// Why a call is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -4,7 +4,7 @@
 //! Mechanism: one walk drops what the schema does not know and fills in its defaults; another tells what is wrong, in the
 //! words of the API server. What an update leaves as it was is not judged, so that an older object can still be changed.
 //! Invariants: every word of our definitions is known here (a test compares them); metadata is never touched.
-//! Depends on: refusal.
+//! Depends on: cause.
 
 mod judge;
 mod path;
@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::refusal::Cause;
+use crate::cause::Cause;
 use path::Path;
 
 /// What the schema of a definition says of one value and of those within.

@@ -3,7 +3,7 @@
 //!
 //! Mechanism: the rules and words are those of kube-openapi's validator and of the API server's check of lists, which
 //! follows it; of a value of the wrong type nothing else is said.
-//! Depends on: path.
+//! Depends on: path, cause.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::Schema;
 use super::path::Path;
-use crate::refusal::Cause;
+use crate::cause::Cause;
 
 /// What was found.
 #[derive(Default)]
