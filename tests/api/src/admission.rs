@@ -37,8 +37,36 @@ const OF_EACH: usize = 5;
 fn the_api_server_answers_as_knative_with_our_webhooks(place: &Place) -> Result<()> {
     webhook::install(place)?;
     wait_until_called(place)?;
+    for (service, told) in refused_services() {
+        let refusal = place.refusal(&service)?;
+        ensure!(refusal.contains(told), "expected {told:?}, got {refusal:?}");
+    }
     golden_creations(place)?;
     life_of_a_service(place)
+}
+
+/// Services that each part of the chain refuses, while those behind it would too, and its words; the embedded API says
+/// the same.
+pub(crate) fn refused_services() -> [(Value, &'static str); 3] {
+    let service = |container: Value| {
+        let spec = json!({"template": {"spec": {"containers": [container]}}});
+        object(Kind::Service, "refused", &spec)
+    };
+    let twice = json!([{"name": "A"}, {"name": "A"}]);
+    [
+        (
+            service(json!({"image": 5, "env": twice})),
+            "admission webhook \"webhook.serving.knative.dev\" denied the request: mutation failed: cannot decode incoming new object: json: cannot unmarshal number into Go struct field ",
+        ),
+        (
+            service(json!({"image": "i", "env": twice})),
+            "spec.template.spec.containers[0].env[1]: Duplicate value: {\"name\":\"A\"}",
+        ),
+        (
+            service(json!({"image": "i"})),
+            "admission webhook \"validation.webhook.serving.knative.dev\" denied the request: validation failed: Failed to parse image reference: spec.template.spec.containers[0].image\nimage: \"i\", error: could not parse reference: i",
+        ),
+    ]
 }
 
 /// The API server takes a moment to notice a new webhook.

@@ -43,7 +43,7 @@ pub(crate) fn trials(real: Option<(PathBuf, PathBuf)>) -> anyhow::Result<Vec<Tri
         schema::SCENARIOS,
         status::SCENARIOS,
     ];
-    let embedded_only = [objects::EMBEDDED_ONLY, lists::EMBEDDED_ONLY];
+    let embedded_only = [objects::EMBEDDED_ONLY, lists::EMBEDDED_ONLY, schema::EMBEDDED_ONLY];
     let with_kubectl = if program.is_some() { kubectl::SCENARIOS } else { &[] };
     let mut trials = Vec::new();
     for (title, server) in &servers {

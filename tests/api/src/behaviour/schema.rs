@@ -2,13 +2,14 @@
 //! What the schemas refuse, fill in, drop and keep: control-plane spec 1.3.
 //!
 //! Problem: the embedded API has no part of the API server that judges schemas, and has the webhooks always.
-//! Depends on: place, rig.
+//! Depends on: place, rig, admission.
 
 use anyhow::{Result, ensure};
 use api::kind::Kind;
 use serde_json::{Value, json};
 
 use super::place::{CONFIGURATIONS, IMAGES, Place, REVISIONS, SERVICES, Scenario, image, refused, same};
+use crate::admission::refused_services;
 use crate::rig::object;
 
 pub(super) const SCENARIOS: &[Scenario] = &[
@@ -52,6 +53,12 @@ pub(super) const REAL_ONLY: &[Scenario] = &[Scenario {
     check: what_a_feature_allows_is_kept,
 }];
 
+/// The cases of `admission` say it of the real one, whose webhooks are theirs.
+pub(super) const EMBEDDED_ONLY: &[Scenario] = &[Scenario {
+    name: "each_part_of_the_chain_refuses_in_its_turn",
+    check: each_part_of_the_chain_refuses_in_its_turn,
+}];
+
 /// A Service whose pod is this.
 fn service(name: &str, pod: &Value) -> Value {
     object(Kind::Service, name, &json!({"template": {"spec": pod}}))
@@ -68,6 +75,15 @@ fn merge(into: &mut Value, from: &Value) {
     if let (Some(into), Some(from)) = (into.as_object_mut(), from.as_object()) {
         into.extend(from.clone());
     }
+}
+
+fn each_part_of_the_chain_refuses_in_its_turn(place: &Place) -> Result<()> {
+    for (service, told) in refused_services() {
+        let answer = place.ask("POST", SERVICES, "", &service)?;
+        let message = answer.body["message"].as_str().unwrap_or_default();
+        ensure!(answer.code >= 400 && message.contains(told), "{answer:?}");
+    }
+    Ok(())
 }
 
 fn a_template_without_containers_is_refused(place: &Place) -> Result<()> {
