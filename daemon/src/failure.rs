@@ -231,8 +231,8 @@ pub(crate) fn need_privileges(proc_root: &Path) -> Result<(), Failure> {
 }
 
 /// Turns an error of the operating system into a failure that says what was being done.
-pub(crate) fn doing(what: impl Into<String>, help: &'static str) -> impl FnOnce(io::Error) -> Failure {
-    let what = what.into();
+pub(crate) fn doing(what: impl Into<String>, help: impl Into<String>) -> impl FnOnce(io::Error) -> Failure {
+    let (what, help) = (what.into(), help.into());
     move |error| Failure::new(of_io(&error), format!("{what}: {error}"), help)
 }
 

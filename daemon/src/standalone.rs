@@ -4,7 +4,8 @@
 //! Problem: newcomers and tests want the whole product from one command.
 //! Mechanism: the embedded API and its native controllers, the process runner, the controllers of a cluster, the request
 //! path and the kernel half are started here, in this order, and joined by `plane` and `live`.
-//! Invariants: files of `-f` are applied as a whole or not at all; SIGINT and SIGTERM close the gateway, end pods, then the
+//! Invariants: files of `-f` are tried as a whole on a copy of the objects, and nothing is applied if one is refused; a
+//! start that fails leaves the pods of before as a kill does; SIGINT and SIGTERM close the gateway, end pods, then the
 //! rest: every request that is here gets an answer.
 //! Depends on: standalone, control, proxy, node, life, cli.
 
@@ -13,8 +14,10 @@ mod claim;
 mod cluster;
 mod declare;
 mod figures;
+mod ground;
 mod images;
 pub(crate) mod left;
+mod listener;
 mod live;
 mod machine;
 mod plane;
@@ -31,6 +34,7 @@ use crate::cli;
 use crate::failure::{Exit, Failure, doing, need_privileges};
 use crate::signals::Signals;
 use cluster::Cluster;
+use ground::Ground;
 use machine::Machine;
 
 /// How long pods may take to end.
@@ -60,12 +64,18 @@ async fn serve(arguments: &cli::Standalone, declared: &[declare::Declared]) -> R
     let mut signals = Signals::watch().map_err(doing("waiting for signals", ""))?;
     // Whoever has a request finishes it; the rest has nothing to finish.
     let (requests, tasks) = (Tasks::new(), Tasks::new());
-    let cluster = Cluster::open(arguments, &tasks)?;
-    let machine = Machine::start(arguments, &cluster, &requests, &tasks).await?;
+    let ground = Ground::take(arguments).await?;
+    let mut cluster = Cluster::open(arguments, ground.pods, &tasks)?;
+    // Before anything of an earlier instance is touched: what is refused now is refused for good.
+    declare::apply(&mut cluster.rehearsal()?, declared)
+        .await
+        .map_err(declare::nothing_applied)?;
+    let own = (ground.claim, ground.cgroup);
+    let machine = Machine::start(arguments, own, ground.gateway, &cluster, (&requests, &tasks)).await?;
     let applied = async {
-        let mut served = cluster.serve(arguments.api, machine.logs(), &tasks).await?;
+        let mut served = cluster.serve(ground.api, machine.logs(), &tasks)?;
         choices::settle(&mut served.local, &arguments.domain).await?;
-        let (listener, metrics) = machine::listen(arguments.metrics, "choose another --metrics").await?;
+        let (listener, metrics) = ground.metrics;
         machine.control(&served, listener, &tasks).await;
         declare::apply(&mut served.local, declared).await?;
         shown::greet(arguments, &served, &machine, metrics)
@@ -79,6 +89,10 @@ async fn serve(arguments: &cli::Standalone, declared: &[declare::Declared]) -> R
         tasks.spawn("memory", settle());
         signals.came().await;
         eprintln!("ending the pods, at most {} s; again to end at once", GRACE.as_secs());
+    }
+    if ended.is_err() && machine.keeps_pods(arguments) {
+        // As a kill leaves them.
+        return ended.map(drop);
     }
     let made = machine.made();
     machine.close(&requests);

@@ -12,7 +12,7 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ::standalone::runner::Range;
 
@@ -21,8 +21,17 @@ use crate::failure::{Exit, Failure, doing};
 /// Ours for as long as it exists.
 #[derive(Debug)]
 pub(super) struct Claim {
-    _folders: [File; 2],
+    folders: [Folder; 2],
     _devices: UnixListener,
+}
+
+/// A folder with its lock.
+#[derive(Debug)]
+struct Folder {
+    path: PathBuf,
+    /// It was not there.
+    is_new: bool,
+    _lock: File,
 }
 
 impl Claim {
@@ -41,21 +50,34 @@ impl Claim {
     /// Claims all but addresses.
     pub(super) fn names(run: &Path, cgroup: &Path, prefix: &str) -> Result<Self, Failure> {
         Ok(Self {
-            _folders: [
+            folders: [
                 folder(run, "--run-dir", "choose another --run-dir")?,
                 folder(cgroup, "--cgroup", "choose another --cgroup")?,
             ],
             _devices: devices(prefix)?,
         })
     }
+
+    /// Ends the claim of one who has made nothing: folders that it made go.
+    pub(super) fn give_back(self) {
+        for folder in self.folders.iter().filter(|folder| folder.is_new) {
+            // What is in use meanwhile stays.
+            let _ = fs::remove_dir(&folder.path);
+        }
+    }
 }
 
-fn folder(path: &Path, option: &str, help: &'static str) -> Result<File, Failure> {
+fn folder(path: &Path, option: &str, help: &'static str) -> Result<Folder, Failure> {
     let failed = || doing(format!("claiming {}", path.display()), help);
+    let is_new = !path.exists();
     fs::create_dir_all(path).map_err(failed())?;
-    let folder = File::open(path).map_err(failed())?;
-    match folder.try_lock() {
-        Ok(()) => Ok(folder),
+    let lock = File::open(path).map_err(failed())?;
+    match lock.try_lock() {
+        Ok(()) => Ok(Folder {
+            path: path.to_owned(),
+            is_new,
+            _lock: lock,
+        }),
         Err(TryLockError::WouldBlock) => Err(in_use(&path.display().to_string(), option)),
         Err(TryLockError::Error(error)) => Err(failed()(error)),
     }
@@ -109,8 +131,12 @@ mod tests {
         assert!(message(Claim::take(&run, &other, "other", pods)).starts_with("--run-dir"));
         assert!(message(Claim::take(&other, &cgroup, "other", pods)).starts_with("--cgroup"));
         assert!(message(Claim::take(&other, &other.join("cgroup"), &prefix, pods)).starts_with("--device-prefix"));
-        drop(first);
-        Claim::take(&run, &cgroup, &prefix, pods).unwrap();
+        first.give_back();
+        assert!(!run.exists() && !cgroup.exists(), "folders that were made stay");
+        fs::create_dir(&run).unwrap();
+        Claim::take(&run, &cgroup, &prefix, pods).unwrap().give_back();
+        assert!(run.exists() && !cgroup.exists(), "a folder that was there is removed");
+        drop(Claim::take(&run, &cgroup, &prefix, pods).unwrap());
         fs::remove_dir_all(folder).unwrap();
     }
 

@@ -3,23 +3,25 @@
 //!
 //! Depends on: standalone, life.
 
+use std::fs;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use ::standalone::http::{Api, Limits, Local, serve};
 use ::standalone::logs::Logs;
 use ::standalone::native;
 use ::standalone::refusal::Refusal;
-use ::standalone::runner::{NoRange, Range};
+use ::standalone::runner::Range;
 use ::standalone::state::State;
 use ::standalone::store;
 use api::context::Settings;
 use life::Tasks;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use super::ground::Listening;
 use crate::cli;
-use crate::failure::{Exit, Failure, chain, doing};
+use crate::failure::{Exit, Failure, chain};
 
 /// The name of the one node.
 pub(super) const NODE: &str = "standalone";
@@ -28,6 +30,8 @@ pub(super) const NODE: &str = "standalone";
 pub(super) struct Cluster {
     pub(super) state: Arc<State>,
     pub(super) pods: Range,
+    /// A state file that was not there: until somebody may have written to it, nobody wants to find it.
+    fresh: Option<PathBuf>,
 }
 
 /// The API at work.
@@ -38,15 +42,12 @@ pub(super) struct Served {
 
 impl Cluster {
     /// Opens the state and furnishes it.
-    pub(super) fn open(arguments: &cli::Standalone, tasks: &Tasks) -> Result<Self, Failure> {
+    pub(super) fn open(arguments: &cli::Standalone, pods: Range, tasks: &Tasks) -> Result<Self, Failure> {
         let usage =
             |option: &str, error: &dyn std::fmt::Display| Failure::new(Exit::Usage, format!("--{option}: {error}"), "");
-        let pods: Range = arguments
-            .pod_cidr
-            .parse()
-            .map_err(|error: NoRange| usage("pod-cidr", &error))?;
         let service_range = arguments.service_cidr.parse();
         let service_range = service_range.map_err(|error: store::NoRange| usage("service-cidr", &error))?;
+        let fresh = arguments.state.clone().filter(|path| !path.exists());
         let state = Arc::new(match &arguments.state {
             Some(path) => State::open(path).map_err(|error| {
                 let help = "name another file; this one was not changed";
@@ -60,23 +61,29 @@ impl Cluster {
             service_range,
             ..native::Settings::default()
         };
-        native::run(&state, settings, tasks).map_err(refused)?;
-        tasks.spawn("state file", tell_of(state.trouble()));
-        Ok(Self { state, pods })
+        let cluster = Self { state, pods, fresh };
+        native::run(&cluster.state, settings, tasks).map_err(refused)?;
+        tasks.spawn("state file", tell_of(cluster.state.trouble()));
+        Ok(cluster)
+    }
+
+    /// The API on a copy of the objects, on which anything may be tried.
+    pub(super) fn rehearsal(&self) -> Result<Local, Failure> {
+        let copy = Arc::new(self.state.copy());
+        let api = Api::new(copy, Settings::default(), Limits::default()).map_err(refused)?;
+        Ok(Local::new(Arc::new(api)))
     }
 
     /// Serves it.
-    pub(super) async fn serve(
-        &self,
-        address: SocketAddr,
+    pub(super) fn serve(
+        &mut self,
+        (listener, address): Listening,
         logs: Arc<dyn Logs>,
         tasks: &Tasks,
     ) -> Result<Served, Failure> {
+        self.fresh = None;
         let api = Api::new(Arc::clone(&self.state), Settings::default(), Limits::default()).map_err(refused)?;
         let api = Arc::new(api.with_logs(logs));
-        let listening = || doing(format!("listening on {address}"), "choose another --api");
-        let listener = TcpListener::bind(address).await.map_err(listening())?;
-        let address = listener.local_addr().map_err(listening())?;
         let served = Arc::clone(&api);
         tasks.spawn("api", async move {
             let Err(error) = serve(listener, served).await;
@@ -84,6 +91,14 @@ impl Cluster {
         });
         let local = Local::new(api);
         Ok(Served { local, address })
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if let Some(path) = &self.fresh {
+            let _absent = fs::remove_file(path);
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Manifests of `-f`, judged as by `sluice validate` and applied as by `kubectl apply --server-side`.
 //!
-//! Invariants: nothing is applied unless everything can be read and would be accepted; namespaces and ConfigMaps go first,
-//! because the rest may need them.
+//! Invariants: nothing is applied unless everything can be read and a copy of the objects has accepted it; namespaces and
+//! ConfigMaps go first, because the rest may need them.
 //! Depends on: validate, standalone.
 
 use std::path::PathBuf;
@@ -155,6 +155,15 @@ async fn ask(api: &mut Local, method: Method, uri: &str, content: &str, body: &V
 /// A call of our own was refused.
 pub(super) fn failed_call(what: &str, why: &str) -> Failure {
     Failure::new(Exit::Failed, format!("{what}: {why}"), "")
+}
+
+/// Says so.
+pub(super) fn nothing_applied(failure: Failure) -> Failure {
+    Failure::new(
+        Exit::Failed,
+        failure.into_parts().0,
+        "nothing was applied; change the file, or the object that is there",
+    )
 }
 
 fn failed(object: &Declared, why: &str) -> Failure {

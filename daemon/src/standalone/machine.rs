@@ -35,11 +35,12 @@ use tokio::sync::watch;
 use super::claim::Claim;
 use super::cluster::{Cluster, NODE, Served};
 use super::figures::Figures;
+use super::ground::Listening;
 use super::images::OnDisk;
 use super::left;
+use super::listener;
 use super::live::{Drained, Told};
 use super::plane::{Plane, Routed};
-use crate::cgroup;
 use crate::cli;
 use crate::failure::{Exit, Failure, chain, doing};
 use crate::node::{self, Node};
@@ -76,13 +77,11 @@ impl Machine {
     /// Starts all but the controllers; `requests` are those tasks that must be let finish.
     pub(super) async fn start(
         arguments: &cli::Standalone,
+        (claim, cgroup): (Claim, PathBuf),
+        (outer_listener, outer): Listening,
         cluster: &Cluster,
-        requests: &Tasks,
-        tasks: &Tasks,
+        (requests, tasks): (&Tasks, &Tasks),
     ) -> Result<Self, Failure> {
-        let cgroup = cgroup_of(arguments)?;
-        let (outer_listener, outer) = listen(arguments.listen, "choose another --listen").await?;
-        let claim = Claim::take(&arguments.run_dir, &cgroup, &arguments.device_prefix, cluster.pods)?;
         left::record(&arguments.run_dir, &cgroup, &arguments.device_prefix)?;
         let drained = Drained::default();
         let settings = runner_settings(arguments, cluster, cgroup.clone())?;
@@ -91,6 +90,9 @@ impl Machine {
         let inside = match Inside::start(arguments, cluster, cgroup, tasks).await {
             Ok(inside) => inside,
             Err(failure) => {
+                if keeps_pods(arguments, &runner) {
+                    return Err(failure);
+                }
                 // Nobody can use what was made for pods.
                 runner.end(Duration::ZERO).await;
                 return Err(failure);
@@ -204,6 +206,11 @@ impl Machine {
         tasks.spawn("data plane", plane.follow(programmes, running, tasks.clone()));
     }
 
+    /// Whether pods of an earlier instance are to outlive this one if its start fails.
+    pub(super) fn keeps_pods(&self, arguments: &cli::Standalone) -> bool {
+        keeps_pods(arguments, &self.runner)
+    }
+
     /// What containers wrote.
     pub(super) fn logs(&self) -> Arc<dyn Logs> {
         self.runner.logs()
@@ -253,8 +260,20 @@ impl Inside {
         tasks: &Tasks,
     ) -> Result<Self, Failure> {
         let host = IpAddr::V4(cluster.pods.host());
-        names(host, cluster, tasks).await?;
-        let (listener, address) = listen(SocketAddr::new(host, INNER_PORT), "choose another --pod-cidr").await?;
+        let proc_root = &arguments.places.proc_root;
+        let refused = |what: &str, address: SocketAddr| {
+            let what = format!("{what} on {address}");
+            move |error| listener::refused(what, address.port(), proc_root, error)
+        };
+        let names = SocketAddr::new(host, DNS_PORT);
+        let server = dns::Server::bind(names)
+            .await
+            .map_err(refused("answering names", names))?;
+        serve_names(server, host, cluster, tasks);
+        let address = SocketAddr::new(host, INNER_PORT);
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(refused("listening", address))?;
         let (node, bursts) = open_node(arguments, cgroup, address, tasks)?;
         Ok(Self {
             listener,
@@ -304,9 +323,15 @@ fn sample(folder: &Path) -> Result<(String, PathBuf), Failure> {
     Ok((SAMPLE_IMAGE.to_owned(), link))
 }
 
-fn cgroup_of(arguments: &cli::Standalone) -> Result<PathBuf, Failure> {
-    let root = cgroup::root(arguments.places.cgroup_root.as_deref(), &arguments.places.proc_root)?;
-    Ok(root.join(&arguments.cgroup))
+/// The next one finds them by its state file.
+fn keeps_pods(arguments: &cli::Standalone, runner: &Runner) -> bool {
+    let keeps = arguments.state.is_some() && runner.has_taken_over();
+    if keeps {
+        eprintln!(
+            "note: the pods of before serve on: start again with the same --state, or end them by `sluice cleanup`"
+        );
+    }
+    keeps
 }
 
 fn runner_settings(
@@ -328,19 +353,7 @@ fn runner_settings(
     })
 }
 
-pub(super) async fn listen(address: SocketAddr, advice: &'static str) -> Result<(TcpListener, SocketAddr), Failure> {
-    let listening = || doing(format!("listening on {address}"), advice);
-    let listener = TcpListener::bind(address).await.map_err(listening())?;
-    let address = listener.local_addr().map_err(listening())?;
-    Ok((listener, address))
-}
-
-async fn names(host: IpAddr, cluster: &Cluster, tasks: &Tasks) -> Result<(), Failure> {
-    let address = SocketAddr::new(host, DNS_PORT);
-    let server = dns::Server::bind(address).await.map_err(doing(
-        format!("answering names on {address}"),
-        "choose another --pod-cidr",
-    ))?;
+fn serve_names(server: dns::Server, host: IpAddr, cluster: &Cluster, tasks: &Tasks) {
     // Without it, names outside the cluster are refused, as the pods are told.
     let resolvers = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
     let settings = dns::Settings {
@@ -352,7 +365,6 @@ async fn names(host: IpAddr, cluster: &Cluster, tasks: &Tasks) -> Result<(), Fai
         let Err(error) = server.serve(state, settings).await;
         eprintln!("error: names are no longer answered: {error}");
     });
-    Ok(())
 }
 
 fn open_node(

@@ -90,6 +90,7 @@ pub enum RunnerError {
 pub struct Runner {
     shared: Shared,
     running: watch::Receiver<Vec<RunningPod>>,
+    has_taken_over: bool,
 }
 
 impl Runner {
@@ -127,6 +128,7 @@ impl Runner {
         let left = left_behind(&shared.settings);
         // Before the first place is made ready: it would be made where a pod lives.
         shared.pool.reserve(left.iter().map(|(record, _)| record.place));
+        let has_taken_over = !left.is_empty();
         let watching = Watching {
             shared: shared.clone(),
             pods: HashMap::new(),
@@ -134,13 +136,24 @@ impl Runner {
         };
         tasks.spawn("pods", watching.run());
         shared.refill();
-        Ok(Self { shared, running })
+        Ok(Self {
+            shared,
+            running,
+            has_taken_over,
+        })
     }
 
     /// The pods that have a place, as they change.
     #[must_use]
     pub fn running(&self) -> watch::Receiver<Vec<RunningPod>> {
         self.running.clone()
+    }
+
+    /// Whether an earlier runner left pods. Those whose objects are there outlive this runner, too, if it is dropped
+    /// without an end.
+    #[must_use]
+    pub fn has_taken_over(&self) -> bool {
+        self.has_taken_over
     }
 
     /// Its images.

@@ -111,6 +111,15 @@ impl State {
         Ok((decided, kept))
     }
 
+    /// The same objects at the same version, in memory alone: what is tried there changes nothing here.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        Self {
+            shared: Arc::new(Shared::new(self.shared.store().clone())),
+            journal: None,
+        }
+    }
+
     /// Gives new Services addresses of a range from now on.
     pub fn set_range(&self, range: Range) {
         self.shared.store().set_range(range);

@@ -23,6 +23,7 @@ mod life;
 mod logs;
 mod many;
 mod place;
+mod restarts;
 mod rig;
 mod sample;
 mod scaling;

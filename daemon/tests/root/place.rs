@@ -58,25 +58,20 @@ impl Place {
     }
 
     pub(crate) fn start(&self, manifests: &str, more: &[&str]) -> Instance {
-        let mut process = self.command(manifests, more).stdout(Stdio::piped()).spawn().unwrap();
-        let told = told(process.stdout.take().unwrap());
-        let Some(told) = told else {
-            let _ = process.kill();
-            panic!("not ready after {PATIENCE:?}: {:?}", process.wait());
-        };
-        let address = |what: &str| {
-            let line = told.iter().find(|line| line.starts_with(what));
-            let line = line.unwrap_or_else(|| panic!("it ended, having said {told:?}"));
-            let url = line.split_whitespace().nth(1).unwrap();
-            let authority = url.trim_start_matches("http://").trim_end_matches("/metrics");
-            authority.parse().unwrap()
-        };
-        Instance {
-            gateway: address("gateway"),
-            api: address("API"),
-            metrics: address("metrics"),
-            process,
-        }
+        started(self.command(manifests, more))
+    }
+
+    /// Starts it with nothing declared.
+    pub(crate) fn start_without_files(&self, more: &[&str]) -> Instance {
+        let usual = self.command("", more);
+        let mut command = Command::new(SLUICE);
+        let mut is_file = false;
+        command.args(usual.get_args().filter(|argument| {
+            let is_option = *argument == "-f";
+            let is_value = std::mem::replace(&mut is_file, is_option);
+            !is_option && !is_value
+        }));
+        started(command)
     }
 
     /// How it is started, with these manifests in its file.
@@ -134,6 +129,28 @@ impl Place {
         assert_eq!(self.devices(), 0, "network devices were left");
         self.rig.assert_nothing_left();
         assert!(!self.rig.cgroup.join("pods").exists() || is_empty(&self.rig.cgroup.join("pods")));
+    }
+}
+
+fn started(mut command: Command) -> Instance {
+    let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
+    let told = told(process.stdout.take().unwrap());
+    let Some(told) = told else {
+        let _ = process.kill();
+        panic!("not ready after {PATIENCE:?}: {:?}", process.wait());
+    };
+    let address = |what: &str| {
+        let line = told.iter().find(|line| line.starts_with(what));
+        let line = line.unwrap_or_else(|| panic!("it ended, having said {told:?}"));
+        let url = line.split_whitespace().nth(1).unwrap();
+        let authority = url.trim_start_matches("http://").trim_end_matches("/metrics");
+        authority.parse().unwrap()
+    };
+    Instance {
+        gateway: address("gateway"),
+        api: address("API"),
+        metrics: address("metrics"),
+        process,
     }
 }
 

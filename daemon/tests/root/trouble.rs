@@ -25,19 +25,69 @@ fn a_port_that_is_taken_is_named_and_nothing_is_left() {
     let Some(place) = Place::new() else { return };
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
+    let state = place.folder.join("state");
     for option in ["--listen", "--api", "--metrics"] {
-        let mut command = Command::new(SLUICE);
-        // Where the place has any port it has this one.
-        let usual = place.command(FAST, &[]);
-        let mut is_value = false;
-        command.args(usual.get_args().map(|argument| {
-            let is_meant = std::mem::replace(&mut is_value, argument == option);
-            if is_meant { address.as_ref() } else { argument }
-        }));
-        let refused = place.refusal(command);
+        let usual = place.command(FAST, &["--state", state.to_str().unwrap()]);
+        let refused = place.refusal(with(&usual, &[(option, &address)]));
         refused.assert_fault(1, &[&address, "Address already in use", option]);
+        assert!(!state.exists(), "a state file is left");
+        assert!(!place.cgroup().exists(), "a cgroup is left");
         place.assert_nothing_left();
     }
+}
+
+#[test]
+fn a_second_instance_is_told_of_the_first_and_not_of_its_ports() {
+    let Some(place) = Place::new() else { return };
+    let first = place.start(FAST, &[]);
+    let ports = [
+        ("--listen", first.gateway),
+        ("--api", first.api),
+        ("--metrics", first.metrics),
+    ];
+    let ports = ports.map(|(option, address)| (option, address.to_string()));
+    let ports = ports.each_ref().map(|(option, address)| (*option, address.as_str()));
+    let state = place.folder.join("state");
+    let usual = place.command(FAST, &["--state", state.to_str().unwrap()]);
+    let run = place.folder.join("run");
+    let refused = place.refusal(with(&usual, &ports));
+    refused.assert_fault(
+        5,
+        &[
+            "--run-dir",
+            run.to_str().unwrap(),
+            "is in use by another `sluice standalone`",
+        ],
+    );
+    assert!(!state.exists(), "a state file is left");
+    assert_eq!(ask(first.api, "api", "/readyz").0, 200);
+    first.end();
+    place.assert_nothing_left();
+}
+
+/// In a network of its own: nobody else is to be in its way.
+#[test]
+fn a_name_server_on_all_addresses_is_named_with_what_helps() {
+    let Some(place) = Place::new() else { return };
+    let script = format!(
+        "ip link set lo up; {SLUICE} sample --listen 0.0.0.0 --port 53 > /dev/null & other=$!\n\
+         until grep -q ' 00000000:0035 ' /proc/net/tcp; do sleep 0.1; done\n\
+         \"$@\"; code=$?; kill $other; wait $other; exit $code"
+    );
+    let state = place.folder.join("state");
+    let usual = place.command(FAST, &["--state", state.to_str().unwrap()]);
+    let refused = place.refusal(by(&["unshare", "-n", "sh", "-c", &script, "sh"], &usual));
+    refused.assert_fault(
+        1,
+        &[
+            "answering names on 10.",
+            "sluice (process ",
+            "listens on port 53 of all addresses",
+            "another --pod-cidr does not help",
+        ],
+    );
+    assert!(!state.exists(), "a state file is left");
+    place.assert_nothing_left();
 }
 
 #[test]
@@ -181,6 +231,18 @@ fn each_way_an_app_fails_has_the_condition_that_knative_users_know() {
     assert_eq!((status, body.as_str()), (504, "request timeout"));
     instance.end();
     place.assert_nothing_left();
+}
+
+/// The same command with other values of options.
+fn with(usual: &Command, values: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(SLUICE);
+    let mut value = None;
+    command.args(usual.get_args().map(|argument| {
+        let option = values.iter().find(|(option, _)| argument == *option);
+        let given = std::mem::replace(&mut value, option.map(|(_, value)| *value));
+        given.map_or(argument, AsRef::as_ref)
+    }));
+    command
 }
 
 /// The same command, started by another program.
