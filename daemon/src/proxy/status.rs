@@ -35,6 +35,7 @@ fn tell(shared: &Shared, logged: Option<&LogCounts>) -> Value {
             "integral_ns": reading.integral,
             "at_ns": reading.at,
             "started": reading.started,
+            "uncertain": reading.counts.as_ref().map(|counts| counts.uncertain),
             "counted_by": if reading.is_counted { "kernel" } else { "gateway" },
             "pods": reading.pods,
             "through_gateway": path.counters.requests.load(Relaxed),

@@ -57,6 +57,8 @@ pub struct RevisionStatus {
     pub at_ns: u64,
     /// Begun on pods.
     pub started: u64,
+    /// Doubts of the kernel, if it counts.
+    pub uncertain: Option<u64>,
     /// `kernel` or `gateway`.
     pub counted_by: String,
     /// In flight by address.
