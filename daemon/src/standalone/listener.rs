@@ -59,6 +59,10 @@ fn owner(proc_root: &Path, inode: &str) -> Option<String> {
     let link = format!("socket:[{inode}]");
     let mut processes = fs::read_dir(proc_root).ok()?.flatten();
     let process = processes.find(|process| {
+        // Not `self`.
+        if !process.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit) {
+            return false;
+        }
         let descriptors = fs::read_dir(process.path().join("fd"));
         let mut descriptors = descriptors.into_iter().flatten().flatten();
         descriptors.any(|descriptor| fs::read_link(descriptor.path()).is_ok_and(|to| to.as_os_str() == link.as_str()))
