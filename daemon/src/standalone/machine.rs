@@ -201,6 +201,7 @@ impl Machine {
             namespaces: HashMap::new(),
             known: HashMap::new(),
             routed: Routed::default(),
+            parting: HashMap::new(),
         };
         let (programmes, running) = (started.gateway.programmes(), self.runner.running());
         tasks.spawn("data plane", plane.follow(programmes, running, tasks.clone()));

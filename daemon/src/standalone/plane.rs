@@ -53,6 +53,8 @@ pub(super) struct Plane {
     pub(super) namespaces: HashMap<String, PathBuf>,
     pub(super) known: HashMap<Key, (Kept, Arc<Revision>)>,
     pub(super) routed: Routed,
+    /// Revisions that are gone, and had these pods: they finish what they have.
+    pub(super) parting: HashMap<Key, Backend>,
 }
 
 /// How far the table of routes has come.
@@ -139,15 +141,23 @@ impl Plane {
             false => late.map(|(key, _)| key.clone()).collect(),
         };
         for key in changed.iter().chain(&late) {
-            if let Some(backend) = programme.backends.get(key) {
-                self.set(key, backend);
+            match (programme.backends.get(key), before.backends.get(key)) {
+                (Some(backend), _) => {
+                    self.parting.remove(key);
+                    self.set(key, backend);
+                }
+                // Until no route leads to it, its pods take requests as before.
+                (None, Some(old)) => drop(self.parting.insert(key.clone(), Backend::clone(old))),
+                (None, None) => {}
             }
         }
         for (key, target) in programme.targets.changes(&before.targets) {
             self.aim(before.targets.get(key).map(|old| &**old), target.map(|new| &**new));
         }
         let touched = changed.iter().chain(&late);
-        self.told.list(touched.map(|key| (key, listed(programme, key))));
+        let backend = |key| programme.backends.get(key).map(|backend| &**backend);
+        let listing = touched.map(|key| (key, listed(key, backend(key).or_else(|| self.parting.get(key)))));
+        self.told.list(listing);
         let gone = changed.into_iter().filter(|key| programme.backends.get(key).is_none());
         self.routed.gone.extend(gone);
         if is_first && programme.version > 0 {
@@ -158,8 +168,12 @@ impl Plane {
             self.route_if_changed(programme);
             for key in std::mem::take(&mut self.routed.gone) {
                 // It may have come back meanwhile.
-                if programme.backends.get(&key).is_none() {
-                    self.forget(&key);
+                if programme.backends.get(&key).is_some() {
+                    continue;
+                }
+                match self.has_parted(&key) {
+                    false => self.routed.gone.push(key),
+                    true => self.forget(&key),
                 }
             }
             self.told.runs(programme.version);
@@ -242,7 +256,26 @@ impl Plane {
         }
     }
 
+    /// Nothing leads to this revision any more: its pods get nothing new, and go on while they run. Whether none does.
+    fn has_parted(&mut self, key: &Key) -> bool {
+        let Some(mut backend) = self.parting.remove(key) else {
+            return true;
+        };
+        backend.pods.retain(|pod| self.namespaces.contains_key(&*pod.uid));
+        if backend.pods.is_empty() {
+            return true;
+        }
+        if backend.pods.iter().any(|pod| !pod.is_ending) {
+            backend.pods.iter_mut().for_each(|pod| pod.is_ending = true);
+            self.set(key, &backend);
+            self.told.list([(key, listed(key, Some(&backend)))].into_iter());
+        }
+        self.parting.insert(key.clone(), backend);
+        false
+    }
+
     fn forget(&mut self, key: &Key) {
+        self.told.list([(key, HashMap::new())].into_iter());
         self.node.remove_revision(&key.to_string());
         self.revisions.remove(&key.namespace, &key.name);
         self.figures.remove(key);
@@ -321,12 +354,8 @@ fn kept(key: &Key, backend: &Backend) -> Kept {
 }
 
 /// The pods of a revision, by UID.
-fn listed(programme: &Programme, key: &Key) -> HashMap<String, Listed> {
-    let pods = programme
-        .backends
-        .get(key)
-        .into_iter()
-        .flat_map(|backend| &backend.pods);
+fn listed(key: &Key, backend: Option<&Backend>) -> HashMap<String, Listed> {
+    let pods = backend.into_iter().flat_map(|backend| &backend.pods);
     let all = pods.map(|pod| {
         let listed = Listed {
             revision: key.clone(),

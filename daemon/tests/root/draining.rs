@@ -4,7 +4,7 @@
 //! The sample ends what it has within five seconds of SIGTERM by itself, so that requests here take longer: who is asked too
 //! early breaks them off.
 
-use crate::place::{FAST, Instance, PATIENCE, Place, ask, delete, service, within};
+use crate::place::{FAST, Instance, PATIENCE, Place, SERVICES, ask, delete, service, within};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
@@ -88,6 +88,26 @@ fn a_pod_that_ends_while_its_daemon_is_killed_answers_to_the_last_byte() {
         assert!(within(PATIENCE, is_gone), "{name} stays");
         again.end();
     });
+    place.assert_nothing_left();
+}
+
+#[test]
+fn a_service_that_is_deleted_answers_to_the_last_byte() {
+    let Some(place) = Place::new() else { return };
+    let instance = start(&place, KEPT, &[]);
+    let (_, pod) = pods(&instance).remove(0);
+    thread::scope(|scope| {
+        let ways = [("by the gateway", instance.gateway), ("direct", pod)];
+        let asked = ways.map(|(way, to)| (way, scope.spawn(move || ask(to, HOST, LONG))));
+        sleep(Duration::from_millis(500));
+        let (status, body) = delete(instance.api, &format!("{SERVICES}/hello"));
+        assert_eq!(status, 200, "{body}");
+        for (way, late) in asked {
+            assert_eq!(late.join().unwrap(), (200, GREETING.to_owned()), "{way}");
+        }
+    });
+    assert!(within(PATIENCE, || pods(&instance).is_empty()), "{:?}", pods(&instance));
+    instance.end();
     place.assert_nothing_left();
 }
 
