@@ -111,7 +111,6 @@ impl Kubectl {
         self.says(&format!("logs {pod} --tail=1"), "listening on http://");
         self.refuses(&format!("exec {pod} -- true"), "the subresource pods/exec");
         self.says("delete -f FILE", "\"hello\" deleted");
-        self.says("wait --for=delete ksvc/hello --timeout=40s", "");
         self.refuses("get ksvc hello", "services.serving.knative.dev \"hello\" not found");
 
         self.says(
