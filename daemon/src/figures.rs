@@ -20,12 +20,10 @@ const KERNEL_CLASSES: [&str; abi::STATUS_CLASSES] = ["unknown", "1xx", "2xx", "3
 pub(crate) fn of_revision(page: &mut Page, revision: &Revision, load: Option<&Reading>, way: Option<&DataPath>) {
     let (of, counters) = (&revision.identity, &revision.counters);
     let labels = [of.namespace.as_str(), &of.service, &of.configuration, &of.name];
-    let [namespace, service, configuration, name] = labels;
     for (class, count) in CLASSES.into_iter().zip(&counters.answers) {
         let count = count.load(Relaxed);
         if count > 0 {
-            let labels = [namespace, service, configuration, name, class];
-            page.sample(&names::REQUEST_COUNT, &labels, count as f64);
+            page.sample(&names::REQUEST_COUNT, &and(labels, class), count as f64);
         }
     }
     let distributions = [
@@ -35,8 +33,7 @@ pub(crate) fn of_revision(page: &mut Page, revision: &Revision, load: Option<&Re
     for (family, durations) in distributions {
         for (status, histogram) in durations.each() {
             let status = status.to_string();
-            let labels = [namespace, service, configuration, name, &status];
-            page.histogram(family, &labels, histogram);
+            page.histogram(family, &and(labels, &status), histogram);
         }
     }
     page.sample(&names::RETRIES, &labels, counters.retries.load(Relaxed) as f64);
@@ -59,9 +56,14 @@ pub(crate) fn of_revision(page: &mut Page, revision: &Revision, load: Option<&Re
         }
     }
     if let Some(way) = way {
-        let labels = [namespace, service, configuration, name, way.reason()];
-        page.sample(&names::DIRECT, &labels, f64::from(u8::from(way.is_direct())));
+        let is_direct = f64::from(u8::from(way.is_direct()));
+        page.sample(&names::DIRECT, &and(labels, way.reason()), is_direct);
     }
+}
+
+/// A revision's labels and one more.
+fn and<'a>([namespace, service, configuration, name]: [&'a str; 4], more: &'a str) -> [&'a str; 5] {
+    [namespace, service, configuration, name, more]
 }
 
 /// Adds what the kernel counted of a revision; a page of those that nobody called stays short.
@@ -71,10 +73,8 @@ fn of_kernel(page: &mut Page, labels: [&str; 4], counts: &Counts, at: u64) {
     if counts.connections == 0 && counts.core.started == 0 {
         return;
     }
-    let [namespace, service, configuration, name] = labels;
     for (class, count) in KERNEL_CLASSES.into_iter().zip(counts.status) {
-        let labels = [namespace, service, configuration, name, class];
-        page.sample(&names::KERNEL_RESPONSES, &labels, count as f64);
+        page.sample(&names::KERNEL_RESPONSES, &and(labels, class), count as f64);
     }
     page.distribution(&names::KERNEL_DURATIONS, &labels, cumulated(&counts.latency), None);
     // CPUs are not read at one instant: near 0 it may be some nanoseconds below.
@@ -86,8 +86,7 @@ fn of_kernel(page: &mut Page, labels: [&str; 4], counts: &Counts, at: u64) {
     let open = counts.open_connections();
     page.sample(&names::KERNEL_CONNECTIONS_OPEN, &labels, open as f64);
     for (direction, bytes) in [("in", counts.bytes_in), ("out", counts.bytes_out)] {
-        let labels = [namespace, service, configuration, name, direction];
-        page.sample(&names::KERNEL_BYTES, &labels, bytes as f64);
+        page.sample(&names::KERNEL_BYTES, &and(labels, direction), bytes as f64);
     }
 }
 

@@ -8,13 +8,15 @@
 
 use super::family::Family;
 
+/// The labels of a revision, and those behind them.
+macro_rules! of_revision {
+    ($($more:literal)?) => {
+        &["k8s_namespace_name", "kn_service_name", "kn_configuration_name", "kn_revision_name", $($more)?]
+    };
+}
+
 /// The labels of a revision: namespace, Service, Configuration, Revision.
-pub const REVISION: &[&str] = &[
-    "k8s_namespace_name",
-    "kn_service_name",
-    "kn_configuration_name",
-    "kn_revision_name",
-];
+pub const REVISION: &[&str] = of_revision!();
 
 /// Upper bounds of latencies, in seconds.
 pub const SECONDS: &[f64] = &[
@@ -64,13 +66,7 @@ gauges! {
 }
 
 /// The labels of a revision, and the class of an answer.
-const BY_CLASS: &[&str] = &[
-    "k8s_namespace_name",
-    "kn_service_name",
-    "kn_configuration_name",
-    "kn_revision_name",
-    "http_response_status_class",
-];
+const BY_CLASS: &[&str] = of_revision!("http_response_status_class");
 
 /// Requests that were answered, by status.
 pub const REQUEST_COUNT: Family = Family::counter(
@@ -147,26 +143,14 @@ pub const KERNEL_OPAQUE: Family = Family::counter(
 pub const KERNEL_BYTES: Family = Family::counter(
     "sluice_kernel_bytes_total",
     "Payload bytes from clients (in) and to them (out), at the sockets of pods of this node.",
-    &[
-        "k8s_namespace_name",
-        "kn_service_name",
-        "kn_configuration_name",
-        "kn_revision_name",
-        "direction",
-    ],
+    of_revision!("direction"),
 );
 
 /// The way to a revision.
 pub const DIRECT: Family = Family::gauge(
     "sluice_revision_direct",
     "Whether the kernel may send clients inside the cluster straight to the pods: 1, or 0 and the first reason against it.",
-    &[
-        "k8s_namespace_name",
-        "kn_service_name",
-        "kn_configuration_name",
-        "kn_revision_name",
-        "reason",
-    ],
+    of_revision!("reason"),
 );
 
 /// Whether the kernel counts requests.
@@ -194,13 +178,7 @@ pub const NODE_QUEUED: Family = Family::gauge(
 pub const NODE_PODS: Family = Family::gauge("sluice_node_pods_count", "Pods whose requests the kernel counts.", &[]);
 
 /// The labels of a revision, and the status of an answer.
-const BY_STATUS: &[&str] = &[
-    "k8s_namespace_name",
-    "kn_service_name",
-    "kn_configuration_name",
-    "kn_revision_name",
-    "http_response_status_code",
-];
+const BY_STATUS: &[&str] = of_revision!("http_response_status_code");
 
 /// How long requests took from the first time there was room on a pod, by status: what Knative measures beside the
 /// application.
