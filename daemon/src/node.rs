@@ -259,6 +259,11 @@ impl Node {
         self.state().counting.loads(revision)
     }
 
+    /// The same of one pod, which may be gone: 0.
+    pub(crate) fn load(&self, revision: &str, uid: &str) -> u64 {
+        self.state().counting.load(revision, uid)
+    }
+
     /// How clients of a revision come to it, whatever their address adds.
     pub(crate) fn way(&self, revision: &str) -> Option<DataPath> {
         self.state().steering.way(revision)

@@ -14,7 +14,7 @@ use crate::progress::Timeouts;
 use crate::protocol::PodProtocol;
 use logic::limiter::shared::{Message, Outbox, Shared};
 use logic::limiter::{self, Backends, Home, Limiter, NodeId, PodId, PodSpec};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
@@ -282,12 +282,14 @@ impl Revision {
         }
     }
 
-    /// How many of its requests have a place on each pod: from before they are written until they have been answered.
+    /// How many of its requests have a place on a pod: from before they are written until they have been answered.
     #[must_use]
-    pub fn running_by_pod(&self) -> HashMap<SocketAddr, u32> {
-        let pods = self.pods();
-        let all = pods.iter().map(|pod| (pod.address, self.limiter.running_on(pod.id)));
-        all.collect()
+    pub fn running_on(&self, address: SocketAddr) -> u32 {
+        let listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pods = listed.pods.iter().map(|(pod, ..)| pod);
+        let id = pods.find(|pod| pod.address == address).map(|pod| pod.id);
+        drop(listed);
+        id.map_or(0, |id| self.limiter.running_on(id))
     }
 
     /// How many of its requests wait and run.

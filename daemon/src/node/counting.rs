@@ -209,20 +209,27 @@ impl Counting {
         Some(reading)
     }
 
-    /// What each pod has in flight, by uid, as far as anybody here knows: the kernel of those that take no gateway, the path of
-    /// those that are not written yet, and of all its own where the kernel does not count.
+    /// What each pod has in flight, by uid, as far as anybody here knows.
     pub(super) fn loads(&self, name: &str) -> HashMap<String, u64> {
-        let Some(known) = self.revisions.get(name) else {
-            return HashMap::new();
-        };
-        let running = known.path.running_by_pod();
-        let own = |pod: &Pod| running.get(&pod.address).copied().map_or(0, u64::from);
-        let tracked = known.pods.iter().map(|tracked| {
-            let counted = self.counts(tracked).map_or(0, |counts| counts.in_flight());
-            (tracked.pod.uid.clone(), own(&tracked.pod).max(counted))
-        });
-        let untracked = known.untracked.iter().map(|pod| (pod.uid.clone(), own(pod)));
-        tracked.chain(untracked).collect()
+        let known = self.revisions.get(name).into_iter();
+        let each = known.flat_map(|known| known.all().map(move |pod| (known, pod)));
+        each.map(|(known, (pod, tracked))| (pod.uid.clone(), self.load_of(known, pod, tracked)))
+            .collect()
+    }
+
+    /// The same of one pod; 0 if it is not known.
+    pub(super) fn load(&self, name: &str, uid: &str) -> u64 {
+        self.revisions.get(name).map_or(0, |known| {
+            let pod = known.all().find(|(pod, _)| pod.uid == uid);
+            pod.map_or(0, |(pod, tracked)| self.load_of(known, pod, tracked))
+        })
+    }
+
+    /// The kernel knows of those that take no gateway, the path of those that are not written yet, and of all its own where the
+    /// kernel does not count.
+    fn load_of(&self, known: &Revision, pod: &Pod, tracked: Option<&Tracked>) -> u64 {
+        let counts = tracked.and_then(|tracked| self.counts(tracked));
+        u64::from(known.path.running_on(pod.address)).max(counts.map_or(0, |counts| counts.in_flight()))
     }
 
     /// One round of the main loop: unless clients are moving, the path learns of what pods have in flight. Returns that by revision, for pods that
@@ -335,6 +342,12 @@ impl Revision {
                 last: kernel::monotonic(),
             },
         }
+    }
+
+    /// All pods, those that could not be tracked last.
+    fn all(&self) -> impl Iterator<Item = (&Pod, Option<&Tracked>)> {
+        let tracked = self.pods.iter().map(|tracked| (&tracked.pod, Some(tracked)));
+        tracked.chain(self.untracked.iter().map(|pod| (pod, None)))
     }
 }
 

@@ -214,7 +214,7 @@ impl Told {
             let is_first = *self.programmed.borrow() == 0;
             return is_first && !is_closed && self.since.elapsed() < FIRST;
         };
-        let has_requests = || self.node.loads(&listed.revision.to_string()).get(uid) > Some(&0);
+        let has_requests = || self.node.load(&listed.revision.to_string(), uid) > 0;
         listed.takes_requests && !is_closed || has_requests()
     }
 }
