@@ -17,6 +17,6 @@ pub mod split;
 pub mod table;
 
 pub use condition::{Condition, Headers, Source, Wanted};
-pub use destination::{BackendPort, Destination};
+pub use destination::{BackendPort, Destination, may_be_set};
 pub use split::{Draw, NotPercents, Split};
 pub use table::{PathRule, Refused, Request, Rule, Table};

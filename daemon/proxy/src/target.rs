@@ -5,8 +5,9 @@
 //! Mechanism: Go's rules, since applications behind Knative have always seen its output: a valid escaped path goes on as it
 //! is, any other is unescaped and escaped anew; the query is not touched; an absolute target names the host.
 //! Invariants: a target never contains a space or a control byte.
-//! Depends on: nothing.
+//! Depends on: logic::traffic (host).
 
+pub(crate) use logic::traffic::host::is_host;
 use memchr::memchr;
 
 /// What is asked for.
@@ -101,13 +102,6 @@ fn is_scheme(text: &str) -> bool {
         && text
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
-}
-
-/// Bytes that a `Host` may have.
-pub(crate) fn is_host(bytes: &[u8]) -> bool {
-    bytes
-        .iter()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"!$%&'()*+,-.:;=@[]_~".contains(byte))
 }
 
 fn is_authority(text: &str) -> bool {

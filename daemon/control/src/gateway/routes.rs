@@ -220,6 +220,9 @@ impl Translation<'_> {
 
     /// The path, or the paths of the host that it leads to.
     fn path(&mut self, path: &HttpIngressPath) -> Vec<PathRule<Destination>> {
+        if !host::is_host(path.rewrite_host.as_bytes()) {
+            return self.without(Problem::NoHost(path.rewrite_host.clone()));
+        }
         let mut parts = Vec::new();
         for split in &path.splits {
             let service = Key::new(&split.service_namespace, &split.service_name);

@@ -1,8 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Where a request goes and what is done to it before.
 //!
-//! Invariants: a header is set once; what the split sets wins over what the path sets (control-plane spec 5.2, "Headers").
-//! Depends on: nothing.
+//! Invariants: a header is set once; what the split sets wins over what the path sets (control-plane spec 5.2, "Headers");
+//! none is set that says where a message ends, whose it is, or how one connection goes on: two readers could then disagree.
+//! Depends on: host.
+
+use super::host::is_host;
+
+/// What a route does not set: host and framing are said anew to each pod, the others are for one hop (RFC 9110 7.6.1).
+const NOT_SET: [&str; 12] = [
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Whether a route may set this header.
+#[must_use]
+pub fn may_be_set(name: &str) -> bool {
+    !NOT_SET.iter().any(|other| other.eq_ignore_ascii_case(name))
+}
 
 /// A port of a Service.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -43,10 +68,10 @@ impl Destination {
         }
     }
 
-    /// With another host for the backend.
+    /// With another host for the backend; what can be none changes nothing.
     #[must_use]
     pub fn with_host(mut self, host: &str) -> Self {
-        self.host = (!host.is_empty()).then(|| host.into());
+        self.host = (!host.is_empty() && is_host(host.as_bytes())).then(|| host.into());
         self
     }
 
@@ -57,11 +82,12 @@ impl Destination {
         self
     }
 
-    /// With these headers set, later ones over earlier ones: first the path's `appendHeaders`, then the split's.
+    /// With these headers set, later ones over earlier ones: first the path's `appendHeaders`, then the split's. Those that
+    /// no route may set are left out.
     #[must_use]
     pub fn with_headers<'a>(mut self, headers: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let mut set = self.set_headers.into_vec();
-        for (name, value) in headers {
+        for (name, value) in headers.into_iter().filter(|(name, _)| may_be_set(name)) {
             set.retain(|(other, _)| !other.eq_ignore_ascii_case(name));
             set.push((name.into(), value.into()));
         }
@@ -86,6 +112,20 @@ mod tests {
             .with_headers([("a", "split")])
             .with_host("");
         assert_eq!(to.set_headers().collect::<Vec<_>>(), [("B", "path"), ("a", "split")]);
+        assert_eq!(to.host, None);
+    }
+
+    #[test]
+    fn what_two_readers_could_read_differently_is_not_set() {
+        let to = Destination::new("ns", "rev", BackendPort::Number(80))
+            .with_headers([
+                ("Content-Length", "3"),
+                ("transfer-Encoding", "chunked"),
+                ("HOST", "b"),
+                ("A", "1"),
+            ])
+            .with_host("a\r\nX: 1");
+        assert_eq!(to.set_headers().collect::<Vec<_>>(), [("A", "1")]);
         assert_eq!(to.host, None);
     }
 }

@@ -24,11 +24,20 @@ pub fn name(authority: &str) -> &str {
     }
 }
 
-/// The name in small letters, if a route can have it: not empty, not too long, ASCII.
+/// Whether all of these bytes may stand in a `Host` (RFC 3986 3.2.2 and 3.2.3).
+#[must_use]
+#[inline]
+pub fn is_host(bytes: &[u8]) -> bool {
+    bytes
+        .iter()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"!$%&'()*+,-.:;=@[]_~".contains(byte))
+}
+
+/// The name in small letters, if a route can have it: not empty, not too long, and what a request may ask for.
 #[must_use]
 pub fn routable(host: &str) -> Option<String> {
     let name = name(host);
-    (!name.is_empty() && name.len() <= LONGEST && name.is_ascii()).then(|| name.to_ascii_lowercase())
+    (!name.is_empty() && name.len() <= LONGEST && is_host(name.as_bytes())).then(|| name.to_ascii_lowercase())
 }
 
 /// The random key of a hash.
@@ -126,7 +135,7 @@ mod tests {
     #[test]
     fn what_can_be_no_name_is_not_routable() {
         let long = "a".repeat(LONGEST + 1);
-        for bad in ["", ":80", "bücher.example", &long] {
+        for bad in ["", ":80", "bücher.example", "a b", "a/b", "a\r\nX: 1", &long] {
             assert!(routable(bad).is_none(), "{bad}");
         }
         assert!(routable(&long[1..]).is_some());

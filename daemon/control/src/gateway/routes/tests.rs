@@ -220,3 +220,13 @@ fn only_hosts_with_a_certificate_are_redirected() {
     let rules = world.take_in(&ingress("a", &spec)).rules;
     assert_eq!(rules.redirected, [Arc::from("a.example.com")]);
 }
+
+#[test]
+fn a_host_that_no_request_could_have_is_not_rewritten_to() {
+    let mut world = Small::of(&[("default/hello-00001", backend("hello-00001"))]);
+    let paths = json!([{"splits": [to("hello-00001", 100)], "rewriteHost": "a\r\nX-Said: 1"}]);
+    let spec = json!({"rules": [rule("ExternalIP", "a.example.com", &paths)]});
+    let translated = world.take_in(&ingress("hello", &spec));
+    assert_eq!(translated.problems, [Problem::NoHost("a\r\nX-Said: 1".to_owned())]);
+    assert_eq!(asked(&translated.rules.public, "a.example.com", "/", &[]), None);
+}
