@@ -20,13 +20,14 @@ use crate::cli;
 use crate::failure::{Exit, Failure, doing};
 use crate::handover::Sockets;
 use crate::signals::Signals;
-use config::{Config, Listen, Visibility};
+use certificates::{Stamp, stamp};
+use config::{Config, Fixed, Listen, Visibility};
 use life::Tasks;
 use proxy::{Cores, Spread};
 use std::io;
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use wiring::Wiring;
 
@@ -41,13 +42,15 @@ const IDLE: Duration = Duration::from_secs(30);
 
 /// Runs the command.
 pub(crate) fn run(arguments: &cli::Proxy) -> Result<Exit, Failure> {
+    // Whoever changes it while we start is heard.
+    let seen = stamp(&arguments.config);
     let config = read(&arguments.config)?;
     let cores = Cores::start(arguments.threads.map(NonZeroUsize::from)).map_err(doing("starting", ""))?;
     // Connections are served on the cores; here is what is left.
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(1).enable_all().build();
     let runtime = runtime.map_err(doing("starting", ""))?;
-    runtime.block_on(serve(arguments, config, cores.spread()))?;
+    runtime.block_on(serve(arguments, config, seen, cores.spread()))?;
     Ok(Exit::Done)
 }
 
@@ -84,7 +87,11 @@ fn renewed(faults: &[certificates::Fault]) {
 struct Looked<'a> {
     path: &'a Path,
     wiring: Wiring,
-    seen: Option<SystemTime>,
+    /// What the file said at the start and holds until the end.
+    fixed: Fixed,
+    /// Which of it the file has otherwise now, as it was told.
+    told: Vec<&'static str>,
+    seen: Stamp,
     /// Lines of the log.
     lost: u64,
 }
@@ -98,17 +105,40 @@ impl Looked<'_> {
                 self.lost - before
             );
         }
-        let now = changed_at(self.path);
+        let now = stamp(self.path);
         if now != self.seen {
             self.seen = now;
-            reload(self.path, &mut self.wiring);
+            self.reload();
         } else if let Some(faults) = self.wiring.renew() {
             renewed(&faults);
         }
     }
+
+    fn reload(&mut self) {
+        let config = match read(self.path) {
+            Ok(config) => config,
+            Err(failure) => {
+                let (message, _) = failure.into_parts();
+                return eprintln!("{message}; the old one stays");
+            }
+        };
+        for fault in self.wiring.apply(&config) {
+            eprintln!("{fault}; what was served before stays");
+        }
+        let path = self.path.display();
+        eprintln!("{path} was read again");
+        let differing = self.fixed.differing(&config.fixed());
+        if differing != self.told && !differing.is_empty() {
+            let fields = differing.join(", ");
+            eprintln!(
+                "{path}: {fields}: what it says of this is for the next start (docs/restart.md: without a refused client)"
+            );
+        }
+        self.told = differing;
+    }
 }
 
-async fn serve(arguments: &cli::Proxy, config: Config, spread: Spread) -> Result<(), Failure> {
+async fn serve(arguments: &cli::Proxy, config: Config, seen: Stamp, spread: Spread) -> Result<(), Failure> {
     let path = arguments.config.as_path();
     let tasks = Tasks::new();
     let mut signals = Signals::watch().map_err(doing("waiting for signals", ""))?;
@@ -137,7 +167,9 @@ async fn serve(arguments: &cli::Proxy, config: Config, spread: Spread) -> Result
     let mut looked = Looked {
         path,
         wiring,
-        seen: changed_at(path),
+        fixed: config.fixed(),
+        told: Vec::new(),
+        seen,
         lost: 0,
     };
     loop {
@@ -174,24 +206,4 @@ async fn finish(looked: &mut Looked<'_>, grace: Duration, signals: &mut Signals,
     tasks.hurry();
     drop(timeout(LAST, tasks.gone()).await);
     tasks.stop().await;
-}
-
-fn reload(path: &Path, wiring: &mut Wiring) {
-    match read(path) {
-        Ok(config) => {
-            let faults = wiring.apply(&config);
-            for fault in &faults {
-                eprintln!("{fault}; what was served before stays");
-            }
-            eprintln!("{} was read again", path.display());
-        }
-        Err(failure) => {
-            let (message, _) = failure.into_parts();
-            eprintln!("{message}; the old one stays");
-        }
-    }
-}
-
-fn changed_at(path: &Path) -> Option<SystemTime> {
-    std::fs::metadata(path).and_then(|file| file.modified()).ok()
 }

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What tells a changed file.
-type Stamp = Option<(i64, i64, u64, u64)>;
+pub(super) type Stamp = Option<(i64, i64, u64, u64)>;
 
 /// What is wrong with a file.
 #[derive(Debug, thiserror::Error)]
@@ -104,7 +104,8 @@ impl Files {
     }
 }
 
-fn stamp(path: &Path) -> Stamp {
+/// How a file stands now.
+pub(super) fn stamp(path: &Path) -> Stamp {
     let file = std::fs::metadata(path).ok()?;
     Some((file.mtime(), file.mtime_nsec(), file.len(), file.ino()))
 }

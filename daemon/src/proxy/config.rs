@@ -1,22 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The file of `sluice proxy`.
 //!
-//! Invariants: an unknown field is refused, and so is a route to a revision that is not there; the fault names its line.
-//! Depends on: kernel, listen, limits, log, tracing, serde.
+//! Invariants: an unknown field is refused, and so is a value that could not work; the fault names its line or its place.
+//! Depends on: kernel, listen, limits, log, route, tracing, serde.
 
 mod kernel;
 mod limits;
 mod listen;
 mod log;
+mod route;
 mod tracing;
 
 pub(super) use kernel::{Kernel, Mode, Pod, Target};
 pub(super) use limits::BadLimit;
 pub(super) use listen::{Listen, Visibility};
 pub(super) use log::Log;
+pub(super) use route::{HttpOption, Route};
 pub(super) use tracing::Tracing;
 
 use limits::Limits;
+use route::Wrong;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -81,16 +84,6 @@ pub(super) struct Certificate {
     pub(super) key: PathBuf,
 }
 
-/// What clients of plain HTTP get.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-pub(super) enum HttpOption {
-    /// What they ask for.
-    #[default]
-    Enabled,
-    /// 301 to HTTPS.
-    Redirected,
-}
-
 /// A revision and its pods.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -130,40 +123,17 @@ fn five_minutes() -> u64 {
     300
 }
 
-/// Hosts and what is done with their requests.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Route {
-    pub(super) hosts: Vec<String>,
-    #[serde(default)]
-    pub(super) path: String,
-    /// Headers that a request must have, with these values.
-    #[serde(default)]
-    pub(super) headers: BTreeMap<String, String>,
-    /// Revisions and their weights.
-    pub(super) to: BTreeMap<String, u32>,
-    /// Headers that are set on the request.
-    #[serde(default)]
-    pub(super) set_headers: BTreeMap<String, String>,
-    /// The host that the pod is to see.
-    #[serde(default)]
-    pub(super) rewrite_host: String,
-    #[serde(default)]
-    pub(super) http_option: HttpOption,
-    /// Which listeners serve it; a cluster-local one serves all.
-    #[serde(default)]
-    pub(super) visibility: Visibility,
-}
-
 /// What is wrong with a file.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Fault {
     #[error("{0}")]
     Yaml(String),
-    #[error("routes[{index}].to: there is no revision {name:?}")]
-    NoRevision { index: usize, name: String },
-    #[error("routes[{index}].hosts: at least one is needed")]
-    NoHost { index: usize },
+    #[error("routes[{index}].{wrong}")]
+    Route { index: usize, wrong: Wrong },
+    #[error("revisions: {0:?} is no name: `name`, or `namespace/name`")]
+    Name(String),
+    #[error("revisions: {0:?} and {1:?} are the same one: a name without a namespace is in `default`")]
+    Twice(String, String),
     #[error("listen: at least one address is needed")]
     NoAddress,
     #[error("log: {0}")]
@@ -172,8 +142,6 @@ pub(super) enum Fault {
     Rate(f64),
     #[error("listen[{index}].tls: `certificates` is empty, so nobody could be served")]
     NoCertificate { index: usize },
-    #[error("routes[{index}].http_option: Redirected leads to HTTPS, and no external listener has `tls: true`")]
-    NoHttps { index: usize },
     #[error(transparent)]
     Limit(#[from] BadLimit),
     #[error(
@@ -190,7 +158,49 @@ pub(super) enum Fault {
     NoTarget { index: usize, name: String },
 }
 
+/// What of a file holds until the process ends.
+#[derive(Debug, PartialEq)]
+pub(super) struct Fixed {
+    listen: Vec<Listen>,
+    log: Option<Log>,
+    tracing: Option<Tracing>,
+    limits: Limits,
+    kernel: Option<Kernel>,
+    node: Option<String>,
+    status: Option<SocketAddr>,
+}
+
+impl Fixed {
+    /// The fields that the other one has otherwise.
+    pub(super) fn differing(&self, other: &Self) -> Vec<&'static str> {
+        let differs = [
+            ("listen", self.listen != other.listen),
+            ("log", self.log != other.log),
+            ("tracing", self.tracing != other.tracing),
+            ("limits", self.limits != other.limits),
+            ("kernel", self.kernel != other.kernel),
+            ("node", self.node != other.node),
+            ("status", self.status != other.status),
+        ];
+        let differing = differs.iter().filter(|(_, differs)| *differs);
+        differing.map(|(name, _)| *name).collect()
+    }
+}
+
 impl Config {
+    /// What holds until the process ends.
+    pub(super) fn fixed(&self) -> Fixed {
+        Fixed {
+            listen: self.listen.clone(),
+            log: self.log.clone(),
+            tracing: self.tracing,
+            limits: self.limits.clone(),
+            kernel: self.kernel.clone(),
+            node: self.node.clone(),
+            status: self.status,
+        }
+    }
+
     /// Reads it.
     pub(super) fn parse(text: &str) -> Result<Self, Fault> {
         let config: Self = serde_saphyr::from_str(text).map_err(|fault| Fault::Yaml(fault.to_string()))?;
@@ -210,18 +220,11 @@ impl Config {
         {
             return Err(Fault::NoCertificate { index });
         }
-        let has_https = |listen: &Listen| listen.tls && listen.visibility == Visibility::External;
+        config.check_names()?;
         for (index, route) in config.routes.iter().enumerate() {
-            if route.hosts.is_empty() {
-                return Err(Fault::NoHost { index });
-            }
-            if route.http_option == HttpOption::Redirected && !config.listen.iter().any(has_https) {
-                return Err(Fault::NoHttps { index });
-            }
-            if let Some(name) = route.to.keys().find(|name| !config.revisions.contains_key(*name)) {
-                let name = name.clone();
-                return Err(Fault::NoRevision { index, name });
-            }
+            config
+                .check_route(route)
+                .map_err(|wrong| Fault::Route { index, wrong })?;
         }
         let mut pods = config.revisions.values().flat_map(|revision| &revision.pods);
         if config.node.is_none() && (!config.peers.is_empty() || pods.any(|pod| pod.node().is_some())) {
@@ -229,6 +232,32 @@ impl Config {
         }
         config.check_targets()?;
         Ok(config)
+    }
+
+    fn check_names(&self) -> Result<(), Fault> {
+        let mut known = BTreeMap::new();
+        for name in self.revisions.keys() {
+            let (namespace, own) = full_name(name);
+            if namespace.is_empty() || own.is_empty() || own.contains('/') {
+                return Err(Fault::Name(name.clone()));
+            }
+            if let Some(other) = known.insert((namespace, own), name) {
+                return Err(Fault::Twice(other.clone(), name.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_route(&self, route: &Route) -> Result<(), Wrong> {
+        route.check()?;
+        let has_https = |listen: &Listen| listen.tls && listen.visibility == Visibility::External;
+        if route.http_option == HttpOption::Redirected && !self.listen.iter().any(has_https) {
+            return Err(Wrong::NoHttps);
+        }
+        match route.to.keys().find(|name| !self.revisions.contains_key(*name)) {
+            Some(name) => Err(Wrong::NoRevision(name.clone())),
+            None => Ok(()),
+        }
     }
 
     fn check_targets(&self) -> Result<(), Fault> {
@@ -301,9 +330,43 @@ routes:
         let missing = WHOLE.replace("{blue: 90", "{red: 90");
         let fault = Config::parse(&missing).unwrap_err().to_string();
         assert_eq!(fault, "routes[0].to: there is no revision \"red\"");
+        let twice = WHOLE
+            .replace("shop/green: {}", "default/blue: {}")
+            .replace("shop/green", "default/blue");
+        let fault = Config::parse(&twice).unwrap_err().to_string();
+        assert!(
+            fault.starts_with("revisions: \"blue\" and \"default/blue\" are the same"),
+            "{fault}"
+        );
+        let fault = Config::parse(&WHOLE.replace("shop/green", "shop/green/1"))
+            .unwrap_err()
+            .to_string();
+        assert!(fault.starts_with("revisions: \"shop/green/1\" is no name"), "{fault}");
+        let fault = Config::parse(&WHOLE.replace("/v2", "v2")).unwrap_err().to_string();
+        assert!(fault.starts_with("routes[0].path: "), "{fault}");
+        let fault = Config::parse(&WHOLE.replace("127.0.0.1:9000", "localhost:9000"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            fault.contains("\"localhost:9000\" is no `address:port`") && fault.contains("line 4"),
+            "{fault}"
+        );
         let redirected = WHOLE.replace("path: /v2", "http_option: Redirected");
         let fault = Config::parse(&redirected).unwrap_err().to_string();
         assert!(fault.starts_with("routes[0].http_option"), "{fault}");
+    }
+
+    #[test]
+    fn what_holds_until_the_end_is_named_when_it_differs() {
+        let before = Config::parse(WHOLE).unwrap().fixed();
+        let other = WHOLE
+            .replace(":8080", ":8081")
+            .replace("container_concurrency: 2", "timeout_seconds: 2");
+        let after = Config::parse(&format!("{other}limits: {{streams: 1}}\n"))
+            .unwrap()
+            .fixed();
+        assert_eq!(before.differing(&after), ["listen", "limits"]);
+        assert!(before.differing(&Config::parse(WHOLE).unwrap().fixed()).is_empty());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! Revisions and routes of a file, and of the one that replaces it.
 //!
 //! Invariants: a revision that stays keeps its queue and its counts; only its pods may change. One whose other settings
-//! change is a new one; requests of the old one end there.
+//! change is a new one; requests of the old one end there, and it hears of its pods until they have.
 //! Depends on: certificates, config, status, steer, admin, handover, proxy.
 
 use super::certificates::{Fault, Files};
@@ -35,6 +35,8 @@ pub(super) struct Wiring {
     tables: Tables,
     certificates: Files,
     known: Vec<(String, Settings, Arc<Revision>)>,
+    /// Those that are not known any more, while requests are in them.
+    replaced: Vec<(String, Arc<Revision>)>,
     steer: Option<Steer>,
     /// If this node has a name.
     peers: Option<Arc<Peers>>,
@@ -68,6 +70,7 @@ impl Wiring {
             tables: Tables::default(),
             certificates: Files::new(folder)?,
             known: Vec::new(),
+            replaced: Vec::new(),
         };
         let faults = wiring.apply(config);
         Ok((wiring, faults))
@@ -82,9 +85,10 @@ impl Wiring {
         sockets: &mut Sockets,
         tasks: &Tasks,
     ) -> Result<(), Failure> {
-        let listening = || doing("listening", "choose another `listen` or `status`");
+        let at = |address, field| doing(format!("listening on {address}"), format!("choose another {field}"));
         let mut listeners = Vec::new();
         for listen in &config.listen {
+            let listening = || at(listen.address, "`listen`");
             let listener = sockets.listen("listen", listen.address).await.map_err(listening())?;
             let address = listener.local_addr().map_err(listening())?;
             self.addresses.push((address, listen.clone()));
@@ -107,7 +111,8 @@ impl Wiring {
         let lines = config.log.as_ref().map(|_| LogLines::open(tokio::io::stdout(), tasks));
         self.logged = lines.as_ref().map(LogLines::counts);
         if let Some(address) = config.status {
-            let listener = sockets.listen("status", address).await.map_err(listening())?;
+            let listening = sockets.listen("status", address).await;
+            let listener = listening.map_err(at(address, "`status`"))?;
             status::serve(listener, steer.shared(), self.logged.clone(), tasks);
         }
         let spans = config.tracing.map(|wanted| {
@@ -116,7 +121,7 @@ impl Wiring {
             spans
         });
         if let Some(address) = admin {
-            let listening = || doing("listening", "choose another --admin");
+            let listening = || at(address, "--admin");
             let listener = sockets.listen("admin", address).await.map_err(listening())?;
             let address = listener.local_addr().map_err(listening())?;
             let told = admin::Told {
@@ -223,6 +228,11 @@ impl Wiring {
         for refusal in self.tables.replace(rules.collect()) {
             eprintln!("{refusal}");
         }
+        // A request has its revision in hand, whatever is known by that name now.
+        let is_kept = |revision| self.known.iter().any(|(.., known)| Arc::ptr_eq(known, revision));
+        let replaced = old.iter().filter(|(.., revision)| !is_kept(revision));
+        let replaced = replaced.map(|(name, _, revision)| (name.clone(), Arc::clone(revision)));
+        self.replaced.extend(replaced);
         self.tell_pods(config);
         for (name, ..) in old.iter().filter(|(name, ..)| !config.revisions.contains_key(name)) {
             let (namespace, name) = full_name(name);
@@ -245,13 +255,20 @@ impl Wiring {
             });
             peers.set(&listed.collect::<Vec<_>>());
         }
-        for (name, _, revision) in &self.known {
-            let pods = config.revisions.get(name).map_or(&[][..], |wanted| &wanted.pods);
+        self.replaced.retain(|(_, revision)| Arc::strong_count(revision) > 1);
+        let known = self.known.iter().map(|(name, _, revision)| (name, revision));
+        let replaced = self.replaced.iter().map(|(name, revision)| (name, revision));
+        for (name, revision) in known.chain(replaced) {
+            // One that is not in the file any more keeps those it had.
+            let Some(wanted) = config.revisions.get(name) else {
+                continue;
+            };
             let home = |node: Option<&str>| match (&self.peers, node) {
                 (Some(peers), Some(node)) => peers.home(node),
                 _ => Home::Here,
             };
-            let pods: Vec<_> = pods.iter().map(|pod| (pod.address(), true, home(pod.node()))).collect();
+            let pods = wanted.pods.iter();
+            let pods: Vec<_> = pods.map(|pod| (pod.address(), true, home(pod.node()))).collect();
             revision.set_placed_pods(&pods);
         }
     }

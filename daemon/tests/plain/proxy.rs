@@ -435,4 +435,97 @@ routes: []
     assert!(said.contains("restart it without --handover"), "{said}");
     let said = refused(&|config| format!("{config}limits: {{connections: 0}}"));
     assert!(said.contains("limits.connections: must be above 0"), "{said}");
+    let route = "routes: [{hosts: [app.example.com], to: {app: 1}, set_headers: {Content-Length: '1'}}]";
+    let said = refused(&|config| {
+        config
+            .replace("revisions: {}", "revisions: {app: {}}")
+            .replace("routes: []", route)
+    });
+    assert!(said.contains("routes[0].set_headers: \"Content-Length\""), "{said}");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    folder.write(
+        "taken.yaml",
+        &format!("listen: ['{address}']\nrevisions: {{}}\nroutes: []\n"),
+    );
+    let output = crate::sluice(&["proxy", "--config", folder.path("taken.yaml").to_str().unwrap()], "");
+    let said = crate::stderr(&output);
+    assert!(said.contains(&format!("listening on {address}: ")), "{said}");
+}
+
+/// What `sluice proxy` says on standard error, line by line.
+struct Said(std::sync::mpsc::Receiver<String>);
+
+impl Said {
+    /// Starts it, and listens.
+    fn by(config: &Path) -> (Running, Self) {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_sluice"))
+            .args(["proxy", "--config"])
+            .arg(config)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap());
+        let said = BufReader::new(child.stderr.take().unwrap());
+        let (tell, heard) = std::sync::mpsc::channel();
+        std::thread::spawn(move || said.lines().map_while(Result::ok).try_for_each(|line| tell.send(line)));
+        (Running { child, lines }, Self(heard))
+    }
+
+    /// The next line.
+    fn next(&self) -> String {
+        self.0.recv_timeout(Duration::from_secs(20)).unwrap()
+    }
+}
+
+#[test]
+fn requests_that_wait_hear_of_pods_also_when_their_revision_changes_with_them() {
+    let folder = Folder::new("replaced");
+    let mut app = Running::start(&["sample", "--port", "0"]);
+    let file = |of_blue: &str| {
+        format!(
+            "
+listen: [127.0.0.1:0]
+revisions: {{blue: {{timeout_seconds: 15, {of_blue}}}}}
+routes: [{{hosts: [app.example.com], to: {{blue: 1}}}}]
+"
+        )
+    };
+    folder.write("proxy.yaml", &file(""));
+    let (mut proxy, said) = Said::by(&folder.path("proxy.yaml"));
+    let http = proxy.address();
+    let waits = std::thread::spawn(move || status(http, "/hello", &["--max-time", "14"]));
+    std::thread::sleep(Duration::from_millis(300));
+    // Another limit makes it another revision, first without a pod, then with one.
+    folder.write("proxy.yaml", &file("container_concurrency: 3"));
+    assert!(said.next().ends_with("was read again"));
+    let pods = format!("container_concurrency: 3, pods: ['{}']", app.address());
+    folder.write("proxy.yaml", &file(&pods));
+    assert_eq!(waits.join().unwrap(), "200");
+    assert_eq!(status(http, "/hello", &[]), "200");
+}
+
+#[test]
+fn a_changed_file_says_what_of_it_is_for_the_next_start() {
+    let folder = Folder::new("fixed");
+    let file = |more: &str| {
+        format!("listen: [127.0.0.1:0]\nrevisions: {{a: {{}}}}\nroutes: [{{hosts: [b], to: {{a: 1}}}}]\n{more}\n")
+    };
+    folder.write("proxy.yaml", &file(""));
+    let (mut proxy, said) = Said::by(&folder.path("proxy.yaml"));
+    proxy.address();
+    folder.write("proxy.yaml", &file("log: json\nlimits: {streams: 1}"));
+    assert!(said.next().ends_with("was read again"));
+    let told = said.next();
+    assert!(told.contains("proxy.yaml: log, limits: "), "{told}");
+    // What could not work changes nothing, and says where it stands.
+    folder.write("proxy.yaml", &file("").replace("[b]", "[b], path: c"));
+    let told = said.next();
+    assert!(
+        told.contains("routes[0].path") && told.ends_with("the old one stays"),
+        "{told}"
+    );
+    folder.write("proxy.yaml", &file(""));
+    assert!(said.next().ends_with("was read again"));
 }

@@ -3,12 +3,15 @@
 //!
 //! Depends on: serde.
 
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// The kernel part.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::proxy) struct Kernel {
     /// Below this cgroup servers are counted and clients steered.
@@ -56,8 +59,7 @@ pub(in crate::proxy) enum Mode {
 }
 
 /// A pod: an address, or an address and where it is.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
+#[derive(Clone, Debug)]
 pub(in crate::proxy) enum Pod {
     /// Of this node, not counted by the kernel.
     Address(SocketAddr),
@@ -76,6 +78,33 @@ pub(in crate::proxy) struct PlacedPod {
     /// The node whose daemon counts its slots; none: this one.
     #[serde(default)]
     node: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for Pod {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(Either)
+    }
+}
+
+struct Either;
+
+impl<'de> Visitor<'de> for Either {
+    type Value = Pod;
+
+    fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str("`address:port`, or {address, netns, node}")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Pod, E> {
+        let address = text
+            .parse()
+            .map_err(|_| E::custom(format!("{text:?} is no `address:port`; names are not looked up")))?;
+        Ok(Pod::Address(address))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Pod, A::Error> {
+        PlacedPod::deserialize(MapAccessDeserializer::new(map)).map(Pod::Placed)
+    }
 }
 
 impl Pod {

@@ -12,7 +12,7 @@ use std::fmt;
 use std::time::Duration;
 
 /// The section.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(in crate::proxy) struct Limits {
     request_head: Size,
