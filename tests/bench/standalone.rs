@@ -8,6 +8,7 @@
 //! Depends on: the binary `sluice` beside this one, wrk.
 
 mod api;
+mod crowd;
 mod declare;
 mod image;
 mod instance;
@@ -21,10 +22,15 @@ use ::tests::rig::Rig;
 use anyhow::Result;
 
 use crate::report::{Report, Target};
-use crate::sample::median;
+use crate::sample::Estimate;
 
 /// What can be measured by itself; each has its own section in docs/benchmarks.md.
 pub(crate) const PARTS: [&str; 3] = ["start", "serve", "declare"];
+
+/// How often a burst and a step are measured.
+const fn rounds(quick: bool) -> usize {
+    if quick { 2 } else { 15 }
+}
 
 /// The container of a service that needs no image of its own.
 const BUILT_IN: &str = r#""image":"sluice.dev/sample""#;
@@ -53,6 +59,19 @@ fn at_most(report: &mut Report, name: &'static str, [required, aim]: [f64; 2], u
     });
 }
 
+/// A median that must not be above a limit; its interval is told beside it.
+fn median_at_most(report: &mut Report, name: &'static str, [required, aim]: [f64; 2], unit: &str, values: &[f64]) {
+    let estimate = Estimate::of(values);
+    report.target(Target {
+        name,
+        required: format!("≤ {required} {unit}"),
+        aim: format!("≤ {aim} {unit}"),
+        measured: format!("{estimate:.1} {unit}"),
+        is_met: estimate.median <= required,
+        is_aim_met: estimate.median <= aim,
+    });
+}
+
 /// A figure that must not be below a limit.
 fn at_least(report: &mut Report, name: &'static str, [required, aim]: [f64; 2], unit: &str, value: f64) {
     report.target(Target {
@@ -73,11 +92,11 @@ fn share(values: &[f64], percent: usize) -> f64 {
     sorted.get(last * percent / 100).copied().unwrap_or_default()
 }
 
-/// A row of times.
+/// A row of times: the median with its interval, the worst.
 fn spread(until: &str, taken: &[f64]) -> Vec<String> {
     vec![
         until.to_owned(),
-        format!("{:.1}", median(taken)),
+        format!("{:.1}", Estimate::of(taken)),
         format!("{:.1}", share(taken, 100)),
         taken.len().to_string(),
     ]

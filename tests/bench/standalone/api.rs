@@ -16,7 +16,7 @@ pub(super) const PODS: &str = "/api/v1/namespaces/default/pods";
 pub(super) const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/default/deployments";
 
 /// Nothing takes longer.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A connection that is used again.
 pub(super) struct Connection {
