@@ -39,6 +39,7 @@ const JOBS: &[(&str, Job)] = &[
     ("bench-serve", serve::serve),
     ("bench-connect", redirect::connect),
     ("bench-relay", path::relay::run),
+    ("bench-bytes", path::bytes::run),
     ("bench-hold", path::hold),
 ];
 

@@ -2,12 +2,13 @@
 //! What the request path costs: `cargo xtask bench path`.
 //!
 //! Problem: a proxy's cost disappears in a shared machine's noise unless the way without it is measured in the same breath.
-//! Mechanism: `ground` lays out the ways to one server (direct, counted, buffered, gateway, a plain hyper relay); `drive`
+//! Mechanism: `ground` lays out the ways to one server (direct, counted, buffered, gateway, plain relays of hyper and of bytes); `drive`
 //! loads one of them; `speed` runs all ways in turn, reversed every round, and compares within a round; `idle` weighs
 //! connections that do nothing.
 //! Invariants: every way leads to the same server; CPU time is that of client, node and pod together.
 //! Depends on: site, the binary `sluice` beside this one.
 
+pub(crate) mod bytes;
 mod drive;
 mod ground;
 mod idle;

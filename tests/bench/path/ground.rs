@@ -2,7 +2,7 @@
 //! Ways to one server: straight, and through proxies that stand in the client's namespace, as a node's gateway would.
 //!
 //! Mechanism: client, node and pod each have a cgroup below the rig's, so that one file tells the CPU time of all three.
-//! Depends on: site, relay.
+//! Depends on: site, relay, bytes.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use ::tests::rig::{Cgroup, Kept, Undo};
 use ::tests::role::Role;
 use anyhow::{Context, Result, bail};
 
-use super::relay;
+use super::{bytes, relay};
 use crate::serve;
 use crate::site::Site;
 
@@ -25,6 +25,7 @@ const BUFFERED: u16 = 9001;
 const GATEWAY: u16 = 9002;
 const RELAY: u16 = 9003;
 const POOL: u16 = 9004;
+const BYTES: u16 = 9005;
 const ROUTES: usize = 1000;
 
 /// How a request gets to the server.
@@ -42,6 +43,8 @@ pub(crate) enum Way {
     Relay,
     /// The same with hyper-util's pool of connections, as a gateway needs it.
     Pool,
+    /// A relay of bytes, which knows no requests.
+    Bytes,
 }
 
 impl Way {
@@ -54,6 +57,7 @@ impl Way {
             Self::Gateway => "gateway, 1 000 routes",
             Self::Relay => "hyper relay, unpooled",
             Self::Pool => "hyper relay",
+            Self::Bytes => "relay of bytes",
         }
     }
 }
@@ -64,7 +68,7 @@ pub(crate) struct Ground<'r> {
     pub(super) load: Cgroup,
     buffered: Node,
     _gateway: Node,
-    _relays: [Role; 2],
+    _relays: [Role; 3],
     _node: Cgroup,
     _files: Kept,
     pub(super) folder: PathBuf,
@@ -93,13 +97,14 @@ impl<'r> Ground<'r> {
         let (load, node) = (site.rig.cgroup().child("load")?, site.rig.cgroup().child("node")?);
         let start = |port, routes| start(&site, &node, &folder, port, routes);
         let (buffered, gateway) = (start(BUFFERED, 0)?, start(GATEWAY, ROUTES)?);
+        let pod = site.field.pod_address(false);
+        let (its, netns) = (Some(node.path()), Some(&site.field.client));
         let relay = |port, is_pooled| {
-            let pod = site.field.pod_address(false);
             let orders = relay::Orders { port, pod, is_pooled };
-            let (rig, node, netns) = (site.rig, Some(node.path()), Some(&site.field.client));
-            Role::start(rig, node, netns, "bench-relay", orders)
+            Role::start(site.rig, its, netns, "bench-relay", orders)
         };
-        let relays = [relay(RELAY, false)?, relay(POOL, true)?];
+        let bytes = Role::start(site.rig, its, netns, "bench-bytes", bytes::Orders { port: BYTES, pod })?;
+        let relays = [relay(RELAY, false)?, relay(POOL, true)?, bytes];
         Ok(Self {
             site,
             load,
@@ -123,6 +128,7 @@ impl<'r> Ground<'r> {
             Way::Gateway => format!("127.0.0.1:{GATEWAY}"),
             Way::Relay => format!("127.0.0.1:{RELAY}"),
             Way::Pool => format!("127.0.0.1:{POOL}"),
+            Way::Bytes => format!("127.0.0.1:{BYTES}"),
         }
     }
 

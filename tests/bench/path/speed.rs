@@ -17,6 +17,7 @@ const ALL: &[Way] = &[
     Way::Counted,
     Way::Buffered,
     Way::Gateway,
+    Way::Bytes,
     Way::Relay,
     Way::Pool,
 ];
@@ -95,7 +96,7 @@ pub(super) fn small(ground: &Ground<'_>, quick: bool, report: &mut Report) -> Re
         ways,
         rounds: if quick { 3 } else { rounds },
     };
-    let (many, one) = (case("32 connections", 32, ALL, 9), case("1 connection", 1, MOST, 7));
+    let (many, one) = (case("32 connections", 32, ALL, 15), case("1 connection", 1, MOST, 15));
     let (many, one) = (run(ground, &many)?, run(ground, &one)?);
     let ratio = many.ratio(Way::Buffered, Way::Direct);
     at_least(
@@ -130,7 +131,7 @@ pub(super) fn shapes(ground: &Ground<'_>, quick: bool, report: &mut Report) -> R
         shape,
         connections,
         ways,
-        rounds: if quick { 2 } else { 4 },
+        rounds: if quick { 2 } else { 15 },
     };
     let cases = [
         case("256 connections", Shape::Small, 256, MOST),
