@@ -120,6 +120,8 @@ impl Node {
     /// # Errors
     /// What the kernel part lacks; [`Node::buffering`] is what remains then.
     pub(crate) fn open(settings: &Settings, tasks: &Tasks) -> Result<(Arc<Self>, mpsc::Receiver<Burst>), NodeError> {
+        // Loading takes a while; clients of the daemon before are not left alone meanwhile.
+        Kernel::beat_ahead(&settings.kernel, kernel::monotonic());
         let kernel = Kernel::open(settings.kernel.clone())?;
         if let Support::No { why } = kernel.features().redirect() {
             return Err(NodeError::NoRedirection(why));

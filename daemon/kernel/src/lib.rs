@@ -180,6 +180,12 @@ impl Kernel {
         open::open(settings)
     }
 
+    /// Beats for a daemon that was killed, at `now` (ns of CLOCK_MONOTONIC): its targets stay fresh while its successor loads.
+    /// Nothing happens where nothing is pinned.
+    pub fn beat_ahead(settings: &Settings, now: u64) {
+        open::beat_ahead(settings, now);
+    }
+
     /// Looks at what another process counts: no lock, no loading, nothing written.
     pub fn look(settings: &Settings) -> Result<View, OpenError> {
         open::look_at(settings)

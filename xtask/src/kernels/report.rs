@@ -39,6 +39,7 @@ pub(super) struct Report {
     tests: Tally,
     answers: Vec<Answer>,
     best: &'static str,
+    has_begun: bool,
     counted: bool,
     check: Option<bool>,
     top: Option<bool>,
@@ -58,6 +59,7 @@ impl Report {
     /// Takes one line.
     pub(super) fn read(&mut self, line: &str) {
         self.tests.read(line);
+        self.has_begun |= line.starts_with("guest: ");
         let answer: Option<Answer> = line
             .strip_prefix("probe: ")
             .and_then(|text| serde_json::from_str(text).ok());
@@ -85,6 +87,11 @@ impl Report {
             };
             *step = Some(code == expected);
         }
+    }
+
+    /// Whether our init ran, which says so first of all.
+    pub(super) fn has_begun(&self) -> bool {
+        self.has_begun
     }
 
     fn best_of<'a>(&self, asked: &'a str) -> &'a str {
@@ -208,6 +215,12 @@ guest: probe ended with 1"#;
         assert!(tally(CHECK).is_err());
         assert!(tally(&format!("{CHECK}\n{PROBE}\n{RESULT}")).is_err());
         assert!(tally(&format!("{CHECK}\n{RESULT}\n{SUITE}")).is_err());
+    }
+
+    #[test]
+    fn a_guest_that_panics_while_it_boots_has_not_begun() {
+        assert!(!report("[    3.6] traps: PANIC: double fault, error_code: 0x0").has_begun());
+        assert!(report("guest: kernel 6.12.107").has_begun());
     }
 
     #[test]

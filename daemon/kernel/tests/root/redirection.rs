@@ -80,7 +80,13 @@ fn clients_reach_the_pod_and_see_the_target() {
         "a stale heartbeat leaves targets alone"
     );
     assert!(kernel.redirects().unwrap().stale >= 1);
-    kernel.beat(monotonic());
+    Kernel::beat_ahead(&rig.settings(), monotonic());
+    client.say();
+    assert_eq!(
+        client.line(),
+        "192.0.2.7:80 hello",
+        "a successor that still loads has beaten"
+    );
     kernel.remove_target(target).unwrap();
     client.say();
     assert!(client.line().starts_with("failed"));
