@@ -4,6 +4,8 @@
 //! Mechanism: a pod of that name, else the pods that carry the service's label; a run is a container's between restarts.
 //! Depends on: api (names), cli, failure, kube.
 
+use std::collections::BTreeSet;
+
 use api::names::{kubernetes, serving};
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams};
@@ -70,8 +72,33 @@ pub(super) async fn of_service(pods: &Api<Pod>, arguments: &cli::Logs) -> Result
         let metadata = &pod.metadata;
         (metadata.creation_timestamp.clone(), metadata.name.clone())
     });
+    known(&found, arguments)?;
     let begun = found.iter().filter(|pod| has_run(pod, arguments));
     Ok(begun.map(|pod| newest(pod, arguments)).collect())
+}
+
+/// Refuses a container that none of the pods has.
+fn known(pods: &[Pod], arguments: &cli::Logs) -> Result<(), Failure> {
+    let names: BTreeSet<&str> = pods.iter().flat_map(containers).collect();
+    let Some(wanted) = arguments.container.as_deref() else {
+        return Ok(());
+    };
+    if names.is_empty() || names.contains(wanted) {
+        return Ok(());
+    }
+    let names: Vec<&str> = names.into_iter().collect();
+    Err(Failure::new(
+        Exit::Gone,
+        format!("the pods of service {:?} have no container {wanted:?}", arguments.name),
+        format!("theirs are {}", names.join(", ")),
+    ))
+}
+
+/// Of a pod, those that only prepare it too.
+fn containers(pod: &Pod) -> impl Iterator<Item = &str> {
+    let spec = pod.spec.iter();
+    let all = spec.flat_map(|spec| spec.containers.iter().chain(spec.init_containers.iter().flatten()));
+    all.map(|container| container.name.as_str())
 }
 
 fn has_run(pod: &Pod, arguments: &cli::Logs) -> bool {
@@ -93,8 +120,10 @@ fn newest(pod: &Pod, arguments: &cli::Logs) -> Run {
 }
 
 fn status<'a>(pod: &'a Pod, container: &str) -> Option<&'a ContainerStatus> {
-    let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
-    statuses.iter().find(|status| status.name == container)
+    let status = pod.status.as_ref()?;
+    let all = [&status.container_statuses, &status.init_container_statuses];
+    let mut all = all.into_iter().flatten().flatten();
+    all.find(|status| status.name == container)
 }
 
 /// The one that was asked for, else the one that the pod says is meant, else its first.

@@ -112,6 +112,13 @@ fn logs_of_a_service_have_their_pods_names_and_go_on_with_those_that_start_later
     assert_eq!((code, said.lines().count()), (0, 1), "{said}");
     assert!(said.starts_with("listening on http://"), "{said}");
 
+    let (code, said) = logs(&place, "hello -c nope");
+    assert_eq!(code, 6, "{said}");
+    assert!(
+        said.contains("have no container \"nope\"") && said.contains("theirs are user-container"),
+        "{said}"
+    );
+
     let following = Following::new(command(&place, "hello -f"));
     following.sees("begun as hello-00001", 2);
     // A container that ends begins anew, and so does its log.
