@@ -46,23 +46,26 @@ pub(super) fn read(files: &[PathBuf]) -> Result<Vec<Declared>, Failure> {
         config::add(source.name(), &text, &mut circumstances.settings)?;
         texts.push((source, text));
     }
-    let (mut declared, mut refused) = (Vec::new(), 0_usize);
-    for (source, text) in texts {
-        for judgement in manifest::judge(&text, &circumstances) {
+    let mut refused = 0_usize;
+    for (source, text) in &texts {
+        for judgement in manifest::judge(text, &circumstances) {
             if judgement.verdict == Verdict::Refused {
                 refused += 1;
                 let lines = shown::lines(source.name(), &judgement);
                 lines.iter().for_each(|line| eprintln!("{line}"));
             }
         }
-        let unusable = |why: String| Failure::new(Exit::Usage, format!("{}: {why}", source.name()), "");
-        for object in manifest::objects_in(&text).map_err(&unusable)? {
-            declared.push(of(source.name(), object)?);
-        }
     }
     if refused > 0 {
         let message = format!("{refused} of the objects would be refused; nothing was applied");
         return Err(Failure::new(Exit::Usage, message, "`sluice validate FILE` says more"));
+    }
+    let mut declared = Vec::new();
+    for (source, text) in texts {
+        let unusable = |why: String| Failure::new(Exit::Usage, format!("{}: {why}", source.name()), "");
+        for object in manifest::objects_in(&text).map_err(&unusable)? {
+            declared.push(of(source.name(), object)?);
+        }
     }
     declared.sort_by_key(|declared| declared.order);
     Ok(declared)

@@ -64,3 +64,35 @@ fn a_kind_that_nobody_serves_and_a_file_that_is_not_there_are_named() {
         stderr(&output)
     );
 }
+
+#[test]
+fn what_is_refused_hides_no_other_mistake_and_makes_none_up() {
+    let kindless = "metadata: {name: a}\n---\napiVersion: serving.knative.dev/v1\nkind: Servce\nmetadata: {name: b}\n";
+    let output = sluice(&["standalone", "-f", "-"], kindless);
+    let told = stderr(&output);
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    for words in [
+        "every object says its apiVersion",
+        "there is no kind Servce",
+        "2 of the objects would be refused",
+    ] {
+        assert!(told.contains(words), "{words:?} in {told}");
+    }
+    assert!(!told.contains("kind \"\""), "{told}");
+}
+
+#[test]
+fn arguments_are_refused_with_what_to_write() {
+    for (option, value, words) in [
+        ("--listen", "8080", "as in 127.0.0.1:8080"),
+        ("--api", "localhost:8001", "as in 127.0.0.1:8080"),
+        ("--domain", "", "'--domain <NAME>'"),
+        ("--domain", "foo_bar..x", "a lowercase RFC 1123 subdomain"),
+        ("--image", "app", "write NAME=PATH"),
+    ] {
+        let output = sluice(&["standalone", option, value], "");
+        let told = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{told}");
+        assert!(told.contains(words), "{words:?} in {told}");
+    }
+}

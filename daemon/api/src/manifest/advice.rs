@@ -25,6 +25,11 @@ pub(super) fn of(message: &str, path: &str, node: &Node) -> String {
     if message.starts_with("name or generateName is required") {
         return "give it a name under metadata".to_owned();
     }
+    if let Some(feature) = feature(message, path) {
+        return format!(
+            "to allow it, write `{feature}: enabled` into the ConfigMap config-features of knative-serving"
+        );
+    }
     match path.rsplit('.').next() {
         Some("image") if message.starts_with("missing") => "name the image of the container".to_owned(),
         _ => String::new(),
@@ -37,6 +42,39 @@ fn wanted_prefix(message: &str) -> Option<(&str, &str)> {
         .strip_prefix("invalid value: ")?
         .split_once(" must have prefix ")?;
     Some((name.trim_matches('"'), prefix.trim_matches('"')))
+}
+
+/// Fields of a pod that a feature allows which is called after them.
+const BEHIND_FEATURES: [&str; 15] = [
+    "affinity",
+    "dnsConfig",
+    "dnsPolicy",
+    "hostAliases",
+    "hostIPC",
+    "hostNetwork",
+    "hostPID",
+    "nodeSelector",
+    "priorityClassName",
+    "runtimeClassName",
+    "schedulerName",
+    "securityContext",
+    "shareProcessNamespace",
+    "tolerations",
+    "topologySpreadConstraints",
+];
+
+/// The feature that is off, where that is what is wrong.
+fn feature(message: &str, path: &str) -> Option<String> {
+    if message.starts_with("multi-container is off") {
+        return Some("multi-container".to_owned());
+    }
+    if message.starts_with("pod spec support for init-containers is off") {
+        return Some("kubernetes.podspec-init-containers".to_owned());
+    }
+    let (pod, field) = path.rsplit_once('.')?;
+    let is_behind = pod.ends_with("spec") && BEHIND_FEATURES.contains(&field);
+    (is_behind && message.starts_with("must not set the field"))
+        .then(|| format!("kubernetes.podspec-{}", field.to_lowercase()))
 }
 
 /// The name with what is allowed in it.

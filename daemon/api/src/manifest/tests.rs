@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 use super::*;
+use logic::settings::Features;
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 
 const SERVICE: &str = "apiVersion: serving.knative.dev/v1
 kind: Service
@@ -53,6 +55,31 @@ fn unknown_fields_are_refused_warned_of_or_ignored() {
         assert_eq!(judgement.verdict, Verdict::Accepted);
         let about_it = |finding: &&Finding| finding.message.starts_with("unknown");
         assert_eq!(judgement.findings.iter().filter(about_it).count(), expected);
+    }
+}
+
+#[test]
+fn a_feature_that_is_off_is_named_with_the_key_that_turns_it_on() {
+    for (added, feature) in [
+        ("hostPID: true", "kubernetes.podspec-hostpid"),
+        ("nodeSelector: {a: b}", "kubernetes.podspec-nodeselector"),
+        (
+            "initContainers: [{image: example.com/init, name: init}]",
+            "kubernetes.podspec-init-containers",
+        ),
+    ] {
+        let text = format!("{SERVICE}      {added}\n");
+        let help = format!("[to allow it, write `{feature}: enabled` into the ConfigMap config-features");
+        let found = findings(&text);
+        assert!(
+            found.iter().any(|finding| finding.contains(&help)),
+            "{feature}: {found:?}"
+        );
+        let map = BTreeMap::from([(feature.to_owned(), "enabled".to_owned())]);
+        let mut allowing = Circumstances::default();
+        allowing.settings.features = Features::parse(&map).unwrap();
+        let [judgement] = judge(&text, &allowing).try_into().unwrap();
+        assert_eq!(judgement.verdict, Verdict::Accepted, "{:?}", judgement.findings);
     }
 }
 
