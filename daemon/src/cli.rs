@@ -511,19 +511,19 @@ pub(crate) struct Standalone {
     #[arg(long = "image", value_name = "NAME=PATH", value_parser = image)]
     pub(crate) images: Vec<(String, PathBuf)>,
     /// Where clients come in
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    #[arg(long, value_name = "ADDRESS", value_parser = address, default_value = "127.0.0.1:8080")]
     pub(crate) listen: SocketAddr,
     /// Where the Kubernetes API is served
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8001")]
+    #[arg(long, value_name = "ADDRESS", value_parser = address, default_value = "127.0.0.1:8001")]
     pub(crate) api: SocketAddr,
     /// Where figures are, in Prometheus' format
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9090")]
+    #[arg(long, value_name = "ADDRESS", value_parser = address, default_value = "127.0.0.1:9090")]
     pub(crate) metrics: SocketAddr,
     /// Keep all objects in this file; without it they end with the process
     #[arg(long, value_name = "FILE")]
     pub(crate) state: Option<PathBuf>,
     /// The domain of services: NAME.NAMESPACE.DOMAIN
-    #[arg(long, value_name = "NAME", default_value = "localhost")]
+    #[arg(long, value_name = "NAME", value_parser = domain, default_value = "localhost")]
     pub(crate) domain: String,
     /// Folder for what runs: logs, images, the record of pods, a kubeconfig
     #[arg(long, value_name = "PATH", default_value = "/run/sluice")]
@@ -542,6 +542,21 @@ pub(crate) struct Standalone {
     pub(crate) service_cidr: String,
     #[command(flatten)]
     pub(crate) places: Places,
+}
+
+/// `ADDRESS:PORT`.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let parsed = text.parse();
+    parsed.map_err(|_| "write ADDRESS:PORT with an address in figures, as in 127.0.0.1:8080".to_owned())
+}
+
+/// A domain that names may be put before.
+fn domain(text: &str) -> Result<String, String> {
+    let problems = logic::syntax::dns1123_subdomain(text);
+    match problems.is_empty() {
+        true => Ok(text.to_owned()),
+        false => Err(problems.join("; ")),
+    }
 }
 
 /// `NAME=PATH`.

@@ -51,6 +51,7 @@ const HANGING: Duration = Duration::from_secs(2);
 /// Runs the command.
 pub(crate) fn run(arguments: &cli::Standalone) -> Result<Exit, Failure> {
     let declared = declare::read(&arguments.files)?;
+    images::each_once(&arguments.images)?;
     need_privileges(&arguments.places.proc_root)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(doing("starting", ""))?;
@@ -65,7 +66,7 @@ async fn serve(arguments: &cli::Standalone, declared: &[declare::Declared]) -> R
     // Whoever has a request finishes it; the rest has nothing to finish.
     let (requests, tasks) = (Tasks::new(), Tasks::new());
     let ground = Ground::take(arguments).await?;
-    let mut cluster = Cluster::open(arguments, ground.pods, &tasks)?;
+    let mut cluster = Cluster::open(arguments, ground.pods, &tasks).await?;
     // Before anything of an earlier instance is touched: what is refused now is refused for good.
     declare::apply(&mut cluster.rehearsal()?, declared)
         .await

@@ -40,6 +40,7 @@ impl Claim {
         let claimed = Self::names(run, cgroup, prefix)?;
         match foreign(&format!("{prefix}br"), pods) {
             Some(device) => {
+                claimed.give_back();
                 let message = format!("--pod-cidr: {device} has an address in that range already");
                 Err(Failure::new(Exit::Foreign, message, "choose another --pod-cidr"))
             }
@@ -49,21 +50,37 @@ impl Claim {
 
     /// Claims all but addresses.
     pub(super) fn names(run: &Path, cgroup: &Path, prefix: &str) -> Result<Self, Failure> {
-        Ok(Self {
-            folders: [
-                folder(run, "--run-dir", "choose another --run-dir")?,
-                folder(cgroup, "--cgroup", "choose another --cgroup")?,
-            ],
-            _devices: devices(prefix)?,
-        })
+        let run = folder(run, "--run-dir", "choose another --run-dir")?;
+        let cgroup = match folder(cgroup, "--cgroup", "choose another --cgroup") {
+            Ok(cgroup) => cgroup,
+            Err(failure) => {
+                give_back(&[run]);
+                return Err(failure);
+            }
+        };
+        let folders = [run, cgroup];
+        match devices(prefix) {
+            Ok(devices) => Ok(Self {
+                folders,
+                _devices: devices,
+            }),
+            Err(failure) => {
+                give_back(&folders);
+                Err(failure)
+            }
+        }
     }
 
     /// Ends the claim of one who has made nothing: folders that it made go.
     pub(super) fn give_back(self) {
-        for folder in self.folders.iter().filter(|folder| folder.is_new) {
-            // What is in use meanwhile stays.
-            let _ = fs::remove_dir(&folder.path);
-        }
+        give_back(&self.folders);
+    }
+}
+
+fn give_back(folders: &[Folder]) {
+    for folder in folders.iter().rev().filter(|folder| folder.is_new) {
+        // What is in use meanwhile stays.
+        let _ = fs::remove_dir(&folder.path);
     }
 }
 
@@ -131,6 +148,10 @@ mod tests {
         assert!(message(Claim::take(&run, &other, "other", pods)).starts_with("--run-dir"));
         assert!(message(Claim::take(&other, &cgroup, "other", pods)).starts_with("--cgroup"));
         assert!(message(Claim::take(&other, &other.join("cgroup"), &prefix, pods)).starts_with("--device-prefix"));
+        assert!(!other.exists(), "whoever is refused leaves a folder");
+        let loopback: Range = "127.0.0.0/8".parse().unwrap();
+        assert!(message(Claim::take(&other, &other.join("cgroup"), "other", loopback)).starts_with("--pod-cidr"));
+        assert!(!other.exists(), "whoever is refused leaves a folder");
         first.give_back();
         assert!(!run.exists() && !cgroup.exists(), "folders that were made stay");
         fs::create_dir(&run).unwrap();

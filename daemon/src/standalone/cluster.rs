@@ -41,12 +41,17 @@ pub(super) struct Served {
 }
 
 impl Cluster {
-    /// Opens the state and furnishes it.
-    pub(super) fn open(arguments: &cli::Standalone, pods: Range, tasks: &Tasks) -> Result<Self, Failure> {
+    /// Opens the state and furnishes it; a file that cannot take even that is refused.
+    pub(super) async fn open(arguments: &cli::Standalone, pods: Range, tasks: &Tasks) -> Result<Self, Failure> {
         let usage =
             |option: &str, error: &dyn std::fmt::Display| Failure::new(Exit::Usage, format!("--{option}: {error}"), "");
-        let service_range = arguments.service_cidr.parse();
-        let service_range = service_range.map_err(|error: store::NoRange| usage("service-cidr", &error))?;
+        let service_range = arguments.service_cidr.parse::<store::Range>();
+        let service_range = service_range.map_err(|error| usage("service-cidr", &error))?;
+        if service_range.overlaps(pods.base, pods.prefix) {
+            let help = "choose another --service-cidr, or another --pod-cidr";
+            let message = format!("--service-cidr: {service_range} and the pods' range, --pod-cidr {pods}, overlap");
+            return Err(Failure::new(Exit::Usage, message, help));
+        }
         let fresh = arguments.state.clone().filter(|path| !path.exists());
         let state = Arc::new(match &arguments.state {
             Some(path) => State::open(path).map_err(|error| {
@@ -62,7 +67,11 @@ impl Cluster {
             ..native::Settings::default()
         };
         let cluster = Self { state, pods, fresh };
-        native::run(&cluster.state, settings, tasks).map_err(refused)?;
+        let kept = native::run(&cluster.state, settings, tasks).map_err(refused)?;
+        kept.wait().await.map_err(|refusal| {
+            let help = "make room or name another file; nothing was started";
+            Failure::new(Exit::Failed, format!("--state: {refusal}"), help)
+        })?;
         tasks.spawn("state file", tell_of(cluster.state.trouble()));
         Ok(cluster)
     }

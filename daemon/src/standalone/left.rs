@@ -12,6 +12,7 @@ use ::standalone::runner;
 use serde_json::{Value, json};
 
 use super::claim::Claim;
+use crate::cli;
 use crate::failure::{Failure, doing};
 
 const RECORD: &str = "instance.json";
@@ -28,10 +29,29 @@ pub(super) fn pods(run: &Path) -> PathBuf {
     run.join("pods")
 }
 
+/// Where clients find out where the API is.
+pub(super) fn kubeconfig(run: &Path) -> PathBuf {
+    run.join("kubeconfig")
+}
+
+/// The built-in image.
+pub(super) fn sample(run: &Path) -> PathBuf {
+    run.join(cli::SAMPLE)
+}
+
 /// An instance has ended and left nothing.
 pub(super) fn forget(run: &Path) {
-    // Without it there is nothing to forget.
-    let _ = fs::remove_file(run.join(RECORD));
+    for file in [kubeconfig(run), sample(run), run.join(RECORD)] {
+        // What is not there need not be forgotten.
+        let _ = fs::remove_file(file);
+    }
+}
+
+/// An instance was refused before it made anything; one of before may have left something.
+pub(super) fn forget_refused(run: &Path) {
+    if !run.join(RECORD).exists() {
+        forget(run);
+    }
 }
 
 /// Removes what is recorded in a run folder; answers what that was, nothing if there is no record.

@@ -82,9 +82,14 @@ impl Machine {
         cluster: &Cluster,
         (requests, tasks): (&Tasks, &Tasks),
     ) -> Result<Self, Failure> {
+        let settings = runner_settings(arguments, cluster, cgroup.clone())?;
+        let problems = settings.problems();
+        if !problems.is_empty() {
+            left::forget_refused(&arguments.run_dir);
+            return Err(of_runner(&RunnerError::Settings(problems)));
+        }
         left::record(&arguments.run_dir, &cgroup, &arguments.device_prefix)?;
         let drained = Drained::default();
-        let settings = runner_settings(arguments, cluster, cgroup.clone())?;
         let runner = Runner::begin(settings, Arc::clone(&cluster.state), Arc::new(drained.clone()), tasks)
             .map_err(|error| of_runner(&error))?;
         let inside = match Inside::start(arguments, cluster, cgroup, tasks).await {
@@ -95,6 +100,7 @@ impl Machine {
                 }
                 // Nobody can use what was made for pods.
                 runner.end(Duration::ZERO).await;
+                left::forget(&arguments.run_dir);
                 return Err(failure);
             }
         };
@@ -313,7 +319,7 @@ pub(super) fn forget(arguments: &cli::Standalone) -> Result<(), Failure> {
 
 /// The built-in image: this program by another name.
 fn sample(folder: &Path) -> Result<(String, PathBuf), Failure> {
-    let link = folder.join(cli::SAMPLE);
+    let link = left::sample(folder);
     let making = || doing(format!("making {}", link.display()), "choose another --run-dir");
     let program = std::env::current_exe().map_err(doing("finding this program", ""))?;
     std::fs::create_dir_all(folder).map_err(making())?;

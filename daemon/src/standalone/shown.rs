@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the user is told once everything runs.
 //!
-//! Depends on: cli, cluster, machine.
+//! Depends on: cli, cluster, left, machine.
 
 use std::fs;
 use std::net::SocketAddr;
 
 use super::cluster::Served;
+use super::left;
 use super::machine::Machine;
 use crate::cli;
 use crate::failure::{Failure, doing};
@@ -19,7 +20,7 @@ pub(super) fn greet(
     machine: &Machine,
     metrics: SocketAddr,
 ) -> Result<(), Failure> {
-    let kubeconfig = arguments.run_dir.join("kubeconfig");
+    let kubeconfig = left::kubeconfig(&arguments.run_dir);
     let writing = || doing(format!("writing {}", kubeconfig.display()), "choose another --run-dir");
     fs::create_dir_all(&arguments.run_dir).map_err(writing())?;
     fs::write(&kubeconfig, config(cluster)).map_err(writing())?;

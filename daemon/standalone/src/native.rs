@@ -29,19 +29,20 @@ use std::sync::Arc;
 use life::Tasks;
 
 use crate::refusal::Refusal;
-use crate::state::State;
+use crate::state::{Kept, State};
 
 pub use settings::Settings;
 
-/// Puts in place what a cluster has from the start, unless it is there, and starts the controllers.
+/// Puts in place what a cluster has from the start, unless it is there, and starts the controllers. What it answers tells
+/// when these objects are in the file.
 ///
 /// # Errors
 /// If the first objects cannot be stored.
-pub fn run(state: &Arc<State>, settings: Settings, tasks: &Tasks) -> Result<(), Refusal> {
+pub fn run(state: &Arc<State>, settings: Settings, tasks: &Tasks) -> Result<Kept, Refusal> {
     state.set_range(settings.service_range);
-    furnish::furnish(state, &settings)?;
+    let kept = furnish::furnish(state, &settings)?;
     tasks.spawn("native", task::run(Arc::clone(state), settings));
-    Ok(())
+    Ok(kept)
 }
 
 #[cfg(test)]

@@ -129,6 +129,9 @@ impl Place {
         assert_eq!(self.devices(), 0, "network devices were left");
         self.rig.assert_nothing_left();
         assert!(!self.rig.cgroup.join("pods").exists() || is_empty(&self.rig.cgroup.join("pods")));
+        let run = fs::read_dir(self.folder.join("run")).into_iter().flatten().flatten();
+        let files: Vec<_> = run.map(|entry| entry.file_name()).collect();
+        assert!(files.is_empty(), "{files:?} were left in the run folder");
     }
 }
 

@@ -186,6 +186,36 @@ fn a_full_disk_refuses_changes_until_there_is_room_and_pods_serve_on() {
     place.assert_nothing_left();
 }
 
+#[test]
+fn a_start_on_a_full_disk_says_so_and_leaves_no_state_file() {
+    let Some(place) = Place::new() else { return };
+    let small = Small::mount(place.folder.join("small"), "64k");
+    let file = small.0.join("state");
+    let refused = place.refusal(place.command(FAST, &["--state", file.to_str().unwrap()]));
+    refused.assert_fault(1, &["--state", "No space left", "name another file"]);
+    assert!(!refused.err.contains("not found"), "{refused:?}");
+    assert!(!file.exists(), "half a state file is left");
+    drop(small);
+    place.assert_nothing_left();
+}
+
+#[test]
+fn places_that_cannot_be_are_named_before_anything_starts() {
+    let Some(place) = Place::new() else { return };
+    let twice = ["--image", "app=/bin/true", "--image", "app=/bin/false"];
+    let refused = place.refusal(place.command(FAST, &twice));
+    refused.assert_fault(2, &["--image app is given more than once"]);
+    let usual = place.command(FAST, &["--service-cidr", "10.96.0.0/16"]);
+    let pods = usual.get_args().skip_while(|argument| *argument != "--pod-cidr").nth(1);
+    let pods = pods.unwrap().to_str().unwrap().to_owned();
+    let network = format!("{}.0/24", pods.rsplit_once('.').unwrap().0);
+    let refused = place.refusal(with(&usual, &[("--service-cidr", &network)]));
+    refused.assert_fault(2, &["--service-cidr", &pods, "overlap"]);
+    let refused = place.refusal(with(&usual, &[("--cgroup", "../elsewhere")]));
+    refused.assert_fault(2, &["--cgroup: ../elsewhere is not below "]);
+    place.assert_nothing_left();
+}
+
 const AT_ZERO: &str = "autoscaling.knative.dev/initial-scale: '0'";
 
 #[test]

@@ -14,7 +14,7 @@ use crate::meta;
 use crate::moment::Moment;
 use crate::refusal::Refusal;
 use crate::resource::Resource;
-use crate::state::State;
+use crate::state::{Kept, State};
 use crate::store::Transaction;
 
 const NAMESPACES: [&str; 3] = ["default", "kube-system", api::names::product::SYSTEM_NAMESPACE];
@@ -34,9 +34,9 @@ const MAPS: [&str; 11] = [
     include_str!("../../../../deploy/config/config-observability.yaml"),
 ];
 
-pub(super) fn furnish(state: &State, settings: &Settings) -> Result<(), Refusal> {
+pub(super) fn furnish(state: &State, settings: &Settings) -> Result<Kept, Refusal> {
     let actor = Actor::default();
-    state.write(&mut Moment::current(), false, |transaction| {
+    let furnished = state.write_kept(&mut Moment::current(), false, |transaction| {
         for name in NAMESPACES {
             let namespace = json!({"metadata": {"name": name}});
             unless_there(&actor, transaction, resource("", "v1", "namespaces")?, namespace)?;
@@ -48,7 +48,8 @@ pub(super) fn furnish(state: &State, settings: &Settings) -> Result<(), Refusal>
             unless_there(&actor, transaction, resource("", "v1", "configmaps")?, map)?;
         }
         node(&actor, transaction, settings)
-    })
+    });
+    furnished.map(|((), kept)| kept)
 }
 
 fn unless_there(

@@ -42,7 +42,7 @@ impl World {
             tasks: Tasks::new(),
             settings: api::context::Settings::default(),
         };
-        run(&world.state, Settings::default(), &world.tasks).unwrap();
+        drop(run(&world.state, Settings::default(), &world.tasks).unwrap());
         world
     }
 
@@ -407,12 +407,12 @@ async fn a_pod_without_a_node_gets_one_and_every_namespace_an_account() {
 #[test]
 fn what_is_there_from_the_start_is_made_once() {
     let state = State::in_memory();
-    furnish::furnish(&state, &Settings::default()).unwrap();
+    drop(furnish::furnish(&state, &Settings::default()).unwrap());
     let maps = find("", "configmaps");
     let gc = Key::new(maps, "knative-serving", "config-gc");
     let stored = state.read(|store| store.get(&gc)).unwrap();
     assert!(stored["data"]["_example"].is_string());
-    furnish::furnish(&state, &Settings::default()).unwrap();
+    drop(furnish::furnish(&state, &Settings::default()).unwrap());
     assert_eq!(state.read(|store| store.get(&gc)).unwrap(), stored);
     assert_eq!(state.read(|store| store.list(maps, None).count()), 11);
 }

@@ -64,6 +64,12 @@ impl std::str::FromStr for Range {
     }
 }
 
+impl std::fmt::Display for Range {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}/{}", self.base, self.prefix)
+    }
+}
+
 impl Range {
     /// How many pods it has room for.
     #[must_use]

@@ -84,6 +84,14 @@ impl Range {
             .is_some_and(|offset| offset < self.size)
     }
 
+    /// Whether it shares addresses with the network of `prefix` bits in which another one lies.
+    #[must_use]
+    pub fn overlaps(self, other: Ipv4Addr, prefix: u8) -> bool {
+        let wider = u32::from(prefix).min(self.size.leading_zeros() + 1);
+        let fixed = u32::MAX.checked_shl(32 - wider).unwrap_or(0);
+        self.first & fixed == u32::from(other) & fixed
+    }
+
     /// The address at a place; `None` past the last but one, which is the broadcast address.
     #[must_use]
     pub fn at(self, place: u32) -> Option<Ipv4Addr> {
@@ -102,4 +110,23 @@ impl Range {
 pub(super) fn of(object: &Value) -> Option<&str> {
     let address = object["spec"]["clusterIP"].as_str()?;
     (object["kind"] == "Service" && object["apiVersion"] == "v1" && !matches!(address, "" | "None")).then_some(address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_overlap_if_one_is_in_the_other() {
+        let overlaps = |range: &str, other: [u8; 4], prefix| {
+            let range: Range = range.parse().unwrap();
+            range.overlaps(other.into(), prefix)
+        };
+        assert!(overlaps("10.96.0.0/16", [10, 96, 0, 0], 16));
+        assert!(overlaps("10.96.0.0/16", [10, 0, 0, 0], 8));
+        assert!(overlaps("10.0.0.0/8", [10, 244, 3, 0], 28));
+        assert!(!overlaps("10.96.0.0/16", [10, 97, 0, 0], 16));
+        assert!(!overlaps("10.96.0.0/24", [10, 96, 1, 0], 24));
+        assert!(!overlaps("10.0.0.0/8", [11, 0, 0, 0], 8));
+    }
 }
