@@ -35,7 +35,7 @@ mod verify;
 mod view;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs::{self, File, Metadata},
     io,
     net::SocketAddr,
@@ -249,7 +249,16 @@ impl Kernel {
         verify::verify(&self.folder, &self.programs).map_err(CallError::when("asking what is attached"))
     }
 
-    /// Counts connections to `key` under `pod` from now on. A pod index that no other key has starts at 0.
+    /// The lowest index that no key has and no open connection is counted under; outside of the room when there is none.
+    pub fn free_pod(&self) -> PodId {
+        let taken: HashSet<u32> = self.view.tracked().iter().map(|(_, pod, _)| pod.0).collect();
+        let is_free = |pod: &PodId| !taken.contains(&pod.0) && self.pods.get(*pod).connections == 0;
+        let room = self.view.counts.room();
+        (0..room).map(PodId).find(is_free).unwrap_or(PodId(room))
+    }
+
+    /// Counts connections to `key` under `pod` from now on. A pod index that no other key has starts at 0: nothing may be
+    /// open under it (see [`Kernel::free_pod`]), or its end would be taken from the new counts.
     pub fn track(&self, key: PodKey, pod: PodId, flags: u32) -> Result<(), TrackError> {
         let room = self.view.counts.room();
         if pod.0 >= room {
@@ -272,7 +281,7 @@ impl Kernel {
         Ok(())
     }
 
-    /// Counts no new connections to `key`; open ones go on.
+    /// Counts no new connections to `key`; open ones go on under their index.
     pub fn untrack(&self, key: &PodKey) -> Result<(), TrackError> {
         let mut sources = self.view.sources();
         self.view.keys.remove(key)?;

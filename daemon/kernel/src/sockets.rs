@@ -4,7 +4,7 @@
 //! Problem: connections older than the attachment have no state and are not counted; they must be reported as
 //! unaccounted, never as zero.
 //! Mechanism: NETLINK_SOCK_DIAG inside the namespace. With INET_DIAG_REQ_SK_BPF_STORAGES the kernel also says which
-//! sockets have a value in our storage map, so accounted and unaccounted are told apart one by one.
+//! sockets have a value in our storage map, and that value, so accounted and unaccounted are told apart one by one.
 //! Invariants: an answer that is cut short is an error, not a shorter list.
 //! Depends on: `netns`, `sys`.
 
@@ -34,8 +34,17 @@ pub struct Socket {
     pub cookie: u64,
     /// Id of the cgroup it was made in, where the kernel tells (5.9).
     pub cgroup: Option<u64>,
-    /// Whether it has a value in one of the storage maps asked about.
-    pub has_storage: bool,
+    /// Its value in one of the storage maps asked about.
+    pub stored: Option<Stored>,
+}
+
+/// A socket's value in a storage map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Id of the map.
+    pub map: u32,
+    /// Its first word: in a map of ours, the number of the pod that the socket is counted for.
+    pub word: u32,
 }
 
 /// Connections on a port, told apart.
@@ -43,7 +52,7 @@ pub struct Socket {
 pub struct Accounted {
     /// Open connections on the port.
     pub open: u64,
-    /// Of these, without state: older than the attachment, or without memory for it.
+    /// Of these, without state (older than the attachment, or no memory for it), or with that of a counting that is over.
     pub unaccounted: u64,
 }
 
@@ -112,6 +121,9 @@ const REQ_SK_BPF_STORAGES: u16 = 2;
 const REQ_MAP_FD: u16 = 1;
 const ATTR_SK_BPF_STORAGES: u16 = 20;
 const ATTR_CGROUP_ID: u16 = 21;
+/// Inside of these, one a map: its id and the value.
+const STORAGE_MAP_ID: u16 = 2;
+const STORAGE_MAP_VALUE: u16 = 3;
 const NESTED: u16 = 0x8000;
 
 fn dump(family: i32, states: u32, port: u16, maps: &[i32]) -> io::Result<Vec<Socket>> {
@@ -195,16 +207,28 @@ fn parse(body: &[u8]) -> Option<Socket> {
         inode: u64::from(u32_at(body, 68)?),
         cookie,
         cgroup: None,
-        has_storage: false,
+        stored: None,
     };
     for (kind, value) in attributes(body.get(MESSAGE..)?) {
         match kind {
-            ATTR_SK_BPF_STORAGES => socket.has_storage = attributes(value).next().is_some(),
+            ATTR_SK_BPF_STORAGES => socket.stored = attributes(value).find_map(|(_, storage)| stored(storage)),
             ATTR_CGROUP_ID => socket.cgroup = value.try_into().ok().map(u64::from_ne_bytes),
             _ => {}
         }
     }
     Some(socket)
+}
+
+fn stored(storage: &[u8]) -> Option<Stored> {
+    let word = |kind| {
+        attributes(storage)
+            .find(|(found, _)| *found == kind)
+            .and_then(|(_, value)| u32_at(value, 0))
+    };
+    Some(Stored {
+        map: word(STORAGE_MAP_ID)?,
+        word: word(STORAGE_MAP_VALUE)?,
+    })
 }
 
 fn address(family: i32, bytes: &[u8]) -> Option<IpAddr> {

@@ -7,7 +7,7 @@
 //! Depends on: `counts`, `generation`, `pins`, `sockets`, `sys`, `verify`.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     io,
     net::SocketAddr,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
@@ -25,7 +25,7 @@ use crate::{
     pins::Folder,
     shared::PodId,
     sockets::{self, Accounted},
-    sys::map::Map,
+    sys::map::{self, Map},
     targets,
     verify::{self, Attachment},
 };
@@ -141,14 +141,23 @@ impl View {
     /// Open connections to a port in a namespace, and how many of them nobody counts. Probes that have no state are left
     /// out of both.
     pub fn accounted(&self, netns: &Netns, port: u16) -> Result<Accounted, NetnsError> {
-        let older: io::Result<Vec<OwnedFd>> = self
-            .sources()
-            .older
-            .iter()
-            .map(|older| older.connections().try_clone_to_owned())
-            .collect();
         // Not under the lock: a long list of sockets must not hold up the counters.
+        let (older, pods) = {
+            let sources = self.sources();
+            let connections = sources
+                .older
+                .iter()
+                .map(|older| older.connections().try_clone_to_owned());
+            let pods: HashSet<u32> = sources.keys.values().map(|slot| slot.pod).collect();
+            (connections.collect::<io::Result<Vec<OwnedFd>>>(), pods)
+        };
         let older = older.map_err(NetnsError::Ask)?;
+        let ours = map::info(self.connections.as_fd()).map_err(NetnsError::Ask)?.id;
+        // What stands in the values of another generation is its own affair.
+        let is_counted = |socket: &sockets::Socket| {
+            let stored = socket.stored.as_ref();
+            stored.is_some_and(|stored| stored.map != ours || pods.contains(&stored.word))
+        };
         let mut maps: Vec<BorrowedFd<'_>> = vec![self.connections.as_fd()];
         maps.extend(older.iter().map(AsFd::as_fd));
         let mut sockets = sockets::connections(netns, port, &maps)?;
@@ -156,8 +165,8 @@ impl View {
             let asked = self.asked(socket.peer, socket.local);
             asked.is_ok_and(|asked| asked.is_some_and(|asked| asked.is_probe))
         };
-        sockets.retain(|socket| socket.has_storage || !is_probe(socket));
-        let unaccounted = sockets.iter().filter(|socket| !socket.has_storage).count() as u64;
+        sockets.retain(|socket| socket.stored.is_some() || !is_probe(socket));
+        let unaccounted = sockets.iter().filter(|socket| !is_counted(socket)).count() as u64;
         Ok(Accounted {
             open: sockets.len() as u64,
             unaccounted,

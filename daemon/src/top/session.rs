@@ -13,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use kernel::{Hooks, Kernel, PodId, PodKey, Settings};
+use kernel::{Hooks, Kernel, PodKey, Settings};
 
 use crate::{
     failure::{Exit, Failure},
@@ -86,14 +86,7 @@ impl Session {
         let kernel = self.kernel()?;
         let keys = counted::keys_of(kernel.view(), &server)?;
         let known = counted::pod_of(kernel.view(), &keys);
-        let taken: BTreeSet<u32> = kernel.tracked().iter().map(|(_, pod, _)| pod.0).collect();
-        let free = || {
-            (0..)
-                .map(PodId)
-                .find(|pod| !taken.contains(&pod.0))
-                .unwrap_or(PodId(u32::MAX))
-        };
-        let pod = known.unwrap_or_else(free);
+        let pod = known.unwrap_or_else(|| kernel.free_pod());
         // Before tracking: what goes wrong in the middle is undone, too.
         if known.is_none() {
             self.new.extend(&keys);

@@ -145,6 +145,50 @@ fn ports_of_others_stay() {
     rig.assert_nothing_left();
 }
 
+/// They still name the number of a counting that is over.
+#[test]
+fn connections_of_an_earlier_counting_are_unaccounted_and_change_no_figure() {
+    let Some(mut rig) = Rig::new() else { return };
+    let (kept, server, third) = (rig.server(), rig.server(), rig.server());
+    let first = rig.sluice(&["top", "--keep", "--once", "--pid", &kept.pid()]);
+    assert_eq!(first.code, Some(0), "{first:?}");
+    let mut top = rig.top(&["--pid", &server.pid()]);
+    top.next();
+    let mut older = Client::connect(server.port);
+    // Longer than the next one takes to begin, also where many others run.
+    older.ask("/sleep/10000");
+    top.until(|line| line["in_flight"] == 1);
+    assert_eq!(top.end(Signal::SIGTERM).code, Some(0));
+    let mut top = rig.top(&["--pid", &server.pid()]);
+    let line = top.next();
+    assert_eq!(
+        (&line["started"], &line["connections"]["unaccounted"]),
+        (&0.into(), &1.into()),
+        "{line}"
+    );
+    older.answer();
+    older.get();
+    let mut newer = Client::connect(server.port);
+    newer.ask("/sleep/2000");
+    let line = top.until(|line| line["connections"]["open"] == 1);
+    assert_eq!((&line["started"], &line["in_flight"]), (&1.into(), &1.into()), "{line}");
+    newer.answer();
+    let line = top.until(|line| line["ended"] == 1);
+    assert_eq!(line["connections"]["unaccounted"], 1, "{line}");
+    assert_eq!(top.end(Signal::SIGTERM).code, Some(0));
+    let mut top = rig.top(&["--pid", &third.pid()]);
+    top.next();
+    older.get();
+    newer.get();
+    let made = load(third.port, 1, 5);
+    let line = top.until(|line| line["connections"]["total"] == 1 && line["ended"].as_u64() >= Some(made));
+    assert_eq!(
+        (&line["started"], &line["connections"]["unaccounted"]),
+        (&made.into(), &0.into()),
+        "{line}"
+    );
+}
+
 #[test]
 fn what_a_killed_one_counted_of_a_server_that_is_gone_goes_too() {
     let Some(mut rig) = Rig::new() else { return };
