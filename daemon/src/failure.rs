@@ -222,6 +222,14 @@ impl From<CleanupError> for Failure {
 
 /// Refuses early and with the whole list what would be refused late and one by one.
 pub(crate) fn need_privileges(proc_root: &Path) -> Result<(), Failure> {
+    if !kernel::host::is_procfs(proc_root) {
+        let message = format!("procfs is not mounted at {}", proc_root.display());
+        return Err(Failure::new(
+            Exit::Unsupported,
+            message,
+            "name where it is with --proc-root",
+        ));
+    }
     let missing = kernel::host::missing_capabilities(proc_root);
     if missing.is_empty() {
         Ok(())

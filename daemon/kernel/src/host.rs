@@ -49,6 +49,12 @@ impl fmt::Display for Capability {
     }
 }
 
+/// Whether a procfs is there. Without it neither privileges nor cgroup v2 nor processes are found: each would be said to be
+/// missing itself.
+pub fn is_procfs(proc_root: &Path) -> bool {
+    proc_root.join("self/status").exists()
+}
+
 /// Privileges that are missing for loading and attaching. Empty when all are there or nobody can tell.
 pub fn missing_capabilities(proc_root: &Path) -> Vec<Capability> {
     let status = fs::read_to_string(proc_root.join("self/status")).unwrap_or_default();

@@ -261,7 +261,10 @@ fn missing(settings: &Settings, features: &Features) -> Vec<Lack> {
         );
         add(true, what, "run as root, or grant them");
     }
-    if !features.cgroup2.as_deref().is_some_and(host::is_on_cgroup2) {
+    if !host::is_procfs(&settings.proc_root) {
+        let what = format!("procfs at {}", settings.proc_root.display());
+        add(true, what, "name where it is with --proc-root");
+    } else if !features.cgroup2.as_deref().is_some_and(host::is_on_cgroup2) {
         let help = "mount it: `mount -t cgroup2 none /sys/fs/cgroup/unified`, or name it with --cgroup-root";
         add(true, "cgroup v2".to_owned(), help);
     }

@@ -142,6 +142,26 @@ fn without_cgroup_v2() {
 }
 
 #[test]
+fn without_procfs() {
+    let Some(mut rig) = Rig::new() else { return };
+    let server = rig.server();
+    for arguments in [&["top", "--once", "--pid", &server.pid()][..], &["cleanup"]] {
+        let ended = rig.sluice(&[arguments, &["--proc-root", "/tmp"]].concat());
+        ended.assert_fault(4, &["procfs is not mounted at /tmp", "--proc-root"]);
+    }
+    let check = rig.sluice(&["check", "--proc-root", "/tmp"]);
+    assert_eq!(check.code, Some(4), "{check:?}");
+    assert!(
+        check
+            .out
+            .contains("procfs at /tmp\n    name where it is with --proc-root"),
+        "{check:?}"
+    );
+    assert!(check.out.lines().last().is_some_and(|line| line.starts_with("tier: ")));
+    rig.assert_nothing_left();
+}
+
+#[test]
 fn what_is_named_is_not_there() {
     let Some(mut rig) = Rig::new() else { return };
     let server = rig.server();
