@@ -45,15 +45,15 @@ pub(crate) fn obstacle() -> Option<String> {
     (!folder.is_dir()).then_some(why)
 }
 
-/// Judges every case.
-pub(crate) fn tally() -> Result<Tally> {
-    let everything = Options {
+/// Judges every case, or those with `case` in their name.
+pub(crate) fn tally(case: Option<&str>) -> Result<Tally> {
+    let options = Options {
         topics: Vec::new(),
-        case: None,
+        case: case.map(str::to_owned),
         show: None,
     };
     let mut tally = Tally::default();
-    let status = process::follow_from_first(LIMIT, &mut command(&everything), |line| {
+    let status = process::follow_from_first(LIMIT, &mut command(&options), |line| {
         tally = Tally::told(line).unwrap_or(tally);
     })?;
     if !status.success() && tally.failed == 0 {

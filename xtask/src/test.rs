@@ -24,8 +24,8 @@ pub(crate) struct Options {
     /// Suites to run; all when none is named
     #[arg(value_enum)]
     suites: Vec<Suite>,
-    /// Only the network cases with this in their name, with all they say (netns, kernels)
-    #[arg(long, value_name = "NAME")]
+    /// Only the cases with this in their name, of the suites named; those of netns with all they say
+    #[arg(long, value_name = "NAME", requires = "suites")]
     case: Option<String>,
     /// Write what the verifier of other kernels says into docs/kernels.md (kernels)
     #[arg(long)]
@@ -37,6 +37,7 @@ pub(crate) struct Options {
 
 /// Runs the suites and prints the verdict; `ci`: nothing may be skipped.
 pub(crate) fn run(options: &Options, ci: bool) -> Result<()> {
+    options.check()?;
     let manner = Manner {
         strict: ci || options.require,
         case: options.case.clone(),
@@ -56,10 +57,29 @@ pub(crate) fn run(options: &Options, ci: bool) -> Result<()> {
     if total.failed > 0 {
         bail!("{} failed", total.failed);
     }
+    if let Some(case) = options.case.as_ref().filter(|_| total == Tally::default()) {
+        bail!("no case has `{case}` in its name");
+    }
     Ok(())
 }
 
 impl Options {
+    /// A suite without cases would run whole, or not at all: neither is what was asked for.
+    fn check(&self) -> Result<()> {
+        let whole = self.suites.iter().find(|suite| !suite.has_cases());
+        match whole.filter(|_| self.case.is_some()) {
+            None => Ok(()),
+            Some(suite) => {
+                let with: Vec<_> = Suite::ALL.iter().filter(|suite| suite.has_cases()).collect();
+                let with: Vec<_> = with.into_iter().map(ToString::to_string).collect();
+                bail!(
+                    "`{suite}` has no cases for --case to choose from; these have: {}",
+                    with.join(", ")
+                )
+            }
+        }
+    }
+
     fn chosen(&self) -> Vec<Suite> {
         if self.suites.is_empty() {
             Suite::ALL.to_vec()
@@ -123,5 +143,31 @@ fn print_table(rows: &[Row]) {
             row.tally,
             row.remark.lines().next().unwrap_or("")
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(suites: &[Suite], case: Option<&str>) -> Options {
+        Options {
+            suites: suites.to_vec(),
+            case: case.map(str::to_owned),
+            record: false,
+            require: false,
+        }
+    }
+
+    #[test]
+    fn a_case_is_asked_only_of_suites_that_have_some() {
+        assert!(asked(&[Suite::Root, Suite::Netns], Some("life")).check().is_ok());
+        assert!(asked(&[Suite::Root, Suite::Fmt], None).check().is_ok());
+        let refused = asked(&[Suite::Root, Suite::Fmt], Some("life"))
+            .check()
+            .unwrap_err()
+            .to_string();
+        assert!(refused.contains("`fmt` has no cases"), "{refused}");
+        assert!(refused.contains("root, netns"), "{refused}");
     }
 }

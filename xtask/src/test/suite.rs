@@ -62,7 +62,7 @@ pub(crate) enum Suite {
 pub(crate) struct Manner {
     /// Nothing may be skipped, by the tests themselves neither.
     pub(crate) strict: bool,
-    /// Only the network cases with this in their name.
+    /// Only the cases with this in their name.
     pub(crate) case: Option<String>,
     /// Numbers of other kernels go into docs/kernels.md.
     pub(crate) record: bool,
@@ -105,7 +105,7 @@ impl Suite {
             Self::Clippy => clippy(),
             Self::Plain => plain(manner),
             Self::Floods => floods(manner),
-            Self::Golden => golden::tally().map(Outcome::Ran),
+            Self::Golden => golden::tally(manner.case.as_deref()).map(Outcome::Ran),
             Self::Root => root(manner),
             Self::Netns => netns(manner),
             Self::Path => path(manner),
@@ -139,6 +139,30 @@ impl Suite {
             Self::Api | Self::Control => return Cluster::prepare().err().map(|error| format!("{error:#}")),
         };
         setup::need(purpose).err().map(|error| format!("{error:#}"))
+    }
+
+    /// Whether some of it can be run alone, by name.
+    pub(crate) fn has_cases(self) -> bool {
+        match self {
+            Self::Plain
+            | Self::Floods
+            | Self::Golden
+            | Self::Root
+            | Self::Netns
+            | Self::Path
+            | Self::Pods
+            | Self::Api
+            | Self::Control
+            | Self::Kernels => true,
+            Self::Fmt
+            | Self::Layers
+            | Self::Deny
+            | Self::Object
+            | Self::Clippy
+            | Self::Demo
+            | Self::FuzzShort
+            | Self::Bench => false,
+        }
     }
 
     fn loads_programs(self) -> bool {
@@ -220,8 +244,7 @@ fn plain(manner: &Manner) -> Result<Outcome> {
 /// Those of the plain tests are ignored that take a process each.
 fn floods(manner: &Manner) -> Result<Outcome> {
     let mut floods = testing(manner, &["--package", "proxy", "--test", "floods"]);
-    let only = ["--", "--ignored", "--skip", "server_process"];
-    floods.arguments.extend(only.map(str::to_owned));
+    floods.runner = ["--ignored", "--skip", "server_process"].map(str::to_owned).into();
     Ok(Outcome::Ran(tests(&floods)))
 }
 
@@ -239,9 +262,8 @@ fn root(manner: &Manner) -> Result<Outcome> {
         manner,
         &["--package", "kernel", "--package", "sluice", "--test", "root"],
     );
-    root.arguments.push("--".to_owned());
     for process in PROCESSES {
-        root.arguments.extend(["--skip".to_owned(), (*process).to_owned()]);
+        root.runner.extend(["--skip".to_owned(), (*process).to_owned()]);
     }
     root.environment = other.environment()?.to_vec();
     // Clients that are not ours, of `sluice standalone`.
@@ -262,9 +284,8 @@ fn netns(manner: &Manner) -> Result<Outcome> {
     let other = Other::build()?;
     let mut run = testing(manner, &["--package", "tests", "--test", "netns"]);
     run.environment = other.environment()?.to_vec();
-    if let Some(case) = &manner.case {
-        run.arguments
-            .extend(["--".to_owned(), "--nocapture".to_owned(), case.clone()]);
+    if manner.case.is_some() {
+        run.runner.push("--nocapture".to_owned());
     }
     Ok(Outcome::Ran(tests(&run)))
 }
@@ -274,9 +295,6 @@ fn path(manner: &Manner) -> Result<Outcome> {
     process::run(process::cargo().args(["build", "--quiet", "--package", "sluice"]))?;
     let mut run = testing(manner, &["--package", "path-suite"]);
     run.environment.push(("SLUICE_H2SPEC", setup::h2spec()?));
-    if let Some(case) = &manner.case {
-        run.arguments.extend(["--".to_owned(), case.clone()]);
-    }
     Ok(Outcome::Ran(tests(&run)))
 }
 
@@ -361,6 +379,8 @@ fn single(command: &mut Command) -> Result<Outcome> {
 struct Testing<'a> {
     manner: &'a Manner,
     arguments: Vec<String>,
+    /// For the test binaries, beside the case's name.
+    runner: Vec<String>,
     environment: Vec<(&'static str, PathBuf)>,
 }
 
@@ -369,6 +389,7 @@ fn testing<'a>(manner: &'a Manner, arguments: &[&str]) -> Testing<'a> {
     Testing {
         manner,
         arguments: first.iter().chain(arguments).map(|&word| word.to_owned()).collect(),
+        runner: Vec::new(),
         environment: Vec::new(),
     }
 }
@@ -377,6 +398,7 @@ fn testing<'a>(manner: &'a Manner, arguments: &[&str]) -> Testing<'a> {
 fn tests(run: &Testing) -> Tally {
     let mut cargo = process::cargo();
     cargo.args(&run.arguments).envs(run.environment.iter().cloned());
+    cargo.arg("--").args(&run.runner).args(&run.manner.case);
     if run.manner.strict {
         // What the tests look at before they skip.
         cargo.env("CI", "true");
