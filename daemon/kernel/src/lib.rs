@@ -165,6 +165,12 @@ impl TrackError {
     }
 }
 
+/// By where they are, not by how they are written: `..` and symbolic links lead elsewhere. What is not there is told later.
+fn is_below(path: &Path, root: &Path) -> bool {
+    let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    real(path).starts_with(real(root))
+}
+
 /// ns of CLOCK_MONOTONIC: the programs' clock.
 #[expect(unsafe_code, reason = "std hides the number")]
 pub fn monotonic() -> u64 {
@@ -228,7 +234,7 @@ impl Kernel {
             });
         }
         let path = self.cgroup_root.join(cgroup);
-        if self.settings.cgroup_root.is_some() && !path.starts_with(&self.cgroup_root) {
+        if self.settings.cgroup_root.is_some() && !is_below(&path, &self.cgroup_root) {
             return Err(AttachError::Outside {
                 cgroup: path,
                 root: self.cgroup_root.clone(),

@@ -206,13 +206,29 @@ fn places_that_are_no_cgroup_are_refused() {
     assert!(matches!(other, AttachError::NotCgroup2 { .. }), "{other:?}");
     assert_eq!(kernel.verify().unwrap().links, []);
     drop(kernel);
+    let root = rig.cgroup.join("root");
+    fs::create_dir(&root).unwrap();
     let kernel = Kernel::open(Settings {
-        cgroup_root: Some(rig.cgroup.clone()),
+        cgroup_root: Some(root.clone()),
         ..rig.settings()
     })
     .unwrap();
-    let outside = kernel.attach(rig.cgroup.parent().unwrap(), COUNT).unwrap_err();
-    assert!(matches!(outside, AttachError::Outside { .. }), "{outside:?}");
+    let ways = [
+        rig.cgroup.clone(),
+        "..".into(),
+        root.join("../../").join(rig.cgroup.file_name().unwrap()),
+    ];
+    let outside = ways.map(|above| kernel.attach(&above, COUNT));
+    let left = kernel.verify().unwrap().links;
+    drop(kernel);
+    fs::remove_dir(&root).unwrap();
+    assert!(
+        outside
+            .iter()
+            .all(|way| matches!(way, Err(AttachError::Outside { .. }))),
+        "{outside:?}"
+    );
+    assert_eq!(left, []);
 }
 
 #[test]
