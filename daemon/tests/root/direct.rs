@@ -49,7 +49,12 @@ fn a_client_in_a_pod_takes_no_gateway_and_does_not_notice_a_daemon_that_is_kille
         last["status"] == "True" && last["reason"] == "Direct"
     });
     assert!(is_direct, "connections to app take a gateway: {last}");
-    let before = (through_gateways(&instance), processes(&place));
+    let before = (through_gateways(&instance), place.processes("sluice-sample"));
+    assert!(
+        !before.1.is_empty(),
+        "no container runs below {}",
+        place.cgroup().display()
+    );
     fs::write(place.folder.join("go"), "").unwrap();
     let answers = Answers {
         path: place.folder.join("answers"),
@@ -71,7 +76,7 @@ fn a_client_in_a_pod_takes_no_gateway_and_does_not_notice_a_daemon_that_is_kille
         assert!(through_gateways(&again) >= 1.0, "a gateway served and did not count");
     }
     answers.grow_by(40, true);
-    let after = processes(&place);
+    let after = place.processes("sluice-sample");
     assert!(
         before.1.iter().all(|process| after.contains(process)),
         "{before:?} and then {after:?}"
@@ -136,31 +141,4 @@ fn data_path(instance: &Instance) -> Value {
 /// Requests of `app` that gateways have carried.
 fn through_gateways(instance: &Instance) -> f64 {
     figure(instance, "kn_revision_request_count_total", "app").unwrap_or_default()
-}
-
-/// The processes of containers, by what runs in the cgroups of pods.
-fn processes(place: &Place) -> Vec<(PathBuf, String)> {
-    let mut found = Vec::new();
-    let mut folders = vec![place.cgroup()];
-    while let Some(folder) = folders.pop() {
-        let below = fs::read_dir(&folder)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|entry| entry.path());
-        folders.extend(below.filter(|path| path.is_dir()));
-        let listed = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
-        for process in listed.lines() {
-            let command = fs::read_to_string(format!("/proc/{process}/cmdline")).unwrap_or_default();
-            if command.contains("sluice-sample") {
-                found.push((folder.clone(), process.to_owned()));
-            }
-        }
-    }
-    assert!(
-        !found.is_empty(),
-        "no container runs below {}",
-        place.cgroup().display()
-    );
-    found
 }

@@ -10,6 +10,9 @@
     reason = "in tests this is how a test fails, also in what tests call"
 )]
 
+mod breaks;
+mod by_annotation;
+mod caller;
 mod check;
 mod client;
 mod cycles;
@@ -30,3 +33,4 @@ mod scaling;
 mod standalone;
 mod top;
 mod trouble;
+mod woken;

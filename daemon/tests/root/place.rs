@@ -9,13 +9,14 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{SocketAddr as UnixAddress, UnixListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -108,6 +109,24 @@ impl Place {
     /// The cgroup of the pods.
     pub(crate) fn cgroup(&self) -> PathBuf {
         self.rig.cgroup.join("pods")
+    }
+
+    /// The processes of containers with this in their command, by their cgroups.
+    pub(crate) fn processes(&self, word: &str) -> Vec<(PathBuf, String)> {
+        let mut found = Vec::new();
+        let mut folders = vec![self.cgroup()];
+        while let Some(folder) = folders.pop() {
+            let below = fs::read_dir(&folder).into_iter().flatten().flatten();
+            folders.extend(below.map(|entry| entry.path()).filter(|path| path.is_dir()));
+            let listed = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
+            for process in listed.lines() {
+                let command = fs::read_to_string(format!("/proc/{process}/cmdline")).unwrap_or_default();
+                if command.contains(word) {
+                    found.push((folder.clone(), process.to_owned()));
+                }
+            }
+        }
+        found
     }
 
     /// `sluice cleanup` of this place.
@@ -298,9 +317,28 @@ pub(crate) fn post(to: SocketAddr, path: &str, object: &Value) -> (u16, String) 
     said(to, &format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()))
 }
 
+/// Changes an object by a merge patch.
+pub(crate) fn patch(to: SocketAddr, path: &str, change: &Value) -> (u16, String) {
+    let body = change.to_string();
+    let head = format!("PATCH {path} HTTP/1.0\r\nHost: api\r\nContent-Type: application/merge-patch+json");
+    said(to, &format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()))
+}
+
 /// Deletes an object.
 pub(crate) fn delete(to: SocketAddr, path: &str) -> (u16, String) {
     said(to, &format!("DELETE {path} HTTP/1.0\r\nHost: api\r\n\r\n"))
+}
+
+/// What a client is told before its connection ends.
+pub(crate) fn broken(gateway: SocketAddr, host: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(gateway).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    if let Err(error) = stream.read_to_string(&mut answer) {
+        assert_ne!(error.kind(), ErrorKind::WouldBlock, "nobody ended the connection");
+    }
+    answer
 }
 
 pub(crate) fn ask(to: SocketAddr, host: &str, path: &str) -> (u16, String) {
@@ -339,4 +377,13 @@ pub(crate) fn within(time: Duration, mut is_true: impl FnMut() -> bool) -> bool 
         thread::sleep(Duration::from_millis(200));
     }
     false
+}
+
+/// Sets it when it is dropped: who goes on until then ends, also when a test fails.
+pub(crate) struct Over<'a>(pub(crate) &'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `sluice standalone` as newcomers meet it: one process, real pods, real requests.
 
-use crate::place::{FAST, Instance, PATIENCE, Place, ask, executable, figure, service, within};
+use crate::place::{FAST, Instance, PATIENCE, Place, ask, broken, executable, figure, service, within};
 use crate::rig::eventually;
 use serde_json::Value;
-use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -153,18 +152,6 @@ fn pod_of(instance: &Instance, service: &str) -> Value {
     let pods = instance.list("/api/v1/namespaces/default/pods");
     let ours = |pod: &Value| pod["metadata"]["labels"]["serving.knative.dev/service"] == service;
     pods.into_iter().find(ours).unwrap()
-}
-
-/// What a client is told before its connection ends.
-fn broken(gateway: SocketAddr, host: &str, path: &str) -> String {
-    let mut stream = TcpStream::connect(gateway).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    if let Err(error) = stream.read_to_string(&mut answer) {
-        assert_ne!(error.kind(), ErrorKind::WouldBlock, "nobody ended the connection");
-    }
-    answer
 }
 
 /// Requests that run on the pods of `hello`.
