@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Pods that end, with requests in flight: each is answered to its last byte.
 //!
-//! The sample ends what it has within five seconds of SIGTERM by itself, so that requests here take longer: who is asked too
-//! early breaks them off.
+//! The app here is gone a second after it is told to end, whatever it has: who is told too early breaks requests off.
 
-use crate::place::{FAST, Instance, PATIENCE, Place, SERVICES, ask, delete, service, within};
+use crate::place::{FAST, Instance, PATIENCE, Place, SERVICES, ask, delete, executable, figure, service, within};
+use crate::rig::SLUICE;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
@@ -16,7 +16,7 @@ use std::time::Duration;
 const KEPT: &str = "autoscaling.knative.dev/min-scale: '1'";
 const HOST: &str = "hello.default.localhost";
 const PODS: &str = "/api/v1/namespaces/default/pods";
-/// Longer than the sample lets requests go on.
+/// Longer than anything that is done to the pod meanwhile.
 const LONG: &str = "/sleep/8000";
 const GREETING: &str = "hello hello\n";
 /// What is echoed, at this pace: eight seconds.
@@ -41,17 +41,21 @@ fn end_one(more: &[&str], is_counted: bool) {
     let (name, pod) = pods(&instance).remove(0);
     thread::scope(|scope| {
         let ways = [("by the gateway", instance.gateway), ("direct", pod)];
-        let asked = ways.into_iter().take(1 + usize::from(is_counted)).map(|(way, to)| {
+        let ways: Vec<_> = ways.into_iter().take(1 + usize::from(is_counted)).collect();
+        let long = ways.iter().map(|&(_, to)| {
             let late = scope.spawn(move || ask(to, HOST, LONG));
-            let slow = scope.spawn(move || ask(to, HOST, "/stream"));
-            let large = scope.spawn(move || echoes(to));
-            (way, late, slow, large)
+            (late, scope.spawn(move || echoes(to)))
         });
-        let asked: Vec<_> = asked.collect();
-        sleep(Duration::from_millis(500));
+        let long: Vec<_> = long.collect();
+        wait_for(&instance, "kn_revision_request_active", 2 * ways.len());
+        // This one is short: there need not be a moment when all of them run.
+        let slow = ways
+            .iter()
+            .map(|&(_, to)| scope.spawn(move || ask(to, HOST, "/stream")));
+        let slow: Vec<_> = slow.collect();
         let (status, body) = delete(instance.api, &format!("{PODS}/{name}"));
         assert_eq!(status, 200, "{body}");
-        for (way, late, slow, large) in asked {
+        for (((way, _), (late, large)), slow) in ways.iter().zip(long).zip(slow) {
             let (status, body) = slow.join().unwrap();
             let lines: String = (1..=10).map(|line| format!("line {line}\n")).collect();
             assert_eq!((status, body), (200, lines), "{way}");
@@ -76,11 +80,11 @@ fn a_pod_that_ends_while_its_daemon_is_killed_answers_to_the_last_byte() {
     thread::scope(|scope| {
         // No gateway is between: what goes through the killed one is lost.
         let late = scope.spawn(move || ask(pod, HOST, "/sleep/15000"));
-        sleep(Duration::from_millis(500));
+        wait_for(&instance, "kn_revision_request_active", 1);
         let (status, body) = delete(instance.api, &format!("{PODS}/{name}"));
         assert_eq!(status, 200, "{body}");
         // It is told to end by nobody.
-        sleep(Duration::from_millis(500));
+        wait_for(&instance, "kn_revision_pods_terminating_count", 1);
         instance.kill();
         let again = start(&place, KEPT, &state);
         assert_eq!(late.join().unwrap(), (200, GREETING.to_owned()));
@@ -99,7 +103,7 @@ fn a_service_that_is_deleted_answers_to_the_last_byte() {
     thread::scope(|scope| {
         let ways = [("by the gateway", instance.gateway), ("direct", pod)];
         let asked = ways.map(|(way, to)| (way, scope.spawn(move || ask(to, HOST, LONG))));
-        sleep(Duration::from_millis(500));
+        wait_for(&instance, "kn_revision_request_active", 2);
         let (status, body) = delete(instance.api, &format!("{SERVICES}/hello"));
         assert_eq!(status, 200, "{body}");
         for (way, late) in asked {
@@ -178,10 +182,26 @@ fn the_pod_that_has_a_request_stays_and_the_idle_ones_go() {
 }
 
 fn start(place: &Place, annotations: &str, more: &[&str]) -> Instance {
-    let instance = place.start(&format!("{FAST}{}", service("hello", annotations)), more);
+    let script = format!(
+        "#!/bin/sh\ntrap 'sleep 1; kill -9 $app; exit' TERM\n{SLUICE} sample --listen 0.0.0.0 --port $PORT & app=$!\nwait $app\n"
+    );
+    let image = format!("hasty={}", executable(&place.folder, "hasty", &script).display());
+    let hello = service("hello", annotations).replace("sluice.dev/sample", "hasty");
+    let instance = place.start(&format!("{FAST}{hello}"), &[more, &["--image", &image]].concat());
     let serves = || instance.is_ready("hello") && instance.get(HOST, "/").0 == 200;
     assert!(within(PATIENCE, serves), "hello does not serve");
     instance
+}
+
+/// Until a figure of `hello` is as it should be.
+#[track_caller]
+fn wait_for(instance: &Instance, name: &str, due: usize) {
+    let told = || figure(instance, name, "hello");
+    assert!(
+        within(PATIENCE, || told() == Some(due as f64)),
+        "{name} is {:?}, not {due}",
+        told()
+    );
 }
 
 /// Names and addresses of those that are not being deleted and have one.
