@@ -24,7 +24,7 @@ pub(crate) use steering::{Aim, Standing};
 
 use counting::Counting;
 use heartbeat::Heartbeat;
-use kernel::{Configuration, Hooks, Kernel, Support, host};
+use kernel::{Configuration, Hooks, Kernel, Pulse, Support, host};
 use life::Tasks;
 use logic::data_path::DataPath;
 use std::collections::HashMap;
@@ -121,7 +121,7 @@ impl Node {
     /// What the kernel part lacks; [`Node::buffering`] is what remains then.
     pub(crate) fn open(settings: &Settings, tasks: &Tasks) -> Result<(Arc<Self>, mpsc::Receiver<Burst>), NodeError> {
         // Loading takes a while; clients of the daemon before are not left alone meanwhile.
-        Kernel::beat_ahead(&settings.kernel, kernel::monotonic());
+        let loading = Heartbeat::loading(Pulse::find(&settings.kernel)).map_err(NodeError::Thread)?;
         let kernel = Kernel::open(settings.kernel.clone())?;
         if let Support::No { why } = kernel.features().redirect() {
             return Err(NodeError::NoRedirection(why));
@@ -135,6 +135,7 @@ impl Node {
         kernel.attach(&settings.cgroup, hooks)?;
         let kernel = Arc::new(kernel);
         let (heartbeat, progress) = Heartbeat::start(&kernel).map_err(NodeError::Thread)?;
+        drop(loading);
         let (node, heard) = Self::new(Some(Arc::clone(&kernel)), &settings.kernel, None, Some(heartbeat));
         bursts::forward(&kernel, &node, tasks).map_err(NodeError::Thread)?;
         node.go_round(tasks, move || progress.made());

@@ -180,16 +180,30 @@ pub fn monotonic() -> u64 {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
+/// The heartbeats of whatever is pinned, before anything is opened.
+///
+/// A daemon that was killed leaves targets behind that go on while its heartbeat is fresh; its successor beats by this while
+/// it loads. There is none where nothing is pinned.
+pub struct Pulse(Vec<Mapped>);
+
+impl Pulse {
+    /// Finds them; what cannot be opened here is said by [`Kernel::open`], which follows.
+    pub fn find(settings: &Settings) -> Self {
+        open::pulse(settings)
+    }
+
+    /// A process is there at `now` (ns of CLOCK_MONOTONIC).
+    pub fn beat(&self, now: u64) {
+        for word in self.0.iter().filter_map(|heartbeat| heartbeat.word(0, 0)) {
+            word.store(now, Ordering::Relaxed);
+        }
+    }
+}
+
 impl Kernel {
     /// Loads and pins, or adopts what is pinned and swaps its programs.
     pub fn open(settings: Settings) -> Result<Self, OpenError> {
         open::open(settings)
-    }
-
-    /// Beats for a daemon that was killed, at `now` (ns of CLOCK_MONOTONIC): its targets stay fresh while its successor loads.
-    /// Nothing happens where nothing is pinned.
-    pub fn beat_ahead(settings: &Settings, now: u64) {
-        open::beat_ahead(settings, now);
     }
 
     /// Looks at what another process counts: no lock, no loading, nothing written.

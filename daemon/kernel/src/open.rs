@@ -19,7 +19,7 @@ use std::{
 use abi::{PodKey, names};
 
 use crate::{
-    Kernel,
+    Kernel, Pulse,
     attach::{self, AttachError, Cgroup},
     call::CallError,
     cleanup,
@@ -168,14 +168,10 @@ pub(crate) fn open(settings: Settings) -> Result<Kernel, OpenError> {
     Ok(kernel)
 }
 
-/// Best effort: what cannot be opened here is said by `open`, which follows.
-pub(crate) fn beat_ahead(settings: &Settings, now: u64) {
-    for (_, folder) in Folder::all(&settings.pin_dir).unwrap_or_default() {
-        let heartbeat = Mapped::open(&folder.map(names::HEARTBEAT));
-        if let Some(word) = heartbeat.as_ref().ok().and_then(|heartbeat| heartbeat.word(0, 0)) {
-            word.store(now, Ordering::Relaxed);
-        }
-    }
+pub(crate) fn pulse(settings: &Settings) -> Pulse {
+    let folders = Folder::all(&settings.pin_dir).unwrap_or_default();
+    let mapped = |folder: &Folder| Mapped::open(&folder.map(names::HEARTBEAT)).ok();
+    Pulse(folders.iter().filter_map(|(_, folder)| mapped(folder)).collect())
 }
 
 fn take_lock(settings: &Settings) -> Result<File, OpenError> {

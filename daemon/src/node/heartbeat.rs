@@ -6,7 +6,7 @@
 //! programs leave addresses alone (design 3.3).
 //! Depends on: kernel.
 
-use kernel::{Kernel, monotonic};
+use kernel::{Kernel, Pulse, monotonic};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -18,6 +18,8 @@ use std::time::Duration;
 const BEAT: Duration = Duration::from_millis(100);
 /// A main loop that stood still for so long has stopped.
 const PATIENCE: u64 = 600_000_000;
+/// A process that loads for so long hangs: by then three times what an emulated machine took.
+const LOADING: u64 = 60_000_000_000;
 
 /// Beats until it is dropped.
 pub(super) struct Heartbeat {
@@ -39,22 +41,38 @@ impl Heartbeat {
     /// Starts to beat.
     pub(super) fn start(kernel: &Arc<Kernel>) -> io::Result<(Self, Progress)> {
         let seen = Arc::new(AtomicU64::new(monotonic()));
-        let (stop, stopped) = channel();
         let (kernel, last) = (Arc::clone(kernel), Arc::clone(&seen));
-        let beat = move || {
-            while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(BEAT) {
-                let now = monotonic();
-                if is_alive(last.load(Relaxed), now) {
-                    kernel.beat(now);
-                }
+        let beat = move |now| {
+            if is_alive(last.load(Relaxed), now) {
+                kernel.beat(now);
             }
         };
-        let thread = thread::Builder::new().name("heartbeat".to_owned()).spawn(beat)?;
-        let heartbeat = Self {
+        Ok((Self::run(beat)?, Progress(seen)))
+    }
+
+    /// Beats for the daemon before while its successor loads: [`LOADING`] at most.
+    pub(super) fn loading(pulse: Pulse) -> io::Result<Self> {
+        let begun = monotonic();
+        pulse.beat(begun);
+        Self::run(move |now| {
+            if now.saturating_sub(begun) < LOADING {
+                pulse.beat(now);
+            }
+        })
+    }
+
+    fn run(beat: impl Fn(u64) + Send + 'static) -> io::Result<Self> {
+        let (stop, stopped) = channel();
+        let beats = move || {
+            while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(BEAT) {
+                beat(monotonic());
+            }
+        };
+        let thread = thread::Builder::new().name("heartbeat".to_owned()).spawn(beats)?;
+        Ok(Self {
             stop: Some(stop),
             thread: Some(thread),
-        };
-        Ok((heartbeat, Progress(seen)))
+        })
     }
 }
 

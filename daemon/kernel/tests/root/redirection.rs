@@ -3,7 +3,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use kernel::{Backend, Configuration, Hooks, Kernel, Mode, PodId, Settings, TargetError, monotonic};
+use kernel::{Backend, Configuration, Hooks, Kernel, Mode, PodId, Pulse, Settings, TargetError, monotonic};
 
 use crate::rig::{Rig, eventually};
 
@@ -80,7 +80,7 @@ fn clients_reach_the_pod_and_see_the_target() {
         "a stale heartbeat leaves targets alone"
     );
     assert!(kernel.redirects().unwrap().stale >= 1);
-    Kernel::beat_ahead(&rig.settings(), monotonic());
+    Pulse::find(&rig.settings()).beat(monotonic());
     client.say();
     assert_eq!(
         client.line(),
