@@ -24,7 +24,7 @@ pub(crate) use steering::{Aim, Standing};
 
 use counting::Counting;
 use heartbeat::Heartbeat;
-use kernel::{Configuration, Hooks, Kernel, Pulse, Support, host};
+use kernel::{Configuration, Hooks, Kernel, Pulse, Support, Tier, host};
 use life::Tasks;
 use logic::data_path::DataPath;
 use std::collections::HashMap;
@@ -80,6 +80,9 @@ pub(crate) enum NodeError {
     /// The heartbeat, the events.
     #[error("a thread of the node could not be started")]
     Thread(#[source] std::io::Error),
+    /// The kernel counts connections: one that is idle would be a request in flight.
+    #[error("this kernel cannot count requests: {0}")]
+    NoRequests(String),
     /// The kernel counts, but does not redirect.
     #[error("this kernel cannot redirect connections: {0}")]
     NoRedirection(String),
@@ -90,7 +93,8 @@ impl NodeError {
     pub(crate) fn is_of_this_machine(&self) -> bool {
         matches!(
             self,
-            Self::NoRedirection(_)
+            Self::NoRequests(_)
+                | Self::NoRedirection(_)
                 | Self::Open(kernel::OpenError::NoTier { .. })
                 | Self::Attach(kernel::AttachError::Unsupported { .. })
         )
@@ -123,6 +127,9 @@ impl Node {
         // Loading takes a while; clients of the daemon before are not left alone meanwhile.
         let loading = Heartbeat::loading(Pulse::find(&settings.kernel)).map_err(NodeError::Thread)?;
         let kernel = Kernel::open(settings.kernel.clone())?;
+        if let Tier::Connections { why } = kernel.tier() {
+            return Err(NodeError::NoRequests(why.clone()));
+        }
         if let Support::No { why } = kernel.features().redirect() {
             return Err(NodeError::NoRedirection(why));
         }

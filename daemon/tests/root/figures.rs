@@ -168,6 +168,20 @@ fn a_machine_that_cannot_redirect_says_so_in_conditions_and_figures() {
     place.assert_nothing_left();
 }
 
+/// Before Linux 5.17: the gateway keeps its connections to pods open, and these are no requests.
+#[test]
+fn where_only_connections_are_counted_an_idle_one_is_no_load() {
+    let Some(place) = Place::new() else { return };
+    let instance = place.start(&format!("{FAST}{}", service("app", "")), &["--refuse", "bpf_loop"]);
+    assert!(within(PATIENCE, || instance.get("app.default.localhost", "/").0 == 200));
+    let in_flight = || figure(&instance, "kn_revision_request_concurrency", "app");
+    assert!(within(PATIENCE, || in_flight() == Some(0.0)), "{:?}", in_flight());
+    assert_eq!(of_node(&instance, "sluice_node_kernel_counts"), Some(0.0));
+    assert!(within(PATIENCE, || instance.pods() == 0), "it goes to zero");
+    instance.end();
+    place.assert_nothing_left();
+}
+
 #[test]
 fn requests_that_wait_for_a_busy_pod_are_in_every_figure() {
     let Some(place) = Place::new() else { return };
