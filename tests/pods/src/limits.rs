@@ -2,13 +2,14 @@
 //! What a container may use, where this machine's cgroups can say so.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 
 use crate::Case;
-use crate::machine::{Machine, container, pod};
+use crate::machine::{Machine, PATIENCE, container, pod};
 
 pub(crate) const CASES: &[Case] = &[
     Case {
@@ -18,6 +19,10 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         name: "limits::a_container_has_its_part_of_a_core_or_the_pod_says_that_it_is_not_limited",
         check: cpu,
+    },
+    Case {
+        name: "limits::who_waits_to_start_a_container_goes_before_others_and_the_container_does_not",
+        check: priority,
     },
 ];
 
@@ -91,4 +96,53 @@ fn limit(machine: &Machine, name: &str) -> Result<Option<String>> {
         |file: &str| fs::read_to_string(folder.join(file)).with_context(|| folder.join(file).display().to_string());
     let (quota, period) = (read("cpu.cfs_quota_us")?, read("cpu.cfs_period_us")?);
     Ok((quota.trim() != "-1").then(|| format!("{} of {}", quota.trim(), period.trim())))
+}
+
+fn priority(machine: &Machine) -> Result<()> {
+    // The first container of a pod takes a waiting process, the second has one of its own.
+    let mut both = pod("usual", &[], json!({}));
+    let sleeper = json!({"name": "second", "image": "app", "command": ["/bin/sleep", "600"]});
+    let containers = both["spec"]["containers"].as_array_mut().context("no containers")?;
+    containers.push(sleeper);
+    machine.create(both)?;
+    machine.ready("usual")?;
+    let own = nice("self")?;
+    let running = machine.running().into_iter().find(|pod| pod.name == "usual");
+    let cgroup = running.context("it does not run")?.cgroup;
+    for container in ["0", "1"] {
+        let all = all_nice(&cgroup.join(container))?;
+        // A probe may have a process of its own in it.
+        ensure!(
+            !all.is_empty() && all.iter().all(|nice| *nice == own),
+            "container {container}: {all:?}, and {own} is usual"
+        );
+    }
+    let end = Instant::now() + PATIENCE;
+    while !all_nice(&machine.settings.cgroup)?.contains(&-20) {
+        ensure!(Instant::now() < end, "nobody who waits for a pod goes before others");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+/// How nice the processes of a cgroup and of those below it are.
+fn all_nice(cgroup: &Path) -> Result<Vec<i32>> {
+    let processes = fs::read_to_string(cgroup.join("cgroup.procs")).unwrap_or_default();
+    // Some end meanwhile.
+    let mut all: Vec<i32> = processes.lines().filter_map(|process| nice(process).ok()).collect();
+    for entry in fs::read_dir(cgroup).into_iter().flatten().flatten() {
+        if entry.path().is_dir() {
+            all.extend(all_nice(&entry.path())?);
+        }
+    }
+    Ok(all)
+}
+
+/// How nice a process is.
+fn nice(process: &str) -> Result<i32> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // Its name, the second field, may hold spaces.
+    let (_, rest) = stat.rsplit_once(')').context("no name")?;
+    let field = rest.split_whitespace().nth(16).context("too few fields")?;
+    Ok(field.parse()?)
 }

@@ -13,6 +13,7 @@ mod capability;
 mod holder;
 mod inner;
 mod lines;
+mod priority;
 mod root;
 mod user;
 mod visit;

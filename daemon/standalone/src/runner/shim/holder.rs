@@ -3,7 +3,7 @@
 //!
 //! Invariants: it ends when the container and all that the container left behind have ended; a runner that has gone
 //! is no reason to end.
-//! Depends on: plan, lines.
+//! Depends on: plan, lines, priority.
 
 use std::ffi::OsString;
 use std::fs;
@@ -20,6 +20,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
 
 use super::lines::{Log, Stream};
+use super::priority::Priority;
 use crate::runner::plan::{self, COMMAND, Ended, Plan, Shim, Started, Told};
 
 /// How long the last words of a container are waited for.
@@ -41,6 +42,8 @@ pub(super) fn run(arguments: &[OsString]) -> Result<ExitCode, String> {
         .try_clone_to_owned()
         .map_err(said("standard input"))?;
     let mut runner = UnixStream::from(runner);
+    // After the inner process has begun: it has its own.
+    let priority = Priority::raise();
     let mut line = String::new();
     let read = BufReader::new(&runner).read_line(&mut line);
     if read.is_err() || line.is_empty() {
@@ -48,7 +51,13 @@ pub(super) fn run(arguments: &[OsString]) -> Result<ExitCode, String> {
         return Ok(ExitCode::SUCCESS);
     }
     let plan: Plan = serde_json::from_str(&line).map_err(|error| format!("the plan: {error}"))?;
-    let held = hold((&plan, &line), Path::new(cgroup), &mut inner, child, &mut runner);
+    let held = hold(
+        (&plan, &line),
+        Path::new(cgroup),
+        &mut inner,
+        child,
+        (&mut runner, priority),
+    );
     held.map_err(said("holding the container"))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -70,7 +79,7 @@ fn hold(
     cgroup: &Path,
     inner: &mut UnixStream,
     mut child: Child,
-    runner: &mut UnixStream,
+    (runner, priority): (&mut UnixStream, Priority),
 ) -> io::Result<()> {
     fs::create_dir_all(&plan.attempt)?;
     let own = std::process::id().cast_signed();
@@ -99,6 +108,8 @@ fn hold(
         Told::Failed(failure.clone())
     };
     tell(runner, &told);
+    // Carrying its log is no reason to go before others.
+    priority.give_back()?;
     let status = carry(&mut child, cgroup, &mut log)?;
     let (code, signal) = match status.signal() {
         Some(signal) => (128 + signal, signal),

@@ -3,7 +3,7 @@
 //!
 //! Invariants: it belongs to the container's cgroup before anything of the container runs; what goes wrong is said over
 //! the socket, which closes by itself when the program runs.
-//! Depends on: plan, root, user.
+//! Depends on: plan, priority, root, user.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -17,6 +17,7 @@ use std::process::{Command, ExitCode};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
 
+use super::priority::Priority;
 use super::{root, user};
 use crate::runner::plan::Plan;
 
@@ -29,12 +30,13 @@ pub(super) fn run(arguments: &[OsString]) -> Result<ExitCode, String> {
     let socket = io::stdin().as_fd().try_clone_to_owned();
     let mut socket = UnixStream::from(socket.map_err(|error| format!("standard input: {error}"))?);
     let prepared = prepare(Path::new(netns), Path::new(cgroup));
+    let priority = Priority::raise();
     let mut line = String::new();
     let read = BufReader::new(&socket).read_line(&mut line);
     if read.is_err() || line.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
-    let failure = match prepared.and_then(|()| become_container(&line)) {
+    let failure = match prepared.and_then(|()| become_container(&line, priority)) {
         Ok(never) => match never {},
         Err(message) => message,
     };
@@ -58,7 +60,7 @@ fn prepare(netns: &Path, cgroup: &Path) -> Result<(), String> {
     Ok(())
 }
 
-fn become_container(line: &str) -> Result<std::convert::Infallible, String> {
+fn become_container(line: &str, priority: Priority) -> Result<std::convert::Infallible, String> {
     let plan: Plan = serde_json::from_str(line).map_err(|error| format!("the plan: {error}"))?;
     for file in &plan.join {
         fs::write(file, "0").map_err(|error| format!("joining {}: {error}", file.display()))?;
@@ -82,6 +84,7 @@ fn become_container(line: &str) -> Result<std::convert::Infallible, String> {
         command.env("HOME", &identity.home);
     }
     command.envs(plan.environment.iter().map(|(name, value)| (name, value)));
+    priority.give_back().map_err(|error| format!("the priority: {error}"))?;
     let error = command.exec();
     Err(match error.kind() {
         io::ErrorKind::NotFound if !program.contains('/') => {
