@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::Case;
 use crate::machine::{Machine, PATIENCE, container, pod};
@@ -105,11 +105,16 @@ fn priority(machine: &Machine) -> Result<()> {
     let containers = both["spec"]["containers"].as_array_mut().context("no containers")?;
     containers.push(sleeper);
     machine.create(both)?;
-    machine.ready("usual")?;
+    machine.wait("usual", "both run", |pod| {
+        let statuses = pod["status"]["containerStatuses"].as_array();
+        let is_running = |status: &Value| status["state"]["running"].is_object();
+        statuses.is_some_and(|all| all.len() == 2 && all.iter().all(is_running))
+    })?;
     let own = nice("self")?;
     let running = machine.running().into_iter().find(|pod| pod.name == "usual");
     let cgroup = running.context("it does not run")?.cgroup;
     for container in ["0", "1"] {
+        // Each in a cgroup of its own.
         let all = all_nice(&cgroup.join(container))?;
         // A probe may have a process of its own in it.
         ensure!(

@@ -62,17 +62,19 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    /// The process for one of the pod's containers: the waiting one, or a new one.
+    /// The process for one of the pod's containers: the waiting one, which is in the first container's cgroup, or a new one.
     ///
     /// # Errors
     /// If none can be started.
     pub(super) fn holder(&mut self, container: usize) -> io::Result<Holder> {
-        if let Some(mut holder) = self.holder.take()
+        let container = container.to_string();
+        if container == FIRST
+            && let Some(mut holder) = self.holder.take()
             && matches!(holder.child.try_wait(), Ok(None))
         {
             return Ok(holder);
         }
-        self.ground.hold(self.place, &container.to_string())
+        self.ground.hold(self.place, &container)
     }
 
     /// How it is named among cgroups.
