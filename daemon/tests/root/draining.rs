@@ -3,9 +3,11 @@
 //!
 //! The app here is gone a second after it is told to end, whatever it has: who is told too early breaks requests off.
 
-use crate::place::{FAST, Instance, PATIENCE, Place, SERVICES, ask, delete, executable, figure, service, within};
+use crate::place::{
+    FAST, Instance, PATIENCE, Place, SERVICES, ask, delete, executable, figure, patch, service, within,
+};
 use crate::rig::SLUICE;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -149,10 +151,10 @@ fn scaling_down_under_load_loses_no_request() {
 #[test]
 fn the_pod_that_has_a_request_stays_and_the_idle_ones_go() {
     let Some(place) = Place::new() else { return };
-    // Who became ready last goes first, unless it has something to do.
-    let three = "autoscaling.knative.dev/initial-scale: '3', autoscaling.knative.dev/window: 6s";
+    let three = "autoscaling.knative.dev/min-scale: '3', autoscaling.knative.dev/window: 6s";
     let instance = start(&place, three, &[]);
     assert!(within(PATIENCE, || pods(&instance).len() == 3), "{:?}", pods(&instance));
+    // Who became ready last goes first, unless it has something to do.
     let list = instance.list(PODS);
     let rank = |pod: &&Value| {
         let conditions = pod["status"]["conditions"].as_array().unwrap().iter();
@@ -171,6 +173,12 @@ fn the_pod_that_has_a_request_stays_and_the_idle_ones_go() {
         .unwrap();
     thread::scope(|scope| {
         let late = scope.spawn(move || ask(pod, HOST, "/sleep/25000"));
+        wait_for(&instance, "kn_revision_request_active", 1);
+        // Until now none may go.
+        let revision = format!("{}/hello-00001", SERVICES.replace("services", "revisions"));
+        let free = json!({"metadata": {"annotations": {"autoscaling.knative.dev/min-scale": null}}});
+        let (status, body) = patch(instance.api, &revision, &free);
+        assert_eq!(status, 200, "{body}");
         let is_one = within(PATIENCE, || pods(&instance).len() == 1);
         assert!(is_one, "{:?}", pods(&instance));
         assert_eq!(pods(&instance)[0].0, name, "the busy one has gone");
