@@ -17,8 +17,8 @@ use crate::progress::Progress;
 use crate::reader::Reader;
 use crate::room::Limit;
 use crate::target::{Target, is_host};
-use h2::Reason;
 use h2::ext::Protocol;
+use h2::{Reason, RecvStream};
 use http::{Method, StatusCode, header};
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +30,9 @@ const NARROW: u32 = 65_535;
 
 /// The shortest time between two looks whether a connection is idle.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// How long a client may still send of a body that its answer did not wait for (HTTP/1 has the same).
+const LINGER: Duration = Duration::from_millis(500);
 
 /// Serves a connection to its end.
 pub(crate) async fn connection<R, W>(door: &Arc<Door>, reader: Reader<R>, writer: W, mut arrival: Arrival)
@@ -121,7 +124,7 @@ where
 async fn stream(
     door: &Door,
     mut arrival: Arrival,
-    request: http::Request<h2::RecvStream>,
+    request: http::Request<RecvStream>,
     respond: h2::server::SendResponse<bytes::Bytes>,
 ) {
     let is_head = request.method() == Method::HEAD;
@@ -154,6 +157,17 @@ async fn stream(
             drop(client.answer(&answer, &Progress::new()).await);
         }
     }
+    drop(heads);
+    if !client.body.is_end_stream() {
+        linger(&mut client.body).await;
+    }
+}
+
+/// Drops what a client still sends after its answer. The stream could be reset at once (RFC 9113 8.1), but some clients, as
+/// curl 7, give up an answer that they read together with its reset. Windows are not given back: what may come is bounded.
+async fn linger(body: &mut RecvStream) {
+    let rest = async { while let Some(Ok(_)) = body.data().await {} };
+    drop(timeout(LINGER, rest).await);
 }
 
 /// What a head holds, about.

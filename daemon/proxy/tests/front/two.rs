@@ -11,6 +11,7 @@ use proxy::{Front, PodProtocol};
 use rustls::version::TLS13;
 use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::task::Poll;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -242,6 +243,36 @@ async fn who_waits_to_send_a_body_is_told_to_go_on() {
         }
         rig.tasks.stop().await;
     }
+}
+
+#[tokio::test]
+async fn a_client_may_end_its_body_after_an_answer_that_did_not_wait_for_it() {
+    let rig = Rig::with_pod(PodProtocol::Http1, |stream| {
+        canned(
+            stream,
+            b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 5\r\n\r\nlarge",
+        )
+    })
+    .await;
+    let gateway = rig.listen(Front::default()).await;
+    let mut sender = raw(gateway, &rig).await;
+    let (answer, mut to) = sender.send_request(request("POST", "/"), false).unwrap();
+    to.send_data(Bytes::from_static(b"some"), false).unwrap();
+    let answer = answer.await.unwrap();
+    assert_eq!(answer.status(), 413);
+    assert_eq!(all(answer.into_body()).await.unwrap().0, b"large");
+    // A reset that came with the answer would be here before another one.
+    let (other, _) = sender.send_request(request("GET", "/"), true).unwrap();
+    assert_eq!(other.await.unwrap().status(), 413);
+    let reset = poll_fn(|context| Poll::Ready(to.poll_reset(context))).await;
+    assert!(reset.is_pending(), "{reset:?}");
+    to.send_data(Bytes::from_static(b"the rest"), true).unwrap();
+    // Who goes on is told to stop.
+    let (answer, mut to) = sender.send_request(request("POST", "/"), false).unwrap();
+    assert_eq!(answer.await.unwrap().status(), 413);
+    let reset = poll_fn(|context| to.poll_reset(context)).await.unwrap();
+    assert_eq!(reset, h2::Reason::NO_ERROR);
+    rig.tasks.stop().await;
 }
 
 /// Says hello in a WebSocket's stead, then echoes.

@@ -3,9 +3,11 @@
 //!
 //! Depends on: gateway, pods; curl, node, python3, nghttp (`cargo xtask setup`).
 
-use crate::gateway::{Gateway, Service};
+use crate::gateway::{Gateway, Service, program};
 use crate::pods;
 use crate::program::{curl_by_tls, run, script};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn node_speaks_both_protocols() {
@@ -48,6 +50,54 @@ async fn curl_speaks_every_version() {
             let arguments = [&common[..], own, &["-w", "|%{http_code}", &url]].concat();
             assert_eq!(run("curl", &arguments).await, due, "{version}");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn curl_hears_an_answer_that_did_not_wait_for_its_body() {
+    let pod = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let gateway = Gateway::start(&[Service::new("app.test", &[pod.local_addr().unwrap()])]);
+    let serve = async {
+        loop {
+            let (mut stream, _) = pod.accept().await.unwrap();
+            let mut head = Vec::new();
+            while !head.windows(4).any(|end| end == b"\r\n\r\n") {
+                assert!(stream.read_buf(&mut head).await.unwrap() > 0);
+            }
+            let answer = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 5\r\n\r\nlarge";
+            stream.write_all(answer).await.unwrap();
+        }
+    };
+    // Megabytes that are there anyway.
+    let (large, url) = (program(), format!("http://{}/", gateway.address));
+    let ask = async {
+        for (version, host, due) in [
+            ("--http1.1", "Host: app.test", "large|413"),
+            ("--http2-prior-knowledge", "Host: app.test", "large|413"),
+            (
+                "--http2-prior-knowledge",
+                "Host: nobody.test",
+                "no route leads from this host and path\n|404",
+            ),
+        ] {
+            let common = [
+                "-sS",
+                "--max-time",
+                "20",
+                "-w",
+                "|%{http_code}",
+                version,
+                "-H",
+                host,
+                "-T",
+            ];
+            let said = run("curl", &[&common[..], &[large.to_str().unwrap(), &url]].concat()).await;
+            assert_eq!(said, due, "{version}");
+        }
+    };
+    tokio::select! {
+        () = serve => {}
+        () = ask => {}
     }
 }
 
