@@ -216,6 +216,10 @@ async fn whole_head<R: AsyncRead + Unpin>(reader: &mut Reader<R>, most: usize) -
             let skipped = parse::leading(&reader.buffer);
             reader.buffer.advance(skipped);
             has_begun = !reader.buffer.is_empty();
+            // No method begins so; TLS does, whose client would wait for us as we for it.
+            if reader.buffer.first().is_some_and(|first| !first.is_ascii_graphic()) {
+                return Err(NoHead::Refused(Fault::Malformed));
+            }
         }
         match search.end(&reader.buffer) {
             Some(end) if end > most => return Err(NoHead::Refused(Fault::TooLarge)),

@@ -2,12 +2,13 @@
 //! TLS: who gets which certificate, and what a handshake may cost.
 
 use crate::rig::{HOST, Rig, ask, certificate, client, connect, get, one, said, shown, two};
-use proxy::Limits;
+use proxy::{Front, Limits};
 use rustls::HandshakeKind;
 use rustls::version::{TLS12, TLS13};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 #[tokio::test]
 async fn both_protocols_are_served_over_both_versions() {
@@ -128,6 +129,21 @@ async fn plain_http_on_a_tls_port_is_told_so() {
     let gateway = rig.listen(rig.https()).await;
     let answer = ask(gateway, get("/")).await;
     assert_eq!((answer.status, answer.body.as_str()), (400, "this port speaks HTTPS\n"));
+    rig.tasks.stop().await;
+}
+
+#[tokio::test]
+async fn tls_on_a_plain_port_is_refused_without_a_wait() {
+    let rig = Rig::without_pods();
+    let patient = Limits {
+        head_time: Duration::from_secs(1000),
+        ..Limits::default()
+    };
+    let gateway = rig.listen_within(Front::default(), patient).await;
+    let (_, believed) = certificate(&[HOST]);
+    let config = client(&[believed], &["http/1.1"], &[&TLS13]);
+    let shaken = timeout(Duration::from_secs(20), connect(gateway, &config, HOST)).await;
+    assert!(shaken.unwrap().is_err());
     rig.tasks.stop().await;
 }
 
