@@ -68,6 +68,9 @@ pub(super) struct Machine {
     certificates: Arc<Certificates>,
     /// What all clients together may hold.
     room: Room,
+    /// Whether the routes of what is declared are known: before, clients wait to be accepted, and are not told that there
+    /// is no route.
+    routed: watch::Sender<bool>,
     _claim: Claim,
     /// Serve the connections.
     cores: Cores,
@@ -124,14 +127,29 @@ impl Machine {
             tables: Tables::default(),
             certificates: Arc::new(certificates),
             room: Room::default(),
+            routed: watch::Sender::new(false),
             _claim: claim,
             cores: Cores::start(None).map_err(doing("starting", ""))?,
         };
         let inside = machine.door(Visibility::ClusterLocal, requests);
-        requests.spawn("inner gateway", proxy::listen(inner_listener, Arc::new(inside)));
+        requests.spawn("inner gateway", machine.open(inner_listener, inside));
         let outside = machine.door(Visibility::External, requests);
-        requests.spawn("gateway", proxy::listen(outer_listener, Arc::new(outside)));
+        requests.spawn("gateway", machine.open(outer_listener, outside));
         Ok(machine)
+    }
+
+    /// Takes clients once the routes are known, unless the end comes first.
+    fn open(&self, listener: TcpListener, door: Door) -> impl Future<Output = ()> + Send + use<> {
+        let mut routed = self.routed.subscribe();
+        async move {
+            let is_open = tokio::select! {
+                known = routed.wait_for(|known| *known) => known.is_ok(),
+                () = door.tasks.draining() => false,
+            };
+            if is_open {
+                proxy::listen(listener, Arc::new(door)).await;
+            }
+        }
     }
 
     fn door(&self, visibility: Visibility, tasks: &Tasks) -> Door {
@@ -207,6 +225,7 @@ impl Machine {
             namespaces: HashMap::new(),
             known: HashMap::new(),
             routed: Routed::default(),
+            open: self.routed.clone(),
             parting: HashMap::new(),
         };
         let (programmes, running) = (started.gateway.programmes(), self.runner.running());

@@ -53,6 +53,8 @@ pub(super) struct Plane {
     pub(super) namespaces: HashMap<String, PathBuf>,
     pub(super) known: HashMap<Key, (Kept, Arc<Revision>)>,
     pub(super) routed: Routed,
+    /// Whether the routes of a first whole programme are in the table.
+    pub(super) open: watch::Sender<bool>,
     /// Revisions that are gone, and had these pods: they finish what they have.
     pub(super) parting: HashMap<Key, Backend>,
 }
@@ -166,6 +168,9 @@ impl Plane {
         self.before = Arc::clone(programme);
         if self.routed.rests_until(programme).is_none() {
             self.route_if_changed(programme);
+            if programme.version > 0 {
+                self.open.send_if_modified(|open| !std::mem::replace(open, true));
+            }
             for key in std::mem::take(&mut self.routed.gone) {
                 // It may have come back meanwhile.
                 if programme.backends.get(&key).is_some() {

@@ -106,6 +106,8 @@ impl Work {
         };
         settling.run();
         let (standings, has_changed) = (settling.standings, settling.has_changed);
+        // The first look is told even where there is nothing: gateways open when they know that.
+        let has_changed = has_changed || self.programme.version == 0;
         if has_changed {
             self.programme.version = version;
         }
