@@ -9,7 +9,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Mutex;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
 const PODS: &str = "/api/v1/namespaces/default/pods";
@@ -148,5 +148,36 @@ fn what_was_answered_is_there_after_a_kill_while_writing() {
         answered.len()
     );
     last.end();
+    place.assert_nothing_left();
+}
+
+#[test]
+fn who_comes_before_the_routes_are_known_waits_for_them() {
+    let Some(place) = Place::new() else { return };
+    let state = place.folder.join("state");
+    let state = ["--state", state.to_str().unwrap()];
+    let hello = service("hello", "autoscaling.knative.dev/min-scale: '1'");
+    let mut instance = place.start(&format!("{FAST}{hello}"), &state);
+    let gateway: SocketAddr = format!("{}:8012", first(&pod(&instance))).parse().unwrap();
+    let asked = || ask(gateway, "hello.default.svc.cluster.local", "/");
+    assert_eq!(asked().0, 200);
+    for _ in 0..3 {
+        instance.kill();
+        instance = thread::scope(|scope| {
+            let early = scope.spawn(|| {
+                let begun = Instant::now();
+                while TcpStream::connect(gateway).is_err() {
+                    assert!(begun.elapsed() < PATIENCE, "nobody listens at {gateway}");
+                    thread::sleep(Duration::from_millis(1));
+                }
+                asked()
+            });
+            let again = place.start_without_files(&state);
+            let (status, body) = early.join().unwrap();
+            assert_eq!(status, 200, "{body}");
+            again
+        });
+    }
+    instance.end();
     place.assert_nothing_left();
 }
