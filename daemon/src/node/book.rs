@@ -4,7 +4,8 @@
 //! Problem: numbers outlive the daemon, names do not: after a restart a pod must get the number it had, and its revision the
 //! one that the pod's word still names, or what is in flight would be taken from another sum than it was added to.
 //! Mechanism: what is pinned is read first (`adopted`); a pod that comes with a key of it claims its number, and with it its
-//! revision's. A number given back is the last to be given again: open connections may still name it.
+//! revision's. A number given back is the last to be given again, and not while an open connection names it: after a restart
+//! nobody else knows which were given back.
 //! Invariants: one number has one owner.
 //! Depends on: kernel (words only).
 
@@ -59,14 +60,19 @@ impl Numbers {
         }
     }
 
-    fn take(&mut self, is_taken: impl Fn(u32) -> bool) -> Option<u32> {
+    /// One that nobody owns; one that is still open is kept for later.
+    fn take(&mut self, is_owned: impl Fn(u32) -> bool, is_open: impl Fn(u32) -> bool) -> Option<u32> {
         while self.next < self.room {
+            let number = self.next;
             self.next += 1;
-            if !is_taken(self.next - 1) {
-                return Some(self.next - 1);
+            match (is_owned(number), is_open(number)) {
+                (true, _) => {}
+                (false, true) => self.free.push_back(number),
+                (false, false) => return Some(number),
             }
         }
-        let place = self.free.iter().position(|number| !is_taken(*number))?;
+        let is_free = |number: &u32| !is_owned(*number) && !is_open(*number);
+        let place = self.free.iter().position(is_free)?;
         self.free.remove(place)
     }
 }
@@ -116,13 +122,20 @@ impl Book {
         all.find(|(_, id)| **id == revision).map(|(name, _)| name.as_str())
     }
 
-    /// A pod's number and its revision's, those they had before if `key` was tracked.
-    pub(super) fn claim(&mut self, uid: &str, revision: &str, key: Option<&PodKey>) -> Option<(PodId, RevisionId)> {
+    /// A pod's number and its revision's, those they had before if `key` was tracked. A number under which something
+    /// `is_open` is not given to another pod.
+    pub(super) fn claim(
+        &mut self,
+        uid: &str,
+        revision: &str,
+        key: Option<&PodKey>,
+        is_open: impl Fn(PodId) -> bool,
+    ) -> Option<(PodId, RevisionId)> {
         let had = key.and_then(|key| self.adopted.iter().position(|adopted| adopted.key == *key));
         let had = had.map(|place| self.adopted.swap_remove(place));
         let pod = match had {
             Some(adopted) => adopted.pod,
-            None => PodId(self.free_pod()?),
+            None => PodId(self.free_pod(is_open)?),
         };
         let revision = match (self.by_name.get(revision), had) {
             (Some(id), _) => *id,
@@ -140,18 +153,19 @@ impl Book {
         Some((pod, revision))
     }
 
-    fn free_pod(&mut self) -> Option<u32> {
+    fn free_pod(&mut self, is_open: impl Fn(PodId) -> bool) -> Option<u32> {
         let (adopted, owned) = (&self.adopted, &self.by_uid);
-        self.pods.take(|number| {
-            adopted.iter().any(|adopted| adopted.pod.0 == number) || owned.values().any(|pod| pod.0 == number)
-        })
+        let is_owned =
+            |number| adopted.iter().any(|adopted| adopted.pod.0 == number) || owned.values().any(|pod| pod.0 == number);
+        self.pods.take(is_owned, |number| is_open(PodId(number)))
     }
 
     fn free_revision(&mut self) -> Option<u32> {
         let (adopted, owned) = (&self.adopted, &self.by_name);
-        self.revisions.take(|number| {
+        let is_owned = |number| {
             adopted.iter().any(|adopted| adopted.revision.0 == number) || owned.values().any(|id| id.0 == number)
-        })
+        };
+        self.revisions.take(is_owned, |_| false)
     }
 
     /// Gives a pod's number back.
@@ -196,15 +210,41 @@ mod tests {
         }
     }
 
+    fn nothing(_: PodId) -> bool {
+        false
+    }
+
+    #[test]
+    fn a_number_that_a_connection_still_names_is_not_given_to_another_pod() {
+        let mut book = Book::new(4, 4, Vec::new());
+        let ended_before = |pod| pod == PodId(1);
+        assert_eq!(
+            book.claim("a", "x", None, ended_before).map(|both| both.0),
+            Some(PodId(2))
+        );
+        assert_eq!(
+            book.claim("b", "x", None, ended_before).map(|both| both.0),
+            Some(PodId(3))
+        );
+        assert_eq!(book.claim("c", "x", None, ended_before), None);
+        assert_eq!(book.claim("c", "x", None, nothing).map(|both| both.0), Some(PodId(1)));
+    }
+
     #[test]
     fn after_a_restart_everybody_has_the_number_he_had() {
         let mut book = Book::new(8, 8, vec![left(80, 2, 3), left(81, 1, 3), left(82, 4, 1)]);
         assert_eq!(
-            book.claim("new", "green", Some(&key(99))),
+            book.claim("new", "green", Some(&key(99)), nothing),
             Some((PodId(3), RevisionId(2)))
         );
-        assert_eq!(book.claim("a", "blue", Some(&key(80))), Some((PodId(2), RevisionId(3))));
-        assert_eq!(book.claim("b", "blue", Some(&key(81))), Some((PodId(1), RevisionId(3))));
+        assert_eq!(
+            book.claim("a", "blue", Some(&key(80)), nothing),
+            Some((PodId(2), RevisionId(3)))
+        );
+        assert_eq!(
+            book.claim("b", "blue", Some(&key(81)), nothing),
+            Some((PodId(1), RevisionId(3)))
+        );
         assert_eq!(book.name_of(RevisionId(3)), Some("blue"));
         assert_eq!(book.unclaimed(), [left(82, 4, 1)]);
     }
@@ -212,11 +252,11 @@ mod tests {
     #[test]
     fn a_number_given_back_is_the_last_to_be_given_again() {
         let mut book = Book::new(4, 4, Vec::new());
-        assert_eq!(book.claim("a", "x", None).map(|both| both.0), Some(PodId(1)));
+        assert_eq!(book.claim("a", "x", None, nothing).map(|both| both.0), Some(PodId(1)));
         book.release("a");
-        assert_eq!(book.claim("b", "x", None).map(|both| both.0), Some(PodId(2)));
-        assert_eq!(book.claim("c", "x", None).map(|both| both.0), Some(PodId(3)));
-        assert_eq!(book.claim("d", "x", None).map(|both| both.0), Some(PodId(1)));
-        assert_eq!(book.claim("e", "x", None), None);
+        assert_eq!(book.claim("b", "x", None, nothing).map(|both| both.0), Some(PodId(2)));
+        assert_eq!(book.claim("c", "x", None, nothing).map(|both| both.0), Some(PodId(3)));
+        assert_eq!(book.claim("d", "x", None, nothing).map(|both| both.0), Some(PodId(1)));
+        assert_eq!(book.claim("e", "x", None, nothing), None);
     }
 }

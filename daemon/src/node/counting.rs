@@ -283,7 +283,8 @@ impl Counting {
             // The same pod elsewhere: its number stays.
             Some(both) => both,
             None => {
-                let claimed = self.book.claim(&pod.uid, revision, tracked.keys.first());
+                let is_open = |id| kernel.pods().get(id).connections > 0;
+                let claimed = self.book.claim(&pod.uid, revision, tracked.keys.first(), is_open);
                 claimed.ok_or(PodError::Full)?
             }
         };
