@@ -229,7 +229,14 @@ impl Counting {
     /// kernel does not count.
     fn load_of(&self, known: &Revision, pod: &Pod, tracked: Option<&Tracked>) -> u64 {
         let counts = tracked.and_then(|tracked| self.counts(tracked));
-        u64::from(known.path.running_on(pod.address)).max(counts.map_or(0, |counts| counts.in_flight()))
+        let counted = counts.map_or(0, |counts| counts.in_flight());
+        // Counts are of CPUs at different instants, and may add up to nothing while one request ends and another runs; the
+        // shared word is of one, but of this generation alone.
+        let id = tracked.and_then(|tracked| tracked.id);
+        let word = self.kernel.as_ref().zip(id);
+        let word = word.map_or(0, |(kernel, id)| kernel.pods().get(id).in_flight);
+        let here = u64::from(known.path.running_on(pod.address));
+        here.max(counted).max(u64::try_from(word).unwrap_or(0))
     }
 
     /// One round of the main loop: unless clients are moving, the path learns of what pods have in flight. Returns that by revision, for pods that
