@@ -53,7 +53,9 @@ fn a_window_and_a_delay_keep_what_a_shorter_one_lets_go() {
     let instance = start(&place, &[(names[0], half), (names[1], &long), (names[2], &delayed)]);
     let target = |name: &str| told(&instance, "kn_revision_concurrency_target", name);
     under_load(&instance, &names, 3, || {
-        let are_many = || names.iter().all(|name| scale(&instance, name).0 >= 3);
+        // A burst's pods are not yet a tick's: only these are what a delay holds.
+        let has_ticked = || told(&instance, "kn_revision_concurrency_stable", "delayed") > 2.0;
+        let are_many = || has_ticked() && names.iter().all(|name| scale(&instance, name).0 >= 3);
         assert!(
             within(PATIENCE, are_many),
             "{}",
