@@ -2,7 +2,7 @@
 //! The programs' own time a request, by the kernel's statistics (kernel.bpf_stats_enabled).
 //!
 //! Invariants: the statistics are on in these runs only, and off again when the guard goes.
-//! Depends on: site, sample, report.
+//! Depends on: site, limit, sample, report.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +10,8 @@ use std::fs;
 use anyhow::{Context, Result, bail};
 use kernel::{Hook, Kernel};
 
-use crate::report::{Report, Target};
+use crate::limit::{Unit, at_most};
+use crate::report::Report;
 use crate::sample::Estimate;
 use crate::serve::CHUNKS;
 use crate::site::{Load, Protocol, Site};
@@ -74,14 +75,7 @@ pub(crate) fn measure(site: &Site<'_>, quick: bool, report: &mut Report) -> Resu
         let runs = runs?;
         let total = Estimate::of(&of(&runs, |cost| cost.total())).scaled(1e-3);
         if let Some((name, required, aim)) = case.limits {
-            report.target(Target {
-                name,
-                required: format!("≤ {required} µs"),
-                aim: format!("≤ {aim} µs"),
-                measured: format!("{total:.2} µs"),
-                is_met: total.median <= required,
-                is_aim_met: total.median <= aim,
-            });
+            at_most(report, name, [required, aim], Unit("µs", 2), total);
         }
         rows.push(row(case.name, &runs, total));
     }

@@ -13,6 +13,7 @@
 mod budget;
 mod cost;
 mod cpu;
+mod limit;
 mod load;
 mod path;
 mod record;

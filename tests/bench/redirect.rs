@@ -6,7 +6,7 @@
 //! that ports do not run out. Nobody accepts while connect() is timed: whether a server slept on the other CPU would be
 //! ten times what is measured. Ways to connect are interleaved like everything else. That the new side is meant by the
 //! first connection after a switch is told by the letter it says.
-//! Depends on: site, serve, cost, sample, report.
+//! Depends on: site, serve, cost, limit, sample, report.
 
 use std::io::Read as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -22,6 +22,7 @@ use socket2::{Domain, Socket, Type};
 
 use crate::cost::{self, Statistics};
 use crate::cpu;
+use crate::limit::{Unit, at_most};
 use crate::report::{Report, Target};
 use crate::sample::{Estimate, median, quantile};
 use crate::serve;
@@ -96,14 +97,7 @@ fn report_connects(site: &Site<'_>, client: &Role, rounds: usize, report: &mut R
         Estimate::of(&difference.collect::<Vec<_>>()).scaled(1e-3)
     };
     let program: f64 = client.ask("cost")?;
-    report.target(Target {
-        name: "connect redirect",
-        required: "≤ 1.5 µs".to_owned(),
-        aim: "≤ 1.5 µs".to_owned(),
-        measured: format!("{:.2} µs", more(2)),
-        is_met: more(2).median <= 1.5,
-        is_aim_met: more(2).median <= 1.5,
-    });
+    at_most(report, "connect redirect", [1.5, 1.5], Unit("µs", 2), more(2));
     let row = |way: usize| {
         vec![
             ways[way].to_owned(),

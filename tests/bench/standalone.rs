@@ -21,7 +21,8 @@ use std::time::Duration;
 use ::tests::rig::Rig;
 use anyhow::Result;
 
-use crate::report::{Report, Target};
+use crate::limit::Unit;
+use crate::report::Report;
 use crate::sample::Estimate;
 
 /// What can be measured by itself; each has its own section in docs/benchmarks.md.
@@ -31,6 +32,9 @@ pub(crate) const PARTS: [&str; 3] = ["start", "serve", "declare"];
 const fn rounds(quick: bool) -> usize {
     if quick { 2 } else { 15 }
 }
+
+/// How times are written.
+const MS: Unit = Unit("ms", 1);
 
 /// The container of a service that needs no image of its own.
 const BUILT_IN: &str = r#""image":"sluice.dev/sample""#;
@@ -45,43 +49,6 @@ pub(crate) fn measure(rig: &Rig, part: &str, quick: bool, report: &mut Report) -
         "serve" => serve::measure(rig, quick, report),
         _ => declare::measure(rig, quick, report),
     }
-}
-
-/// A figure that must not be above a limit.
-fn at_most(report: &mut Report, name: &'static str, [required, aim]: [f64; 2], unit: &str, value: f64) {
-    report.target(Target {
-        name,
-        required: format!("≤ {required} {unit}"),
-        aim: format!("≤ {aim} {unit}"),
-        measured: format!("{value:.1} {unit}"),
-        is_met: value <= required,
-        is_aim_met: value <= aim,
-    });
-}
-
-/// A median that must not be above a limit; its interval is told beside it.
-fn median_at_most(report: &mut Report, name: &'static str, [required, aim]: [f64; 2], unit: &str, values: &[f64]) {
-    let estimate = Estimate::of(values);
-    report.target(Target {
-        name,
-        required: format!("≤ {required} {unit}"),
-        aim: format!("≤ {aim} {unit}"),
-        measured: format!("{estimate:.1} {unit}"),
-        is_met: estimate.median <= required,
-        is_aim_met: estimate.median <= aim,
-    });
-}
-
-/// A figure that must not be below a limit.
-fn at_least(report: &mut Report, name: &'static str, [required, aim]: [f64; 2], unit: &str, value: f64) {
-    report.target(Target {
-        name,
-        required: format!("≥ {required} {unit}"),
-        aim: format!("≥ {aim} {unit}"),
-        measured: format!("{value:.0} {unit}"),
-        is_met: value >= required,
-        is_aim_met: value >= aim,
-    });
 }
 
 /// The value that a share of a sample is not above.

@@ -2,11 +2,12 @@
 //! The same server counted and uncounted.
 //!
 //! Mechanism: pairs of runs next to each other, order reversed every round; the ratio is taken within a pair.
-//! Depends on: site, sample, report.
+//! Depends on: site, limit, sample, report.
 
 use anyhow::{Result, bail};
 
-use crate::report::{Report, Target};
+use crate::limit::{Unit, at_least};
+use crate::report::Report;
 use crate::sample::Estimate;
 use crate::site::{Load, Protocol, Site};
 
@@ -35,14 +36,8 @@ pub(crate) fn measure(site: &Site<'_>, quick: bool, report: &mut Report) -> Resu
             .collect();
         let ratio = Estimate::of(&ratios);
         if case.name == T1 {
-            report.target(Target {
-                name: "T1 counted / uncounted throughput, 32 connections",
-                required: format!("≥ {REQUIRED}"),
-                aim: format!("≥ {AIM}"),
-                measured: format!("{ratio:.3}"),
-                is_met: ratio.median >= REQUIRED,
-                is_aim_met: ratio.median >= AIM,
-            });
+            let name = "T1 counted / uncounted throughput, 32 connections";
+            at_least(report, name, [REQUIRED, AIM], Unit::none(3), ratio);
         }
         rows.push(vec![
             case.name.to_owned(),

@@ -3,7 +3,7 @@
 //!
 //! Mechanism: thousands of keep-alive connections, each of which has had one request answered; the growth of the proxy's
 //! resident memory by all of them. The kernel's socket memory is not the proxy's.
-//! Depends on: ground, speed.
+//! Depends on: ground, limit.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -14,7 +14,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde_json::Value;
 
 use super::ground::{Ground, HOST, Way};
-use super::speed::at_most;
+use crate::limit::{Unit, at_most};
 use crate::report::Report;
 use crate::sample::Estimate;
 
@@ -46,7 +46,7 @@ pub(super) fn measure(ground: &Ground<'_>, quick: bool, report: &mut Report) -> 
     }
     // What a round leaves behind is used again by the next: only the first is the whole weight.
     let first = Estimate::of(weights.get(1..2).context("no round")?);
-    at_most(report, "idle connection, resident", 8.0, 8.0, "KiB", first);
+    at_most(report, "idle connection, resident", [8.0, 8.0], Unit("KiB", 1), first);
     let rows = weights.iter().skip(1).enumerate();
     report.table(
         "Path: idle connections",

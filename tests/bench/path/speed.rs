@@ -3,14 +3,18 @@
 //!
 //! Mechanism: a round runs every way once, in turn; the order is reversed every round; ratios and differences are to the
 //! direct run of the same round.
-//! Depends on: ground, drive, sample, report.
+//! Depends on: ground, drive, sample, limit, report.
 
 use anyhow::Result;
 
 use super::drive::{self, Outcome, Shape};
 use super::ground::{Ground, Way};
-use crate::report::{Report, Target};
+use crate::limit::{Unit, at_least, at_most};
+use crate::report::Report;
 use crate::sample::Estimate;
+
+const RATIO: Unit = Unit::none(2);
+const MICROS: Unit = Unit("µs", 1);
 
 const ALL: &[Way] = &[
     Way::Direct,
@@ -102,24 +106,30 @@ pub(super) fn small(ground: &Ground<'_>, quick: bool, report: &mut Report) -> Re
     at_least(
         report,
         "T3 buffered / direct throughput, 32 connections",
-        0.5,
-        0.7,
+        [0.5, 0.7],
+        RATIO,
         ratio,
     );
     let added = one.against(Way::Buffered, Way::Direct, |one, two| one.p50 - two.p50);
-    at_most(report, "T4 p50 added at 1 connection", 30.0, 15.0, "µs", added);
+    at_most(report, "T4 p50 added at 1 connection", [30.0, 15.0], MICROS, added);
     let added = many.against(Way::Buffered, Way::Direct, |one, two| one.cpu - two.cpu);
-    at_most(report, "T5 CPU added a buffered request", 14.0, 8.0, "µs", added);
+    at_most(report, "T5 CPU added a buffered request", [14.0, 8.0], MICROS, added);
     let gain = many.ratio(Way::Buffered, Way::Pool);
     at_least(
         report,
         "buffered / hyper relay throughput, 32 connections",
-        1.3,
-        1.3,
+        [1.3, 1.3],
+        RATIO,
         gain,
     );
     let routes = many.ratio(Way::Gateway, Way::Buffered);
-    at_least(report, "1 000 routes / one route, 32 connections", 0.95, 0.98, routes);
+    at_least(
+        report,
+        "1 000 routes / one route, 32 connections",
+        [0.95, 0.98],
+        RATIO,
+        routes,
+    );
     table(report, "Path: small requests", &[many, one]);
     Ok(())
 }
@@ -148,7 +158,7 @@ pub(super) fn shapes(ground: &Ground<'_>, quick: bool, report: &mut Report) -> R
         ("1 MB requests, buffered / direct", Shape::Up),
     ] {
         if let Some(runs) = runs.iter().find(|runs| runs.case.shape == shape) {
-            at_least(report, name, 0.8, 0.9, runs.ratio(Way::Buffered, Way::Direct));
+            at_least(report, name, [0.8, 0.9], RATIO, runs.ratio(Way::Buffered, Way::Direct));
         }
     }
     table(report, "Path: other shapes", &runs);
@@ -180,33 +190,4 @@ fn table(report: &mut Report, title: &str, runs: &[Runs<'_>]) {
         &["case", "way", "requests/s", "ratio", "p50 µs", "CPU µs", "CPU added µs", "rounds"],
         runs.iter().flat_map(Runs::rows).collect(),
     );
-}
-
-fn at_least(report: &mut Report, name: &'static str, required: f64, aim: f64, measured: Estimate) {
-    report.target(Target {
-        name,
-        required: format!("≥ {required}"),
-        aim: format!("≥ {aim}"),
-        measured: format!("{measured:.2}"),
-        is_met: measured.median >= required,
-        is_aim_met: measured.median >= aim,
-    });
-}
-
-pub(super) fn at_most(
-    report: &mut Report,
-    name: &'static str,
-    required: f64,
-    aim: f64,
-    unit: &str,
-    measured: Estimate,
-) {
-    report.target(Target {
-        name,
-        required: format!("≤ {required} {unit}"),
-        aim: format!("≤ {aim} {unit}"),
-        measured: format!("{measured:.1} {unit}"),
-        is_met: measured.median <= required,
-        is_aim_met: measured.median <= aim,
-    });
 }

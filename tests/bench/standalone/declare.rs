@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use ::tests::rig::Rig;
 use anyhow::Result;
 
+use super::api;
 use super::instance::{Instance, USUAL};
-use super::{api, at_least, at_most};
+use crate::limit::{Unit, at_least, at_most};
 use crate::report::Report;
 
 const AT_ZERO: &str = r#""autoscaling.knative.dev/initial-scale":"0""#;
@@ -23,7 +24,13 @@ pub(super) fn measure(rig: &Rig, quick: bool, report: &mut Report) -> Result<()>
     std::thread::sleep(REST);
     let idle = instance.resident()?;
     let mut rows = vec![vec!["0".to_owned(), String::new(), String::new(), format!("{idle:.0}")]];
-    at_most(report, "T10 memory, nothing declared", [30.0, 15.0], "MiB", idle);
+    at_most(
+        report,
+        "T10 memory, nothing declared",
+        [30.0, 15.0],
+        Unit("MiB", 1),
+        idle,
+    );
     let mut declared = 0;
     for &count in counts {
         eprintln!("standalone: {count} services");
@@ -48,10 +55,16 @@ pub(super) fn measure(rig: &Rig, quick: bool, report: &mut Report) -> Result<()>
                 report,
                 "T11 services declared → Ready",
                 [50.0, 200.0],
-                "services/s",
+                Unit("services/s", 0),
                 rate,
             );
-            at_most(report, "T10 memory, 1 000 services", [150.0, 60.0], "MiB", resident);
+            at_most(
+                report,
+                "T10 memory, 1 000 services",
+                [150.0, 60.0],
+                Unit("MiB", 1),
+                resident,
+            );
         }
     }
     let (status, _) = api::get(instance.gateway, &format!("s{}.default.localhost", declared - 1), "/")?;

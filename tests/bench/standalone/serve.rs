@@ -12,7 +12,8 @@ use ::tests::rig::{Rig, run};
 use anyhow::{Context, Result, ensure};
 
 use super::instance::{Instance, USUAL};
-use super::{BUILT_IN, api, at_least};
+use super::{BUILT_IN, api};
+use crate::limit::{Unit, at_least};
 use crate::report::Report;
 
 const WRK: &str = "bench.example.com/wrk";
@@ -42,7 +43,7 @@ pub(super) fn measure(rig: &Rig, quick: bool, report: &mut Report) -> Result<()>
                 report,
                 "requests of one pod, through the gateway",
                 [1000.0, 10_000.0],
-                "requests/s",
+                Unit("requests/s", 0),
                 outside.rate,
             );
         }

@@ -16,9 +16,10 @@ use serde_json::Value;
 
 use super::crowd::{self, Question};
 use super::instance::{FAST, Instance, sluice};
-use super::{BUILT_IN, api, at_most, image, median_at_most, milliseconds, rounds, share, spread};
+use super::{BUILT_IN, MS, api, image, milliseconds, rounds, share, spread};
+use crate::limit::at_most;
 use crate::report::Report;
-use crate::sample::median;
+use crate::sample::{Estimate, median};
 
 /// Services that take turns.
 const TURNS: usize = 50;
@@ -69,8 +70,8 @@ fn cold(rig: &Rig, quick: bool, report: &mut Report) -> Result<()> {
                 "cold start of an image, P90 in all",
             ],
         };
-        at_most(report, name, [30.0, 10.0], "ms", above);
-        at_most(report, whole, [200.0, 100.0], "ms", share(&taken, 90));
+        at_most(report, name, [30.0, 10.0], MS, above);
+        at_most(report, whole, [200.0, 100.0], MS, share(&taken, 90));
         rows.push(row(
             &format!("{kind}: first byte of the request to last of the answer"),
             &taken,
@@ -135,8 +136,20 @@ fn burst(rig: &Rig, quick: bool, report: &mut Report) -> Result<()> {
         let runs = |pod: &Value| pod["status"]["phase"] == "Running";
         placed.push(since(api::first(&pods, "a pod that runs", runs)?));
     }
-    median_at_most(report, "T7 burst at zero → scale decision", [20.0, 5.0], "ms", &decided);
-    median_at_most(report, "burst at zero → first pod started", [20.0, 20.0], "ms", &placed);
+    at_most(
+        report,
+        "T7 burst at zero → scale decision",
+        [20.0, 5.0],
+        MS,
+        Estimate::of(&decided),
+    );
+    at_most(
+        report,
+        "burst at zero → first pod started",
+        [20.0, 20.0],
+        MS,
+        Estimate::of(&placed),
+    );
     report.table(
         "Standalone: 500 requests at zero",
         "From the first byte that a client writes to what a watch of the API is told, or to the last answer. 500 clients begin \

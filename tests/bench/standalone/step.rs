@@ -16,8 +16,10 @@ use serde_json::Value;
 
 use super::crowd::{self, Asked, Question};
 use super::instance::{FAST, Instance};
-use super::{BUILT_IN, api, median_at_most, milliseconds, rounds, spread};
+use super::{BUILT_IN, MS, api, milliseconds, rounds, spread};
+use crate::limit::at_most;
 use crate::report::Report;
+use crate::sample::Estimate;
 
 /// Measures and reports: 10 clients, then 200, each with a request that takes 200 ms; a pod takes 10 at a time.
 pub(super) fn measure(rig: &Rig, quick: bool, report: &mut Report) -> Result<()> {
@@ -39,13 +41,19 @@ pub(super) fn measure(rig: &Rig, quick: bool, report: &mut Report) -> Result<()>
     })?;
     let of = |figure: fn(&Step) -> f64| steps.iter().map(figure).collect::<Vec<_>>();
     let (decided, enough) = (of(|step| step.decided), of(|step| step.enough));
-    median_at_most(report, "T7 step → scale decision", [20.0, 5.0], "ms", &decided);
-    median_at_most(
+    at_most(
+        report,
+        "T7 step → scale decision",
+        [20.0, 5.0],
+        MS,
+        Estimate::of(&decided),
+    );
+    at_most(
         report,
         "step 10 → 200 concurrent, pods for all",
         [1000.0, 500.0],
-        "ms",
-        &enough,
+        MS,
+        Estimate::of(&enough),
     );
     report.table(
         "Standalone: a step from 10 to 200 concurrent requests",
