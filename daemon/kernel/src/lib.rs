@@ -269,10 +269,15 @@ impl Kernel {
         verify::verify(&self.folder, &self.programs).map_err(CallError::when("asking what is attached"))
     }
 
+    /// Whether a connection is open that is counted under it: its end would be taken from whatever is counted there then.
+    pub fn is_open(&self, pod: PodId) -> bool {
+        self.pods.get(pod).connections != 0
+    }
+
     /// The lowest index that no key has and no open connection is counted under; outside of the room when there is none.
     pub fn free_pod(&self) -> PodId {
         let taken: HashSet<u32> = self.view.tracked().iter().map(|(_, pod, _)| pod.0).collect();
-        let is_free = |pod: &PodId| !taken.contains(&pod.0) && self.pods.get(*pod).connections == 0;
+        let is_free = |pod: &PodId| !taken.contains(&pod.0) && !self.is_open(*pod);
         let room = self.view.counts.room();
         (0..room).map(PodId).find(is_free).unwrap_or(PodId(room))
     }

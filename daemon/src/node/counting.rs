@@ -290,8 +290,8 @@ impl Counting {
             // The same pod elsewhere: its number stays.
             Some(both) => both,
             None => {
-                let is_open = |id| kernel.pods().get(id).connections > 0;
-                let claimed = self.book.claim(&pod.uid, revision, tracked.keys.first(), is_open);
+                let first = tracked.keys.first();
+                let claimed = self.book.claim(&pod.uid, revision, first, |id| kernel.is_open(id));
                 claimed.ok_or(PodError::Full)?
             }
         };

@@ -254,11 +254,8 @@ fn start(place: &Place, annotations: &str) -> Instance {
 
 /// Those of a service that are not being deleted.
 fn pods(instance: &Instance, service: &str) -> Vec<Value> {
-    let mut pods = instance.list(PODS);
-    pods.retain(|pod| {
-        let meta = &pod["metadata"];
-        meta["labels"]["serving.knative.dev/service"] == service && meta["deletionTimestamp"].is_null()
-    });
+    let mut pods = instance.pods_of(service);
+    pods.retain(|pod| pod["metadata"]["deletionTimestamp"].is_null());
     pods
 }
 

@@ -3,7 +3,7 @@
 //!
 //! Depends on: bash in the client's pod: its connections, its look-ups of the name and its counts are nothing of ours.
 
-use crate::place::{FAST, Instance, PATIENCE, Place, executable, figure, service, within};
+use crate::place::{FAST, PATIENCE, Place, executable, figure, service, within};
 use std::fs;
 use std::path::PathBuf;
 use std::thread::sleep;
@@ -56,7 +56,7 @@ fn a_caller_in_a_pod_loses_no_call_while_the_other_goes_to_zero_and_back() {
     // Calls begin again at another moment of the way back each time: no pod is left, the gateway is in the way again, the
     // first pod goes.
     let moments: [(&str, &dyn Fn() -> bool); 3] = [
-        ("no pod is left", &|| pods(&instance) == 0),
+        ("no pod is left", &|| instance.pods_of("app").is_empty()),
         ("the gateway is back in the way", &|| {
             of_app("sluice_revision_direct") == 0.0
         }),
@@ -105,13 +105,6 @@ fn a_caller_in_a_pod_loses_no_call_while_the_other_goes_to_zero_and_back() {
     assert!(within(PATIENCE, || of_app("kn_revision_request_concurrency") == 0.0));
     instance.end();
     place.assert_nothing_left();
-}
-
-/// Pods of `app`, those that end included.
-fn pods(instance: &Instance) -> usize {
-    let pods = instance.list("/api/v1/namespaces/default/pods");
-    let is_ours = |pod: &&serde_json::Value| pod["metadata"]["labels"]["serving.knative.dev/service"] == "app";
-    pods.iter().filter(is_ours).count()
 }
 
 /// What the client does, and wrote.

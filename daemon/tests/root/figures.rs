@@ -97,7 +97,8 @@ fn what_the_kernel_counted_is_told_by_revision_and_outlives_the_pods() {
     assert!(before[1] >= 0.4, "{} s in flight", before[1]);
     assert!(before[2] >= 16.0 * 40.0 && before[3] >= 15.0 * 40.0, "{before:?} bytes");
     // The last pod is gone: its process, and what was read of it.
-    let is_gone = || figure(&instance, "kn_revision_pods_count", "app") == Some(0.0) && pods(&instance, "app") == 0;
+    let is_gone =
+        || figure(&instance, "kn_revision_pods_count", "app") == Some(0.0) && instance.pods_of("app").is_empty();
     assert!(within(PATIENCE * 2, is_gone), "app has pods still");
     assert_eq!(told("sluice_kernel_connections_open", ""), Some(0.0));
     assert_eq!(differing(), [], "after the pods have gone");
@@ -189,7 +190,8 @@ fn requests_that_wait_for_a_busy_pod_are_in_every_figure() {
     let one = service("one", one).replace("spec:\n      ", "spec:\n      containerConcurrency: 1\n      ");
     let instance = place.start(&format!("{FAST}{one}"), &[]);
     let host = "one.default.localhost";
-    assert!(within(PATIENCE, || instance.is_ready("one") && pods(&instance, "one") == 1));
+    assert!(within(PATIENCE, || instance.is_ready("one")
+        && instance.pods_of("one").len() == 1));
     let told = |name: &str| figure(&instance, name, "one");
     thread::scope(|scope| {
         let gateway = instance.gateway;
@@ -264,11 +266,4 @@ fn sum(instance: &Instance, is_meant: impl Fn(&str) -> bool) -> Option<f64> {
         .filter_map(|line| line.rsplit(' ').next()?.parse().ok())
         .collect();
     (!values.is_empty()).then(|| values.iter().sum())
-}
-
-/// How many pods a service has, those that end too.
-fn pods(instance: &Instance, service: &str) -> usize {
-    let pods = instance.list("/api/v1/namespaces/default/pods");
-    let is_of = |pod: &&serde_json::Value| pod["metadata"]["labels"]["serving.knative.dev/service"] == service;
-    pods.iter().filter(is_of).count()
 }

@@ -233,6 +233,13 @@ impl Instance {
         serde_json::from_str(&body).is_ok_and(|service| is_ready(&service))
     }
 
+    /// Pods of a service, those that end included.
+    pub(crate) fn pods_of(&self, service: &str) -> Vec<Value> {
+        let mut pods = self.list("/api/v1/namespaces/default/pods");
+        pods.retain(|pod| pod["metadata"]["labels"]["serving.knative.dev/service"] == service);
+        pods
+    }
+
     pub(crate) fn pods(&self) -> usize {
         self.list("/api/v1/namespaces/default/pods").len()
     }
