@@ -337,6 +337,11 @@ fn figures_tell_of_every_status_and_of_every_limit() {
     );
 }
 
+fn until_one_is_held(admin: SocketAddr) {
+    let is_held = |line: &str| line.starts_with("kn_revision_request_queued") && line.ends_with(" 1");
+    until("it is held", || told(admin, "/metrics").lines().any(is_held));
+}
+
 #[test]
 fn a_held_request_is_answered_when_the_time_of_its_process_is_over() {
     let folder = Folder::new("over");
@@ -358,8 +363,7 @@ fn a_held_request_is_answered_when_the_time_of_its_process_is_over() {
         stream.read_to_string(&mut answer).unwrap();
         answer
     });
-    let is_held = |line: &str| line.starts_with("kn_revision_request_queued") && line.ends_with(" 1");
-    until("it is held", || told(admin, "/metrics").lines().any(is_held));
+    until_one_is_held(admin);
     let mut new = start();
     assert_eq!(new.address(), http);
     let answer = asking.join().unwrap();
@@ -460,7 +464,7 @@ impl Said {
     /// Starts it, and listens.
     fn by(config: &Path) -> (Running, Self) {
         let mut child = Command::new(env!("CARGO_BIN_EXE_sluice"))
-            .args(["proxy", "--config"])
+            .args(["proxy", "--admin", "127.0.0.1:0", "--config"])
             .arg(config)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -494,9 +498,9 @@ routes: [{{hosts: [app.example.com], to: {{blue: 1}}}}]
     };
     folder.write("proxy.yaml", &file(""));
     let (mut proxy, said) = Said::by(&folder.path("proxy.yaml"));
-    let http = proxy.address();
+    let (http, admin) = (proxy.address(), proxy.address());
     let waits = std::thread::spawn(move || status(http, "/hello", &["--max-time", "14"]));
-    std::thread::sleep(Duration::from_millis(300));
+    until_one_is_held(admin);
     // Another limit makes it another revision, first without a pod, then with one.
     folder.write("proxy.yaml", &file("container_concurrency: 3"));
     assert!(said.next().ends_with("was read again"));
