@@ -71,7 +71,7 @@ fn cases(quick: bool) -> Vec<Case> {
         ..Load::small(32)
     };
     let all = [
-        (T1, Load::small(32), 31),
+        (T1, Load::small(32), 101),
         ("HTTP/1.1, 1 connection", Load::small(1), 15),
         ("HTTP/1.1, 256 connections", Load::small(256), 15),
         ("HTTP/1.1, 32 connections, 1 kB heads", heads, 15),

@@ -26,6 +26,7 @@ const GATEWAY: u16 = 9002;
 const RELAY: u16 = 9003;
 const POOL: u16 = 9004;
 const BYTES: u16 = 9005;
+const PAGES: u16 = 9006;
 const ROUTES: usize = 1000;
 
 /// How a request gets to the server.
@@ -45,6 +46,8 @@ pub(crate) enum Way {
     Pool,
     /// A relay of bytes, which knows no requests.
     Bytes,
+    /// The same by `splice`, without copies.
+    Pages,
 }
 
 impl Way {
@@ -58,6 +61,7 @@ impl Way {
             Self::Relay => "hyper relay, unpooled",
             Self::Pool => "hyper relay",
             Self::Bytes => "relay of bytes",
+            Self::Pages => "relay by splice",
         }
     }
 }
@@ -68,7 +72,7 @@ pub(crate) struct Ground<'r> {
     pub(super) load: Cgroup,
     buffered: Node,
     _gateway: Node,
-    _relays: [Role; 3],
+    _relays: [Role; 4],
     _node: Cgroup,
     _files: Kept,
     pub(super) folder: PathBuf,
@@ -103,8 +107,16 @@ impl<'r> Ground<'r> {
             let orders = relay::Orders { port, pod, is_pooled };
             Role::start(site.rig, its, netns, "bench-relay", orders)
         };
-        let bytes = Role::start(site.rig, its, netns, "bench-bytes", bytes::Orders { port: BYTES, pod })?;
-        let relays = [relay(RELAY, false)?, relay(POOL, true)?, bytes];
+        let floor = |port, splices| {
+            let orders = bytes::Orders { port, pod, splices };
+            Role::start(site.rig, its, netns, "bench-bytes", orders)
+        };
+        let relays = [
+            relay(RELAY, false)?,
+            relay(POOL, true)?,
+            floor(BYTES, false)?,
+            floor(PAGES, true)?,
+        ];
         Ok(Self {
             site,
             load,
@@ -129,6 +141,7 @@ impl<'r> Ground<'r> {
             Way::Relay => format!("127.0.0.1:{RELAY}"),
             Way::Pool => format!("127.0.0.1:{POOL}"),
             Way::Bytes => format!("127.0.0.1:{BYTES}"),
+            Way::Pages => format!("127.0.0.1:{PAGES}"),
         }
     }
 

@@ -26,6 +26,8 @@ const ALL: &[Way] = &[
     Way::Pool,
 ];
 const MOST: &[Way] = &[Way::Direct, Way::Buffered, Way::Pool];
+const ONE: &[Way] = &[Way::Direct, Way::Buffered, Way::Bytes, Way::Pool];
+const LARGE: &[Way] = &[Way::Direct, Way::Buffered, Way::Bytes, Way::Pages, Way::Pool];
 const TWO: &[Way] = &[Way::Direct, Way::Buffered];
 
 struct Case {
@@ -100,7 +102,7 @@ pub(super) fn small(ground: &Ground<'_>, quick: bool, report: &mut Report) -> Re
         ways,
         rounds: if quick { 3 } else { rounds },
     };
-    let (many, one) = (case("32 connections", 32, ALL, 15), case("1 connection", 1, MOST, 15));
+    let (many, one) = (case("32 connections", 32, ALL, 15), case("1 connection", 1, ONE, 15));
     let (many, one) = (run(ground, &many)?, run(ground, &one)?);
     let ratio = many.ratio(Way::Buffered, Way::Direct);
     at_least(
@@ -146,8 +148,8 @@ pub(super) fn shapes(ground: &Ground<'_>, quick: bool, report: &mut Report) -> R
     let cases = [
         case("256 connections", Shape::Small, 256, MOST),
         case("32 connections, 1 kB heads", Shape::LongHead, 32, MOST),
-        case("8 connections, 1 MB answers", Shape::Down, 8, MOST),
-        case("8 connections, 1 MB requests", Shape::Up, 8, MOST),
+        case("8 connections, 1 MB answers", Shape::Down, 8, LARGE),
+        case("8 connections, 1 MB requests", Shape::Up, 8, LARGE),
         case("h2c, 32 connections of 1 stream", Shape::Two(1), 32, TWO),
         case("h2c, 8 connections of 10 streams", Shape::Two(10), 8, TWO),
     ];
