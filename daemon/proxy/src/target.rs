@@ -15,7 +15,7 @@ use memchr::memchr;
 pub(crate) struct Target {
     /// Path and query as they go to the pod; for CONNECT the authority.
     pub(crate) text: Box<str>,
-    /// As the client sent it, where that is something else.
+    /// As the client sent it, where that is something else: for whoever reads logs, so bytes that are no text are lost.
     raw: Option<Box<str>>,
     /// The authority of an absolute target, which stands over `Host` (RFC 9112 3.2.2).
     pub(crate) authority: Option<Box<str>>,
@@ -66,7 +66,7 @@ impl Target {
         Some(Self {
             text,
             authority: authority.map(Into::into),
-            raw: Some(raw.into()),
+            raw: Some(String::from_utf8_lossy(bytes).into()),
         })
     }
 
@@ -196,7 +196,9 @@ mod tests {
         assert_eq!(pod_sees("/a\"<>^`{|}b").as_deref(), Some("/a%22%3C%3E%5E%60%7B%7C%7Db"));
         assert_eq!(pod_sees("/a#b").as_deref(), Some("/a%23b"));
         let bytes = Target::parse(b"/caf\xc3\xa9", false).unwrap();
-        assert_eq!(&*bytes.text, "/caf%C3%A9");
+        assert_eq!((&*bytes.text, bytes.raw()), ("/caf%C3%A9", "/caf\u{e9}"));
+        let no_text = Target::parse(b"/\xff?\xe9", false).unwrap();
+        assert_eq!(no_text.raw(), "/\u{fffd}?\u{fffd}");
     }
 
     #[test]

@@ -221,6 +221,12 @@ log: json
     assert_eq!(good["trace_id"], "0af7651916cd43dd8448eb211c80319c");
     assert!(good["duration_ms"].as_f64() >= good["waited_ms"].as_f64(), "{good}");
 
+    let foreign = line_of("/caf\u{e9}", &["-A", "\u{fc}"]);
+    assert_eq!(
+        (&foreign["path"], &foreign["user_agent"]),
+        (&"/caf\u{e9}".into(), &"\u{fc}".into())
+    );
+
     let lost = line_of("/", &["-H", "Host: nobody.example.com"]);
     assert_eq!((&lost["status"], &lost["end"]), (&404.into(), &"answered_here".into()));
     assert!(lost.get("revision").is_none(), "{lost}");

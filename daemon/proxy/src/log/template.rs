@@ -6,7 +6,7 @@
 use super::facts::{Ended, Facts};
 use crate::message::{BodySize, Version, text};
 use crate::revision::Identity;
-use http::{HeaderName, header};
+use http::{HeaderName, HeaderValue, header};
 use logic::settings::template::{Record, Template, Value, canonical};
 use std::collections::BTreeMap;
 
@@ -74,7 +74,10 @@ fn request(line: &Facts<'_>) -> Value {
         (BodySize::Open, Version::One1) => vec![Value::from("chunked")],
         _ => Vec::new(),
     };
-    let named = |name: &HeaderName| Value::from(text(&line.headers, name));
+    let named = |name: &HeaderName| {
+        let value = line.headers.get(name).map(HeaderValue::as_bytes).unwrap_or_default();
+        Value::from(&*String::from_utf8_lossy(value))
+    };
     record(
         "http.Request",
         vec![
