@@ -81,18 +81,23 @@ pub(in crate::proxy) struct BadLimit(&'static str, &'static str);
 impl Limits {
     /// As the request path takes them.
     pub(in crate::proxy) fn checked(&self) -> Result<proxy::Limits, BadLimit> {
-        let needed = [
-            ("request_head", self.request_head.0),
-            ("response_head", self.response_head.0),
-            ("header_count", self.header_count),
-            ("handshakes", self.handshakes),
-            ("read_ahead", self.read_ahead.0),
-            ("connections", self.connections),
-            ("all_connections", self.all_connections),
-            ("all_streams", self.all_streams),
-            ("all_heads", self.all_heads.0),
+        let missing = [
+            ("request_head", self.request_head.0 == 0),
+            ("response_head", self.response_head.0 == 0),
+            ("header_count", self.header_count == 0),
+            ("head_time", self.head_time.0.is_zero()),
+            ("handshake_time", self.handshake_time.0.is_zero()),
+            ("handshakes", self.handshakes == 0),
+            ("idle_time", self.idle_time.0.is_zero()),
+            ("read_ahead", self.read_ahead.0 == 0),
+            ("connections", self.connections == 0),
+            ("all_connections", self.all_connections == 0),
+            ("all_streams", self.all_streams == 0),
+            ("all_heads", self.all_heads.0 == 0),
+            ("streams", self.streams == 0),
+            ("pending_resets", self.pending_resets == 0),
         ];
-        if let Some((name, _)) = needed.iter().find(|(_, value)| *value == 0) {
+        if let Some((name, _)) = missing.iter().find(|(_, is_missing)| *is_missing) {
             return Err(BadLimit(name, "must be above 0"));
         }
         // Tokio counts places in fewer bits than a usize has.
@@ -226,6 +231,11 @@ mod tests {
         }
         for (text, said) in [
             ("{connections: 0}", "limits.connections: must be above 0"),
+            ("{head_time: 0s}", "limits.head_time: must be above 0"),
+            ("{handshake_time: 0s}", "limits.handshake_time: must be above 0"),
+            ("{idle_time: 0s}", "limits.idle_time: must be above 0"),
+            ("{streams: 0}", "limits.streams: must be above 0"),
+            ("{pending_resets: 0}", "limits.pending_resets: must be above 0"),
             (
                 "{stream_window: 4Gi}",
                 "limits.stream_window: must be from 1 to 2147483647 bytes",
