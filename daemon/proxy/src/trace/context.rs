@@ -19,6 +19,9 @@ const B3_PARENT: HeaderName = HeaderName::from_static("x-b3-parentspanid");
 const B3_SAMPLED: HeaderName = HeaderName::from_static("x-b3-sampled");
 const B3_FLAGS: HeaderName = HeaderName::from_static("x-b3-flags");
 
+/// Bytes of a `tracestate` that spans keep; that many at least are to be passed on (Trace Context 3.3.1.5).
+const STATE: usize = 512;
+
 /// What the client says.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Asked {
@@ -59,12 +62,15 @@ pub(super) fn read(headers: &HeaderMap) -> Asked {
         .unwrap_or_default()
 }
 
-/// Tells the pod. Returns the client's `tracestate`.
+/// Tells the pod. Returns the client's `tracestate`, if it is not too long to be kept.
 pub(super) fn write(headers: &mut HeaderMap, ids: &Ids, asked: &Asked) -> Option<HeaderValue> {
-    let state = headers.get(&TRACESTATE).cloned().filter(|_| asked.flags.is_some());
-    if state.is_none() {
-        headers.remove(&TRACESTATE);
-    }
+    let state = match asked.flags {
+        Some(_) => headers.get(&TRACESTATE).and_then(kept),
+        None => {
+            headers.remove(&TRACESTATE);
+            None
+        }
+    };
     // Of the flags only "random" is passed on (Trace Context level 2).
     let flags = asked.flags.unwrap_or(0) & 2 | 1;
     set(
@@ -89,6 +95,12 @@ pub(super) fn write(headers: &mut HeaderMap, ids: &Ids, asked: &Asked) -> Option
         }
     }
     state
+}
+
+/// A copy: what came is a part of its whole head, and would hold all of it.
+fn kept(state: &HeaderValue) -> Option<HeaderValue> {
+    let bytes = Some(state.as_bytes()).filter(|bytes| bytes.len() <= STATE)?;
+    HeaderValue::from_bytes(bytes).ok()
 }
 
 fn set(headers: &mut HeaderMap, name: &HeaderName, value: &str) {
@@ -311,6 +323,22 @@ mod tests {
         assert_eq!(headers["traceparent"], format!("00-{}-{}-01", ids.trace, ids.forward));
         assert!(!headers.contains_key("tracestate"));
         assert_eq!(headers["b3"], "nonsense-1");
+    }
+
+    #[test]
+    fn a_long_state_goes_to_the_pod_and_is_not_kept() {
+        let parent = format!("00-{TRACE}-{SPAN}-01");
+        for (length, is_kept) in [(STATE, true), (STATE + 1, false)] {
+            let state = format!("a={}", "b".repeat(length - 2));
+            let mut headers = map(&[("traceparent", &parent), ("tracestate", &state)]);
+            let asked = read(&headers);
+            let ids = Ids::of(TraceId(7), &asked);
+            let kept = write(&mut headers, &ids, &asked);
+            assert_eq!(kept.is_some(), is_kept);
+            assert_eq!(headers["tracestate"], state);
+            let came = headers["tracestate"].as_bytes().as_ptr();
+            assert!(kept.is_none_or(|kept| kept == state && kept.as_bytes().as_ptr() != came));
+        }
     }
 
     proptest! {

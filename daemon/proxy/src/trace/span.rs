@@ -106,7 +106,7 @@ pub struct Facts {
     pub pod: Option<SocketAddr>,
     /// Pods it was sent to.
     pub attempts: u32,
-    /// The client's `tracestate`.
+    /// The client's `tracestate`, if it has at most 512 bytes.
     pub state: Option<HeaderValue>,
 }
 
