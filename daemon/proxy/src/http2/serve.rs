@@ -144,6 +144,11 @@ async fn stream(
         waits: !is_ended && lists(&head.headers, &header::EXPECT, "100-continue"),
         reason: Reason::INTERNAL_ERROR,
     };
+    if head.headers.len() > door.limits.header_count {
+        door.front.room.refused(Limit::RequestHead);
+        let answer = Answer::error(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "too many header fields");
+        return drop(client.answer(&answer, &Progress::new()).await);
+    }
     let mut heads = door.front.room.heads(door.limits.all_heads);
     if !heads.hold(size(&head)) {
         door.front.room.refused(Limit::AllHeads);

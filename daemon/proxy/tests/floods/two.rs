@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Floods of HTTP/2, written frame by frame.
+//! Floods of HTTP/2, written frame by frame, and heads beyond a limit.
 
 use crate::rig::{Flooded, HELD, HOST, connect, larger, narrow};
 use std::time::Duration;
@@ -195,5 +195,31 @@ async fn streams_beyond_the_limit_are_refused_and_counted() {
     flooded.until("/limit/all_streams", 0).await;
     drop(client);
     flooded.until("/waiting", 0).await;
+    flooded.end(24 << 20).await;
+}
+
+#[tokio::test]
+#[ignore = "of the suite floods"]
+async fn a_head_of_too_many_fields_is_refused_and_counted() {
+    let flooded = Flooded::start().await;
+    let (mut client, connection) = h2::client::handshake(connect(flooded.address).await).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let mut status = async |count: usize, value: &str| {
+        let mut request = http::Request::get(format!("http://{HOST}/"));
+        for _ in 0..count {
+            request = request.header("x", value);
+        }
+        let (answer, _) = client.send_request(request.body(()).unwrap(), true).unwrap();
+        answer.await.unwrap().status().as_u16()
+    };
+    // 100 are the most.
+    assert_eq!(status(100, "y").await, 200);
+    assert_eq!(status(200, "y").await, 431);
+    flooded.until("/limit/request_head", 1).await;
+    // The list is longer than `request_head`: h2 says so itself.
+    assert_eq!(status(90, &"y".repeat(1000)).await, 431);
+    assert_eq!(status(1, "y").await, 200);
+    flooded.until("/limit/request_head", 1).await;
+    connection.abort();
     flooded.end(24 << 20).await;
 }
