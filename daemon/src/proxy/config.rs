@@ -21,7 +21,7 @@ pub(super) use tracing::Tracing;
 use limits::Limits;
 use route::Wrong;
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -156,6 +156,16 @@ pub(super) enum Fault {
     NoAim { index: usize },
     #[error("targets[{index}].to: there is no revision {name:?}")]
     NoTarget { index: usize, name: String },
+    #[error("targets[{index}].address: {address} is in the list before; a target leads to one place")]
+    TargetTwice { index: usize, address: SocketAddr },
+    #[error("peers[{index}].name: {name:?} is in the list before; a node has one daemon")]
+    PeerTwice { index: usize, name: String },
+    #[error("revisions.{revision}.pods[{index}]: {address} is in the list before; a pod is named once")]
+    PodTwice {
+        revision: String,
+        index: usize,
+        address: SocketAddr,
+    },
 }
 
 /// What of a file holds until the process ends.
@@ -221,6 +231,7 @@ impl Config {
             return Err(Fault::NoCertificate { index });
         }
         config.check_names()?;
+        config.check_pods()?;
         for (index, route) in config.routes.iter().enumerate() {
             config
                 .check_route(route)
@@ -229,6 +240,10 @@ impl Config {
         let mut pods = config.revisions.values().flat_map(|revision| &revision.pods);
         if config.node.is_none() && (!config.peers.is_empty() || pods.any(|pod| pod.node().is_some())) {
             return Err(Fault::NoNode);
+        }
+        if let Some((index, name)) = repeated(config.peers.iter().map(|peer| &peer.name)) {
+            let name = name.clone();
+            return Err(Fault::PeerTwice { index, name });
         }
         config.check_targets()?;
         Ok(config)
@@ -243,6 +258,21 @@ impl Config {
             }
             if let Some(other) = known.insert((namespace, own), name) {
                 return Err(Fault::Twice(other.clone(), name.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Revisions may share a pod; within one it is there once.
+    fn check_pods(&self) -> Result<(), Fault> {
+        for (revision, wanted) in &self.revisions {
+            if let Some((index, address)) = repeated(wanted.pods.iter().map(Pod::address)) {
+                let revision = revision.clone();
+                return Err(Fault::PodTwice {
+                    revision,
+                    index,
+                    address,
+                });
             }
         }
         Ok(())
@@ -276,8 +306,17 @@ impl Config {
                 return Err(Fault::NoTarget { index, name });
             }
         }
+        if let Some((index, address)) = repeated(self.targets.iter().map(|target| target.address)) {
+            return Err(Fault::TargetTwice { index, address });
+        }
         Ok(())
     }
+}
+
+/// The first that was there before, and its place.
+fn repeated<T: Ord + Copy>(all: impl Iterator<Item = T>) -> Option<(usize, T)> {
+    let mut seen = BTreeSet::new();
+    all.enumerate().find(|(_, one)| !seen.insert(*one))
 }
 
 /// Namespace and name.
@@ -413,5 +452,35 @@ routes:
         let outside = format!("{WHOLE}kernel: {{cgroup: pods}}\n");
         let fault = Config::parse(&outside).unwrap_err().to_string();
         assert!(fault.starts_with("kernel: "), "{fault}");
+    }
+
+    #[test]
+    fn what_is_listed_twice_is_named_with_its_place() {
+        let inside = WHOLE.replace(
+            "[127.0.0.1:8080]",
+            "[{address: '127.0.0.1:8080', visibility: cluster-local}]",
+        );
+        let said = |text: &str| Config::parse(text).unwrap_err().to_string();
+        assert_eq!(
+            said(&format!(
+                "{inside}kernel: {{cgroup: pods}}
+targets: [{{address: 10.96.0.1:80, to: blue}}, {{address: 10.96.0.2:80, to: blue}}, {{address: 10.96.0.1:80, host: a.b}}]
+"
+            )),
+            "targets[2].address: 10.96.0.1:80 is in the list before; a target leads to one place"
+        );
+        let peers = "[{name: b, address: 10.0.0.2:80}, {name: b, address: 10.0.0.3:80}]";
+        assert_eq!(
+            said(&format!("{WHOLE}node: a\npeers: {peers}\n")),
+            "peers[1].name: \"b\" is in the list before; a node has one daemon"
+        );
+        let pods = "['127.0.0.1:9000', {address: '127.0.0.1:9000', netns: /run/netns/a}]";
+        assert_eq!(
+            said(&WHOLE.replace("[127.0.0.1:9000]", pods)),
+            "revisions.blue.pods[1]: 127.0.0.1:9000 is in the list before; a pod is named once"
+        );
+        // Another revision may have it too.
+        let shared = WHOLE.replace("shop/green: {}", "shop/green: {pods: [127.0.0.1:9000]}");
+        assert!(Config::parse(&shared).is_ok());
     }
 }
