@@ -287,7 +287,7 @@ pub(crate) struct Proxy {
     /// Where /metrics, /healthz and /spans are told
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) admin: Option<SocketAddr>,
-    /// How long requests may go on when another process has taken over: 30s, 5m, up to 1h
+    /// How long requests may go on when another process has taken over: 30s, 5m, up to 60m
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = interval)]
     pub(crate) drain: Duration,
 }
