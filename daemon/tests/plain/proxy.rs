@@ -221,7 +221,7 @@ log: json
     assert_eq!(good["trace_id"], "0af7651916cd43dd8448eb211c80319c");
     assert!(good["duration_ms"].as_f64() >= good["waited_ms"].as_f64(), "{good}");
 
-    let foreign = line_of("/caf\u{e9}", &["-A", "\u{fc}"]);
+    let foreign = line_of("/", &["--request-target", "/caf\u{e9}", "-A", "\u{fc}"]);
     assert_eq!(
         (&foreign["path"], &foreign["user_agent"]),
         (&"/caf\u{e9}".into(), &"\u{fc}".into())
