@@ -6,7 +6,7 @@
 //! while requests go on. The file is looked at every second. `steer` hands pods and targets to
 //! the node's kernel part, `status` tells how all stands.
 //! Invariants: a file with a mistake changes nothing, and says where the mistake is; SIGINT and SIGTERM drain,
-//! and so does a successor (`handover`).
+//! and so does a successor (`handover`); the log ends after the requests.
 //! Depends on: proxy, life, cli, handover, node.
 
 mod admin;
@@ -35,7 +35,7 @@ use wiring::Wiring;
 const LOOK: Duration = Duration::from_secs(1);
 /// How long requests may still take after a signal.
 const GRACE: Duration = Duration::from_secs(30);
-/// How long what waits for a pod may take then to be told that none will come.
+/// How long what waits for a pod may take then to be told that none will come, and the log's reader for the last lines.
 const LAST: Duration = Duration::from_secs(1);
 /// How long idle connections stay open for a last request, when another process has taken over.
 const IDLE: Duration = Duration::from_secs(30);
@@ -179,16 +179,18 @@ async fn serve(arguments: &cli::Proxy, config: Config, seen: Stamp, spread: Spre
                 looked.wiring.leave();
                 tasks.drain();
                 finish(&mut looked, GRACE, &mut signals, &tasks).await;
-                return Ok(());
+                break;
             }
             () = successor.came() => {
                 eprintln!("another process has taken over; requests that are here finish");
                 tasks.drain_patiently(IDLE.min(arguments.drain));
                 finish(&mut looked, arguments.drain, &mut signals, &tasks).await;
-                return Ok(());
+                break;
             }
         }
     }
+    looked.wiring.finish_log(LAST).await;
+    Ok(())
 }
 
 /// Until all requests have ended, or for so long; a further signal shortens it. Pods still come and go meanwhile: there may be

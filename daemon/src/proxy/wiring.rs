@@ -25,6 +25,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
+use tokio::time::timeout;
 
 /// What runs.
 pub(super) struct Wiring {
@@ -41,6 +42,8 @@ pub(super) struct Wiring {
     /// If this node has a name.
     peers: Option<Arc<Peers>>,
     logged: Option<Arc<LogCounts>>,
+    /// Writes the log; it ends after the requests, whose last lines come with their end.
+    writer: Tasks,
     tracing: Option<Arc<Tracing>>,
     /// Where figures are told.
     admin: Option<SocketAddr>,
@@ -64,6 +67,7 @@ impl Wiring {
             steer: None,
             peers: None,
             logged: None,
+            writer: Tasks::new(),
             tracing: None,
             admin: None,
             revisions: Arc::default(),
@@ -108,7 +112,10 @@ impl Wiring {
         let inside = self.addresses.iter().filter(|(_, listen)| listen.is_inside());
         let gateways: Vec<SocketAddr> = inside.map(|(address, _)| *address).collect();
         let steer = Steer::open(config, &gateways, tasks)?;
-        let lines = config.log.as_ref().map(|_| LogLines::open(tokio::io::stdout(), tasks));
+        let lines = config
+            .log
+            .as_ref()
+            .map(|_| LogLines::open(tokio::io::stdout(), &self.writer));
         self.logged = lines.as_ref().map(LogLines::counts);
         if let Some(address) = config.status {
             let listening = sockets.listen("status", address).await;
@@ -181,6 +188,12 @@ impl Wiring {
         if let Some(steer) = &self.steer {
             steer.leave();
         }
+    }
+
+    /// When there are no requests any more: until the log's last line is written, or for so long.
+    pub(super) async fn finish_log(&self, patience: Duration) {
+        drop(timeout(patience, self.writer.gone()).await);
+        self.writer.stop().await;
     }
 
     /// Lines of the log that were lost until now.

@@ -384,6 +384,44 @@ fn a_held_request_is_answered_when_the_time_of_its_process_is_over() {
 }
 
 #[test]
+fn a_request_that_is_ended_with_its_process_leaves_its_line() {
+    let folder = Folder::new("stopped");
+    let pod = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let config = format!(
+        "
+listen: [127.0.0.1:0]
+revisions: {{app: {{pods: ['{}']}}}}
+routes: [{{hosts: [app.example.com], to: {{app: 1}}}}]
+log: json
+",
+        pod.local_addr().unwrap()
+    );
+    folder.write("proxy.yaml", &config);
+    let (file, meet) = (folder.path("proxy.yaml"), folder.path("meet"));
+    let places = ["--config", file.to_str().unwrap(), "--handover", meet.to_str().unwrap()];
+    let start = || Running::start(&[&["proxy", "--drain", "100ms"][..], &places].concat());
+    let mut old = start();
+    let http = old.address();
+    let mut client = std::net::TcpStream::connect(http).unwrap();
+    client
+        .write_all(b"GET /held HTTP/1.1\r\nHost: app.example.com\r\n\r\n")
+        .unwrap();
+    // The pod has it, and never answers.
+    let (mut held, _) = pod.accept().unwrap();
+    assert!(matches!(held.read(&mut [0; 4096]), Ok(1..)));
+    let mut new = start();
+    assert_eq!(new.address(), http);
+    let mut log = String::new();
+    old.lines.read_to_string(&mut log).unwrap();
+    let lines: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [line] = &lines[..] else {
+        panic!("one line: {log:?}");
+    };
+    assert_eq!((&line["path"], &line["end"]), (&"/held".into(), &"stopped".into()));
+    assert!(old.child.wait().unwrap().success());
+}
+
+#[test]
 fn health_and_spans_are_told() {
     let folder = Folder::new("spans");
     let mut app = Running::start(&["sample", "--port", "0"]);
