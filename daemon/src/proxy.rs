@@ -50,7 +50,10 @@ pub(crate) fn run(arguments: &cli::Proxy) -> Result<Exit, Failure> {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(1).enable_all().build();
     let runtime = runtime.map_err(doing("starting", ""))?;
-    runtime.block_on(serve(arguments, config, seen, cores.spread()))?;
+    let served = runtime.block_on(serve(arguments, config, seen, cores.spread()));
+    // A line that nobody reads would be waited for.
+    runtime.shutdown_background();
+    served?;
     Ok(Exit::Done)
 }
 

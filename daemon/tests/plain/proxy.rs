@@ -422,6 +422,27 @@ log: json
 }
 
 #[test]
+fn a_log_that_nobody_reads_does_not_keep_its_process() {
+    let folder = Folder::new("unread");
+    let config = "listen: [127.0.0.1:0]\nrevisions: {}\nroutes: []\nlog: json\n";
+    folder.write("proxy.yaml", config);
+    let file = folder.path("proxy.yaml");
+    let mut proxy = Running::start(&["proxy", "--config", file.to_str().unwrap()]);
+    let http = proxy.address();
+    // More than a pipe holds.
+    let path = format!("/{}", "x".repeat(40_000));
+    for _ in 0..4 {
+        assert_eq!(status(http, &path, &[]), "404");
+    }
+    let asked = Command::new("kill").arg(proxy.child.id().to_string()).status();
+    assert!(asked.unwrap().success());
+    until(
+        "it ends",
+        || matches!(proxy.child.try_wait(), Ok(Some(status)) if status.success()),
+    );
+}
+
+#[test]
 fn health_and_spans_are_told() {
     let folder = Folder::new("spans");
     let mut app = Running::start(&["sample", "--port", "0"]);
