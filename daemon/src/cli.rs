@@ -559,10 +559,13 @@ fn domain(text: &str) -> Result<String, String> {
     }
 }
 
-/// `NAME=PATH`.
+/// `NAME=PATH`. What runs the image stands in another folder, with another `PATH`: the place is fixed here.
 fn image(text: &str) -> Result<(String, PathBuf), String> {
     match text.split_once('=') {
-        Some((name, path)) if !name.is_empty() && !path.is_empty() => Ok((name.to_owned(), path.into())),
+        Some((name, path)) if !name.is_empty() && !path.is_empty() => {
+            let path = std::path::absolute(path).map_err(|error| format!("{path} from the current folder: {error}"))?;
+            Ok((name.to_owned(), path))
+        }
         _ => Err("write NAME=PATH, as in example.com/hello=./hello".to_owned()),
     }
 }
@@ -688,6 +691,22 @@ mod tests {
         assert_eq!(interval("2m"), Ok(Duration::from_secs(120)));
         for wrong in ["", "s", "-1s", "1h", "50ms", "61m", "NaN", "inf", "1e300"] {
             assert!(interval(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_place_of_an_image_is_where_the_command_line_was_written() {
+        let here = std::env::current_dir().unwrap();
+        for (given, path) in [
+            ("app=server", here.join("server")),
+            ("app=./a=b", here.join("a=b")),
+            ("app=../server", here.join("../server")),
+            ("app=/srv/server", "/srv/server".into()),
+        ] {
+            assert_eq!(image(given), Ok(("app".to_owned(), path)), "{given}");
+        }
+        for wrong in ["app", "app=", "=server"] {
+            assert!(image(wrong).unwrap_err().starts_with("write NAME=PATH"), "{wrong}");
         }
     }
 

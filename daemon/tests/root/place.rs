@@ -154,7 +154,8 @@ impl Place {
     }
 }
 
-fn started(mut command: Command) -> Instance {
+/// What this starts, once it is ready.
+pub(crate) fn started(mut command: Command) -> Instance {
     let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
     let told = told(process.stdout.take().unwrap());
     let Some(told) = told else {

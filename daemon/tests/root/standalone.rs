@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `sluice standalone` as newcomers meet it: one process, real pods, real requests.
 
-use crate::place::{FAST, Instance, PATIENCE, Place, ask, broken, executable, figure, service, within};
+use crate::place::{FAST, Instance, PATIENCE, Place, ask, broken, executable, figure, service, started, within};
 use crate::rig::eventually;
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -47,6 +47,23 @@ fn cleanup_ends_what_a_killed_instance_left_and_nothing_of_one_that_lives() {
     for what in ["removed cgroup ", "removed device ", "removed mount "] {
         assert!(said.contains(what), "{what:?} is missing in {said}");
     }
+    place.assert_nothing_left();
+}
+
+/// The container starts in another folder, and its `PATH` has no such program.
+#[test]
+fn an_image_is_found_from_where_the_command_line_was_written() {
+    let Some(place) = Place::new() else { return };
+    let there = place.folder.join("there");
+    let text = format!("#!/bin/sh\ntouch {}\nwhile :; do sleep 1; done\n", there.display());
+    executable(&place.folder, "server", &text);
+    let manifest = service("near", "autoscaling.knative.dev/min-scale: '1'")
+        .replace("image: sluice.dev/sample", "image: sluice.dev/near\n        workingDir: /");
+    let mut command = place.command(&manifest, &["--image", "sluice.dev/near=server"]);
+    command.current_dir(&place.folder);
+    let instance = started(command);
+    assert!(within(PATIENCE, || there.exists()), "it does not run");
+    instance.end();
     place.assert_nothing_left();
 }
 
