@@ -525,7 +525,7 @@ pub(crate) struct Standalone {
     /// The domain of services: NAME.NAMESPACE.DOMAIN
     #[arg(long, value_name = "NAME", value_parser = domain, default_value = "localhost")]
     pub(crate) domain: String,
-    /// Folder for what runs: logs, images, the record of pods, a kubeconfig
+    /// Folder for what runs: logs, the record of pods, a kubeconfig
     #[arg(long, value_name = "PATH", default_value = "/run/sluice")]
     pub(crate) run_dir: PathBuf,
     /// The cgroup above those of the pods, below the cgroup2 mount; it is made
