@@ -522,9 +522,9 @@ pub(crate) struct Standalone {
     /// Keep all objects in this file; without it they end with the process
     #[arg(long, value_name = "FILE")]
     pub(crate) state: Option<PathBuf>,
-    /// The domain of services: NAME.NAMESPACE.DOMAIN
-    #[arg(long, value_name = "NAME", value_parser = domain, default_value = "localhost")]
-    pub(crate) domain: String,
+    /// The domain of services, NAME.NAMESPACE.DOMAIN, unless config-domain names one [default: localhost]
+    #[arg(long, value_name = "NAME", value_parser = domain)]
+    pub(crate) domain: Option<String>,
     /// Folder for what runs: logs, the record of pods, a kubeconfig
     #[arg(long, value_name = "PATH", default_value = "/run/sluice")]
     pub(crate) run_dir: PathBuf,
@@ -542,6 +542,13 @@ pub(crate) struct Standalone {
     pub(crate) service_cidr: String,
     #[command(flatten)]
     pub(crate) places: Places,
+}
+
+impl Standalone {
+    /// The domain of services where no setting names one.
+    pub(crate) fn domain(&self) -> &str {
+        self.domain.as_deref().unwrap_or("localhost")
+    }
 }
 
 /// `ADDRESS:PORT`.

@@ -75,11 +75,14 @@ async fn serve(arguments: &cli::Standalone, declared: &[declare::Declared]) -> R
     let machine = Machine::start(arguments, own, ground.gateway, &cluster, (&requests, &tasks)).await?;
     let applied = async {
         let mut served = cluster.serve(ground.api, machine.logs(), &tasks)?;
-        choices::settle(&mut served.local, &arguments.domain).await?;
+        let (first, rest) = declare::needs_first(declared);
+        declare::apply(&mut served.local, first).await?;
+        choices::settle(&mut served.local, arguments.domain(), declared).await?;
         let (listener, metrics) = ground.metrics;
         machine.control(&served, listener, &tasks).await;
-        declare::apply(&mut served.local, declared).await?;
-        shown::greet(arguments, &served, &machine, metrics)
+        declare::apply(&mut served.local, rest).await?;
+        let domain = choices::domain_in_force(&mut served.local).await?;
+        shown::greet(arguments, &domain, &served, &machine, metrics)
     };
     // Whether it runs; a signal on the way there ends it as well.
     let ended = tokio::select! {

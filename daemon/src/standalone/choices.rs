@@ -1,45 +1,66 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Settings of Knative that must differ on one machine, unless somebody chose: the domain, and whose Ingresses are served.
 //!
+//! Mechanism: they are applied after the settings of the files, and by a manager of their own: a domain that was chosen here
+//! goes when a file names one.
 //! Invariants: a key that stands in the map is left alone; so is a `config-domain` that names any domain.
-//! Depends on: declare (calls).
+//! Depends on: declare (calls), logic (settings).
+
+use std::collections::BTreeMap;
 
 use ::standalone::http::Local;
 use api::names::product;
+use logic::settings::Domain;
 use serde_json::{Value, json};
 
-use super::declare::{call, failed_call};
+use super::declare::{self, Declared, apply_one, failed_call, get, keys, settings_path};
 use crate::failure::Failure;
 
-/// Makes the choices.
-pub(super) async fn settle(api: &mut Local, domain: &str) -> Result<(), Failure> {
-    choose(api, "config-domain", |keys| keys.is_empty(), domain, "").await?;
-    let class = "ingress-class";
-    choose(
-        api,
-        "config-network",
-        |keys| !keys.contains(&class),
-        class,
-        product::INGRESS_CLASS,
-    )
-    .await
+/// Who owns what is chosen here.
+const MANAGER: &str = "sluice-choices";
+const DOMAIN: &str = "config-domain";
+const NETWORK: &str = "config-network";
+const CLASS: &str = "ingress-class";
+
+/// Makes the choices, once the settings of the files are applied.
+pub(super) async fn settle(api: &mut Local, domain: &str, declared: &[Declared]) -> Result<(), Failure> {
+    let map = there(api, DOMAIN).await?;
+    if declare::keys_of(declared, DOMAIN).next().is_some() {
+        if has_chosen(&map) {
+            choose(api, DOMAIN, json!({})).await?;
+        }
+    } else if keys(&map).next().is_none() {
+        choose(api, DOMAIN, json!({domain: ""})).await?;
+    }
+    if keys(&there(api, NETWORK).await?).all(|key| key != CLASS) {
+        choose(api, NETWORK, json!({CLASS: product::INGRESS_CLASS})).await?;
+    }
+    Ok(())
 }
 
-async fn choose(
-    api: &mut Local,
-    map: &str,
-    is_open: impl Fn(&[&str]) -> bool,
-    key: &str,
-    value: &str,
-) -> Result<(), Failure> {
-    let path = format!("/api/v1/namespaces/{}/configmaps/{map}", product::SYSTEM_NAMESPACE);
-    let failed = |why: String| failed_call(map, &why);
-    let there = call(api, "GET", &path, &Value::Null).await.map_err(failed)?;
-    let keys = there["data"].as_object().into_iter().flat_map(|data| data.keys());
-    let keys: Vec<&str> = keys.map(String::as_str).filter(|key| !key.starts_with('_')).collect();
-    if !is_open(&keys) {
-        return Ok(());
-    }
-    let change = json!({"data": {key: value}});
-    call(api, "PATCH", &path, &change).await.map(drop).map_err(failed)
+/// The domain of services that have no label for another.
+pub(super) async fn domain_in_force(api: &mut Local) -> Result<String, Failure> {
+    let map = there(api, DOMAIN).await?;
+    let texts = map["data"].as_object().into_iter().flatten();
+    let data = texts.filter_map(|(key, text)| Some((key.clone(), text.as_str()?.to_owned())));
+    // A map that is wrong has changed nothing, and names no domain yet.
+    let domain = Domain::parse(&data.collect()).unwrap_or_default();
+    Ok(domain.of(&BTreeMap::new()).to_owned())
+}
+
+async fn there(api: &mut Local, map: &str) -> Result<Value, Failure> {
+    let there = get(api, &settings_path(map)).await;
+    there.map_err(|why| failed_call(map, &why))
+}
+
+fn has_chosen(map: &Value) -> bool {
+    let mut owners = map["metadata"]["managedFields"].as_array().into_iter().flatten();
+    owners.any(|owner| owner["manager"] == MANAGER)
+}
+
+/// Says what is chosen in a map: nothing else is, of what was chosen there before.
+async fn choose(api: &mut Local, map: &str, data: Value) -> Result<(), Failure> {
+    let chosen = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": map}, "data": data});
+    let applied = apply_one(api, &settings_path(map), MANAGER, &chosen).await;
+    applied.map_err(|why| failed_call(map, &why))
 }

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use ::standalone::http::Local;
 use ::standalone::resource::{self, Resource};
 use api::manifest::{self, Circumstances, Verdict};
+use api::names::product;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
 use hyper::{Method, Request, header};
@@ -21,6 +22,8 @@ use crate::validate::{config, shown, source};
 
 /// Who owns the fields that come from files.
 const MANAGER: &str = "sluice-standalone";
+/// The order of all that nothing else needs.
+const REST: u8 = 2;
 /// Namespace of objects that name none.
 const NAMESPACE: &str = "default";
 
@@ -99,7 +102,7 @@ fn of(file: &str, object: Value) -> Result<Declared, Failure> {
         order: match kind.as_str() {
             "Namespace" => 0,
             "ConfigMap" | "Secret" => 1,
-            _ => 2,
+            _ => REST,
         },
         object,
     })
@@ -117,20 +120,48 @@ fn path(resource: &Resource, namespace: &str, name: &str) -> String {
     format!("{root}/{}/{place}{}/{name}", resource.version, resource.plural)
 }
 
+/// What the rest may need, then the rest.
+pub(super) fn needs_first(declared: &[Declared]) -> (&[Declared], &[Declared]) {
+    declared.split_at(declared.partition_point(|declared| declared.order < REST))
+}
+
+/// The keys that the files give a ConfigMap of the system's, but for those of examples.
+pub(super) fn keys_of<'a>(declared: &'a [Declared], map: &str) -> impl Iterator<Item = &'a str> {
+    let path = settings_path(map);
+    let maps = declared.iter().filter(move |declared| declared.path == path);
+    maps.flat_map(|declared| keys(&declared.object))
+}
+
+/// Where a ConfigMap of the system's is.
+pub(super) fn settings_path(map: &str) -> String {
+    format!("/api/v1/namespaces/{}/configmaps/{map}", product::SYSTEM_NAMESPACE)
+}
+
+/// The keys of a ConfigMap, but for those of examples.
+pub(super) fn keys(map: &Value) -> impl Iterator<Item = &str> {
+    let keys = map["data"].as_object().into_iter().flat_map(|data| data.keys());
+    keys.map(String::as_str).filter(|key| !key.starts_with('_'))
+}
+
 /// Applies them, in order.
 pub(super) async fn apply(api: &mut Local, declared: &[Declared]) -> Result<(), Failure> {
     for object in declared {
-        let uri = format!("{}?fieldManager={MANAGER}&force=true", object.path);
-        let applied = ask(api, Method::PATCH, &uri, "application/apply-patch+yaml", &object.object).await;
+        let applied = apply_one(api, &object.path, MANAGER, &object.object).await;
         applied.map_err(|why| failed(object, &why))?;
     }
     Ok(())
 }
 
-/// One call; a PATCH merges. Answers the object, or what the API says is wrong.
-pub(super) async fn call(api: &mut Local, method: &str, path: &str, body: &Value) -> Result<Value, String> {
-    let method = Method::from_bytes(method.as_bytes()).map_err(|error| error.to_string())?;
-    ask(api, method, path, "application/merge-patch+json", body).await
+/// Applies an object as this manager: what it said before and does not say now goes. Answers what the API says is wrong.
+pub(super) async fn apply_one(api: &mut Local, path: &str, manager: &str, object: &Value) -> Result<(), String> {
+    let uri = format!("{path}?fieldManager={manager}&force=true");
+    let applied = ask(api, Method::PATCH, &uri, "application/apply-patch+yaml", object).await;
+    applied.map(drop)
+}
+
+/// The object that is there, or what the API says is wrong.
+pub(super) async fn get(api: &mut Local, path: &str) -> Result<Value, String> {
+    ask(api, Method::GET, path, "application/json", &Value::Null).await
 }
 
 async fn ask(api: &mut Local, method: Method, uri: &str, content: &str, body: &Value) -> Result<Value, String> {
@@ -188,6 +219,29 @@ mod tests {
         );
         let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}});
         assert_eq!(of("a.yaml", namespace).unwrap().path, "/api/v1/namespaces/shop");
+    }
+
+    #[test]
+    fn only_the_systems_own_map_chooses_and_examples_choose_nothing() {
+        let map = |namespace: &str, data: Value| {
+            let metadata = json!({"name": "config-domain", "namespace": namespace});
+            of(
+                "a.yaml",
+                json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}),
+            )
+            .unwrap()
+        };
+        let keys = |declared: &[Declared]| {
+            keys_of(declared, "config-domain")
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            keys(&[map("knative-serving", json!({"_example": "", "my.org": ""}))]),
+            ["my.org"]
+        );
+        assert!(keys(&[map("knative-serving", json!({"_example": ""}))]).is_empty());
+        assert!(keys(&[map("default", json!({"my.org": ""}))]).is_empty());
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::output;
 /// Writes a kubeconfig, and says what to try.
 pub(super) fn greet(
     arguments: &cli::Standalone,
+    domain: &str,
     cluster: &Served,
     machine: &Machine,
     metrics: SocketAddr,
@@ -26,9 +27,8 @@ pub(super) fn greet(
     fs::write(&kubeconfig, config(cluster)).map_err(writing())?;
     let mut lines = vec![
         format!(
-            "gateway  http://{}   as http://NAME.NAMESPACE.{}:{}",
+            "gateway  http://{}   as http://NAME.NAMESPACE.{domain}:{}",
             machine.outer,
-            arguments.domain,
             machine.outer.port()
         ),
         format!(
@@ -38,6 +38,12 @@ pub(super) fn greet(
         ),
     ];
     lines.push(format!("metrics  http://{metrics}/metrics"));
+    if let Some(other) = arguments.domain.as_ref().filter(|other| *other != domain) {
+        lines.push(format!(
+            "note: --domain {other} is not in force: the ConfigMap knative-serving/config-domain names {domain}; to change it: \
+             kubectl -n knative-serving edit configmap config-domain, or the file that has it"
+        ));
+    }
     if let Some(why) = machine.obstacle() {
         lines.push(format!("note: every request takes the gateway: {why}"));
     }

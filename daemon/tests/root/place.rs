@@ -42,6 +42,8 @@ pub(crate) struct Instance {
     pub(crate) gateway: SocketAddr,
     pub(crate) api: SocketAddr,
     pub(crate) metrics: SocketAddr,
+    /// The greeting.
+    pub(crate) told: Vec<String>,
 }
 
 impl Place {
@@ -173,6 +175,7 @@ pub(crate) fn started(mut command: Command) -> Instance {
         gateway: address("gateway"),
         api: address("API"),
         metrics: address("metrics"),
+        told,
         process,
     }
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `sluice standalone` as newcomers meet it: one process, real pods, real requests.
 
-use crate::place::{FAST, Instance, PATIENCE, Place, ask, broken, executable, figure, service, started, within};
+use crate::place::{
+    FAST, Instance, PATIENCE, Place, SERVICES, ask, broken, executable, figure, service, started, within,
+};
 use crate::rig::eventually;
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -50,6 +52,47 @@ fn cleanup_ends_what_a_killed_instance_left_and_nothing_of_one_that_lives() {
     place.assert_nothing_left();
 }
 
+/// Both begin before or after `localhost`: the one that is chosen where nobody names any must be gone.
+#[test]
+fn a_domain_of_a_file_is_the_only_one_and_the_greeting_names_it() {
+    let Some(place) = Place::new() else { return };
+    let map = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: config-domain, namespace: knative-serving}\n";
+    let asleep = service("hello", "autoscaling.knative.dev/initial-scale: '0'");
+    let state = place.folder.join("state");
+    let state = ["--state", state.to_str().unwrap(), "--domain", "before.org"];
+    for (data, more, domain, is_noted) in [
+        ("", &state[..2], "localhost", false),
+        ("data: {my.org: ''}\n", &state[..], "my.org", true),
+        ("", &[], "localhost", false),
+        ("data: {sluice.dev: ''}\n", &[], "sluice.dev", false),
+        ("", &state[2..], "before.org", false),
+    ] {
+        let map = if data.is_empty() {
+            String::new()
+        } else {
+            format!("{map}{data}")
+        };
+        let instance = place.start(&format!("{FAST}{map}{asleep}"), more);
+        let url = format!("http://hello.default.{domain}");
+        let is_there = || {
+            instance
+                .list(SERVICES)
+                .iter()
+                .any(|service| service["status"]["url"] == url.as_str())
+        };
+        assert!(within(PATIENCE, is_there), "{url}: {:?}", instance.list(SERVICES));
+        let told = instance.told.join("\n");
+        assert!(told.contains(&format!(" as http://NAME.NAMESPACE.{domain}:")), "{told}");
+        let note =
+            "note: --domain before.org is not in force: the ConfigMap knative-serving/config-domain names my.org";
+        assert_eq!(told.contains(note), is_noted, "{told}");
+        instance.end();
+        if !more.contains(&"--state") {
+            place.assert_nothing_left();
+        }
+    }
+}
+
 /// The container starts in another folder, and its `PATH` has no such program.
 #[test]
 fn an_image_is_found_from_where_the_command_line_was_written() {
@@ -57,8 +100,10 @@ fn an_image_is_found_from_where_the_command_line_was_written() {
     let there = place.folder.join("there");
     let text = format!("#!/bin/sh\ntouch {}\nwhile :; do sleep 1; done\n", there.display());
     executable(&place.folder, "server", &text);
-    let manifest = service("near", "autoscaling.knative.dev/min-scale: '1'")
-        .replace("image: sluice.dev/sample", "image: sluice.dev/near\n        workingDir: /");
+    let manifest = service("near", "autoscaling.knative.dev/min-scale: '1'").replace(
+        "image: sluice.dev/sample",
+        "image: sluice.dev/near\n        workingDir: /",
+    );
     let mut command = place.command(&manifest, &["--image", "sluice.dev/near=server"]);
     command.current_dir(&place.folder);
     let instance = started(command);
