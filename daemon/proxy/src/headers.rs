@@ -2,7 +2,8 @@
 //! What becomes of headers on the way (data-plane spec 3.3, 4.4).
 //!
 //! Mechanism: what belongs to one connection ends here (RFC 9110 7.6.1); what tells the next one about this one is added.
-//! Invariants: `Host` and the framing are not among the headers, so nothing a client lists in `Connection` takes them away.
+//! Invariants: `Host` and the framing are not among the headers, so nothing a client lists in `Connection` takes them away; nor
+//! what a gateway adds, which comes after `from_client`.
 //! Depends on: message, wire::write.
 
 use crate::message::{BodySize, Request, Version, lists, name, words};
@@ -123,6 +124,14 @@ fn prune(headers: &mut HeaderMap) {
 /// Whether one of these is there. Going through a usual head is less than looking each of them up.
 fn has_any(headers: &HeaderMap, names: &[HeaderName]) -> bool {
     headers.keys().any(|name| names.contains(name))
+}
+
+/// The request without what its client says is for this connection only: done before anything is added, since what the client
+/// lists in `Connection` may name that, too.
+pub(crate) fn from_client(request: &mut Request) {
+    if request.headers.contains_key(header::CONNECTION) {
+        end_hop(request);
+    }
 }
 
 /// The request as the next hop gets it, but for its `Host` line (`host_for`).
@@ -266,6 +275,10 @@ pub(crate) fn to_upgraded_client(headers: &mut HeaderMap) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::Limits;
+    use crate::message::Peer;
+    use crate::wire::parse;
+    use std::net::SocketAddr;
 
     fn forwarded(headers: &[(&'static str, &'static str)]) -> Option<String> {
         let mut map = HeaderMap::new();
@@ -300,5 +313,33 @@ mod tests {
         map.insert("x-keep", HeaderValue::from_static("1"));
         to_client(&mut map);
         assert_eq!(map.keys().collect::<Vec<_>>(), ["x-keep"]);
+    }
+
+    #[test]
+    fn what_is_added_after_the_client_was_heard_stays_and_a_second_look_changes_nothing() {
+        let head = "POST / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade, TE, X-Hop, X-From, close\r\nX-Hop: 1\r\nX-From: me\r\n\
+                    Upgrade: websocket\r\nTE: trailers\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n";
+        let peer = Peer::new(SocketAddr::from(([127, 0, 0, 1], 1)));
+        let mut request = parse::request(&Bytes::from(head), &peer, &Limits::default()).unwrap();
+        from_client(&mut request);
+        request.headers.insert("x-from", HeaderValue::from_static("edge"));
+        to_next(&mut request, &NextHop::App { restore_host: false });
+        let mut left: Vec<_> = request
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
+            .collect();
+        left.sort_unstable();
+        assert_eq!(
+            left,
+            [
+                ("connection", "Upgrade"),
+                ("te", "trailers"),
+                ("trailer", "X-Sum"),
+                ("upgrade", "websocket"),
+                ("x-forwarded-for", "127.0.0.1"),
+                ("x-from", "edge"),
+            ]
+        );
     }
 }

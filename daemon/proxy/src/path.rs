@@ -66,9 +66,12 @@ pub(crate) async fn serve<C: Client>(
         drop(client.answer(&answer, &progress).await);
         return Line::end(line, Outcome::Answered);
     }
+    let is_gateway = matches!(door.entry, Entry::ByRoute(..));
+    if is_gateway {
+        headers::from_client(request);
+    }
     let mut trace = Trace::begin(door.front.tracing.as_deref().filter(|_| !is_probe), request, &progress);
     // A gateway logs what its client asked for; Knative's parts what they made of it, and only what names a revision.
-    let is_gateway = matches!(door.entry, Entry::ByRoute(..));
     let mut line = Line::begin(log.filter(|_| is_gateway), request, &progress);
     let revision = match route(door, leads, request) {
         Ok(revision) => revision,

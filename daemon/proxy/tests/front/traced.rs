@@ -119,6 +119,21 @@ async fn who_is_not_traced_keeps_its_headers() {
 }
 
 #[tokio::test]
+async fn a_client_cannot_take_the_trace_away() {
+    let rig = Rig::new().await;
+    let (gateway, buffer) = traced(&rig, 1.0).await;
+    let parent = format!("00-{TRACE}-{SPAN}-01");
+    let listed = [("connection", "traceparent"), ("traceparent", parent.as_str())];
+    let body = ask(gateway, with(&listed)).await.body;
+    let spans = spans_of_one(&buffer).await;
+    // Said for this connection only, it is not where the pod's trace goes on.
+    assert_eq!(spans[0].parent, None);
+    let told = format!("00-{}-{}-01", spans[3].trace, spans[3].id);
+    assert_eq!(heard(&body, "traceparent"), Some(told.as_str()), "{body}");
+    rig.tasks.stop().await;
+}
+
+#[tokio::test]
 async fn b3_is_passed_on_in_the_form_it_came() {
     let rig = Rig::new().await;
     let (gateway, buffer) = traced(&rig, 0.0).await;

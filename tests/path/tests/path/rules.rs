@@ -143,3 +143,35 @@ async fn what_is_for_one_connection_stays_on_it_and_who_asks_is_told() {
     let said = curl_by_tls(&gateway, &["https://app.test/"]).await;
     assert!(said.contains("\nx-forwarded-proto: https\n"), "{said}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_cannot_take_away_what_the_gateway_says() {
+    let gateway = gateway().await;
+    let own = [
+        "--http1.1",
+        "-H",
+        "X-Beta: yes",
+        "-H",
+        "Connection: close, X-From, X-Mine, X-Forwarded-For, X-Forwarded-Proto, Forwarded, Host",
+        "-H",
+        "X-From: me",
+        "-H",
+        "X-Mine: 1",
+        "-H",
+        "X-Forwarded-For: 10.0.0.1",
+        "-H",
+        "Forwarded: for=10.0.0.1",
+    ];
+    let said = ask(&gateway, "app.test", "/v2", &own).await;
+    for there in [
+        "green GET /v2\n",
+        "host: inner.test\n",
+        "x-from: edge\n",
+        "x-forwarded-for: 127.0.0.1\n",
+        "x-forwarded-proto: http\n",
+        "forwarded: for=127.0.0.1;proto=http\n",
+    ] {
+        assert!(said.contains(there), "{there}: {said}");
+    }
+    assert!(!said.contains("x-mine"), "{said}");
+}
