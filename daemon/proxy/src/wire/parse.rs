@@ -305,8 +305,8 @@ pub(crate) fn response(head: &Bytes, limits: &Limits, is_head: bool) -> Result<(
         _ => !lists(&headers, &header::CONNECTION, "close"),
     };
     // The end of a connection that is not kept is told by the framing `UntilClose` or by this header.
-    if !keeps {
-        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    if !keeps && !lists(&headers, &header::CONNECTION, "close") {
+        headers.append(header::CONNECTION, HeaderValue::from_static("close"));
     }
     Ok((Response { status, headers, body }, framing))
 }

@@ -79,6 +79,20 @@ fn what_frames_a_message_is_not_folded() {
     assert_eq!(request.headers["x-a"], "1", "nothing around it");
 }
 
+#[test]
+fn what_an_answer_says_of_its_connection_is_kept_beside_its_end() {
+    for (head, due) in [
+        ("HTTP/1.1 200 OK\r\nConnection: close, X-A\r\n\r\n", &["close, X-A"][..]),
+        ("HTTP/1.0 200 OK\r\nConnection: X-A\r\n\r\n", &["X-A", "close"]),
+        ("HTTP/1.0 200 OK\r\n\r\n", &["close"]),
+        ("HTTP/1.1 200 OK\r\nConnection: X-A\r\n\r\n", &["X-A"]),
+    ] {
+        let (response, _) = response(&Bytes::from(head), &Limits::default(), false).unwrap();
+        let said: Vec<_> = response.headers.get_all("connection").iter().collect();
+        assert_eq!(said, due, "{head:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn no_head_panics(head in proptest::collection::vec(any::<u8>(), 0..200)) {
