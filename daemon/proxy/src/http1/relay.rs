@@ -462,7 +462,14 @@ where
     loop {
         let part = match first.take() {
             Some(part) => Some(part),
-            None => body.take(&mut from.buffer, lane.limits).map_err(|_| Broken::Cut)?,
+            None => match body.take(&mut from.buffer, lane.limits) {
+                Ok(part) => part,
+                Err(_) => {
+                    // What came before it is the client's.
+                    flush(&mut out, to).await.map_err(|_| Broken::Gone)?;
+                    return Err(Broken::Cut);
+                }
+            },
         };
         if let Some(part) = &part {
             pass(part, framing, &mut out, to).await.map_err(|_| Broken::Gone)?;
