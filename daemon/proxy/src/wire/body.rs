@@ -2,7 +2,7 @@
 //! Bodies of HTTP/1: bytes to parts, and parts to bytes.
 //!
 //! Mechanism: `Body::take` cuts one part out of what has been read, without waiting; who has nothing to cut reads more.
-//! Invariants: a part never reaches into the next message; chunk extensions and odd line ends are dropped, not passed on.
+//! Invariants: a part never reaches into the next message; nothing is cut out after what was malformed; chunk extensions and odd line ends are dropped, not passed on.
 //! Depends on: parse.
 
 use super::parse::{self, Framing, Search};
@@ -46,6 +46,8 @@ enum State {
     Trailers(Search),
     UntilClose,
     Done,
+    /// What comes is not of this body, nor of another message.
+    Malformed,
 }
 
 impl Body {
@@ -86,9 +88,18 @@ impl Body {
     /// # Errors
     /// The bytes are no chunked body.
     pub(crate) fn take(&mut self, buffer: &mut BytesMut, limits: &Limits) -> Result<Option<Part>, Malformed> {
+        let part = self.part(buffer, limits);
+        if part.is_err() {
+            self.state = State::Malformed;
+        }
+        part
+    }
+
+    fn part(&mut self, buffer: &mut BytesMut, limits: &Limits) -> Result<Option<Part>, Malformed> {
         loop {
             match &mut self.state {
                 State::Done => return Ok(Some(Part::End)),
+                State::Malformed => return Err(Malformed),
                 State::UntilClose => return Ok(data(buffer, u64::MAX).map(Part::Data)),
                 State::Length(left) | State::Chunk(left) => {
                     let Some(data) = data(buffer, *left) else {
@@ -125,8 +136,8 @@ impl Body {
                     let Some(block) = trailer_block(search, buffer)? else {
                         return Ok(None);
                     };
-                    self.state = State::Done;
                     let trailers = parse::trailers(&block.freeze(), limits).map_err(|_| Malformed)?;
+                    self.state = State::Done;
                     return Ok(Some(match trailers.is_empty() {
                         true => Part::End,
                         false => Part::Trailers(trailers),
@@ -266,6 +277,22 @@ mod tests {
             b"\r\n",
         ] {
             assert_eq!(read(&[bad]), Err(Malformed), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_malformed_body_has_no_end() {
+        for bad in [
+            &b"0\r\nbad\r\n\r\n0\r\n\r\n"[..],
+            b"0\r\nbad\r\n\r\nX: y\r\n\r\n",
+            b"+0\r\n0\r\n\r\n",
+        ] {
+            let (mut body, mut buffer) = (Body::new(Framing::Chunked), BytesMut::from(bad));
+            for _ in 0..3 {
+                let part = body.take(&mut buffer, &Limits::default());
+                assert!(part.is_err() && !body.is_done(), "{bad:?}: {part:?}");
+            }
+            assert!(!body.ends_with_connection());
         }
     }
 

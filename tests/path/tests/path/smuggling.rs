@@ -317,6 +317,16 @@ const CHUNKS: &[Case] = &[
         None,
     ),
     (
+        "POST /c HTTP/1.1\r\n@Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nbad\r\n\r\nGET /p HTTP/1.1\r\n@\r\n",
+        400,
+        None,
+    ),
+    (
+        "POST /c HTTP/1.1\r\n@Transfer-Encoding: chunked\r\n\r\n+0\r\n0\r\n\r\nGET /p HTTP/1.1\r\n@\r\n",
+        400,
+        None,
+    ),
+    (
         "POST /c HTTP/1.1\r\n@Transfer-Encoding: chunked\r\n\r\n0\r\n\nGET /p HTTP/1.1\r\n@\r\n",
         400,
         None,
