@@ -3,12 +3,15 @@
 //!
 //! Problem: machines with both versions have memory and cpu in version 1, where a pod's limits must go then.
 //! Mechanism: a controller that version 2 hands down is used there; else the version 1 hierarchy that is mounted; else
-//! the limit is named as one that is not enforced.
+//! the limit is named as one that is not enforced. There all pods are below one cgroup, whose name is the whole path of the
+//! runner's own: what goes above that is nobody's to make or to remove.
 //! Invariants: only cgroups below the runner's own are made, killed or removed.
 //! Depends on: nothing.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -55,8 +58,8 @@ impl Cgroups {
         fs::create_dir_all(root.join("holders"))?;
         hand_down(root);
         let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-        let name = root.file_name().unwrap_or_default();
-        let find = |controller: &str| version_1(&table, controller).map(|mount| mount.join(name));
+        let name = flat(&within_version_2(&table, root));
+        let find = |controller: &str| version_1(&table, controller).map(|mount| mount.join(&name));
         Ok(Self {
             root: root.to_owned(),
             memory: find("memory"),
@@ -186,9 +189,52 @@ fn version_1(table: &str, controller: &str) -> Option<PathBuf> {
     })
 }
 
+/// A cgroup's path in version 2, from the root of all; its path on this machine if no mount has it.
+fn within_version_2(table: &str, cgroup: &Path) -> PathBuf {
+    let found = table.lines().filter_map(|line| {
+        let (mount, system) = line.split_once(" - ")?;
+        let mut fields = mount.split(' ').skip(3);
+        let (top, place) = (fields.next()?, fields.next()?);
+        let below = cgroup.strip_prefix(place).ok()?;
+        system
+            .starts_with("cgroup2 ")
+            .then(|| (place.len(), Path::new(top).join(below)))
+    });
+    let nearest = found.max_by_key(|(length, _)| *length);
+    nearest.map_or_else(|| cgroup.to_owned(), |(_, path)| path)
+}
+
+/// One name for a whole path; no two paths have the same.
+fn flat(path: &Path) -> OsString {
+    let path = path.strip_prefix("/").unwrap_or(path);
+    let mut name = Vec::new();
+    for byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'/' => name.extend(b"%2F"),
+            b'%' => name.extend(b"%25"),
+            other => name.push(*other),
+        }
+    }
+    OsString::from_vec(name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_cgroups_share_no_name_in_version_1() {
+        let table = "30 23 0:26 / / rw - ext4 /dev/vda rw\n\
+                     41 31 0:38 / /sys/fs/cgroup rw,relatime - cgroup2 cgroup2 rw\n\
+                     52 31 0:38 /a/deep /mnt/deep rw,relatime - cgroup2 cgroup2 rw\n";
+        let name = |cgroup: &str| flat(&within_version_2(table, Path::new(cgroup)));
+        assert_eq!(name("/sys/fs/cgroup/sluice"), "sluice");
+        assert_eq!(name("/sys/fs/cgroup/a/pods"), "a%2Fpods");
+        assert_eq!(name("/sys/fs/cgroup/b/pods"), "b%2Fpods");
+        assert_eq!(name("/sys/fs/cgroup/a%2Fpods"), "a%252Fpods");
+        assert_eq!(name("/mnt/deep/pods"), name("/sys/fs/cgroup/a/deep/pods"));
+        assert_eq!(name("/elsewhere/pods"), "elsewhere%2Fpods");
+    }
 
     #[test]
     fn controllers_of_version_1_are_found_where_they_are_mounted() {
