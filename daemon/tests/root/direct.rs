@@ -65,6 +65,7 @@ fn a_client_in_a_pod_takes_no_gateway_and_does_not_notice_a_daemon_that_is_kille
     let mut again = instance;
     // Several times: what a new daemon begins goes on beside what it takes over.
     for _ in 0..3 {
+        let counted = in_kernel(&again);
         again.kill();
         answers.grow_by(20, true);
         again = place.start(&manifests, &more);
@@ -72,6 +73,9 @@ fn a_client_in_a_pod_takes_no_gateway_and_does_not_notice_a_daemon_that_is_kille
         answers.grow_by(40, false);
         let serves = || again.get("app.default.localhost", "/").0 == 200 && data_path(&again)["reason"] == "Direct";
         assert!(within(PATIENCE, serves), "after the restart: {}", data_path(&again));
+        // What it answered without a daemon is counted as well.
+        let now = in_kernel(&again);
+        assert!(now >= counted + 20.0, "{counted} requests on pods, and then {now}");
         // The counter that stood still is one that counts.
         assert!(through_gateways(&again) >= 1.0, "a gateway served and did not count");
     }
@@ -136,6 +140,12 @@ fn data_path(instance: &Instance) -> Value {
     let services = instance.list(crate::place::SERVICES.replace("services", "routes").as_str());
     let app = services.iter().find(|service| service["metadata"]["name"] == "app");
     app.map(|app| condition(app, "DataPath")).unwrap_or_default()
+}
+
+/// Requests of `app` that have begun on its pods.
+fn in_kernel(instance: &Instance) -> f64 {
+    let counted = figure(instance, "sluice_kernel_request_count_total", "app");
+    counted.unwrap_or_else(|| panic!("the kernel counts nothing of app"))
 }
 
 /// Requests of `app` that gateways have carried.
