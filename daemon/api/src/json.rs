@@ -10,6 +10,8 @@
 mod quantities;
 mod vanishing;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
@@ -34,6 +36,15 @@ pub fn written_after<T: Serialize>(object: &T, original: &Value) -> Result<Value
     let mut value = written(object)?;
     vanishing::restore_lists(original, &mut value);
     Ok(value)
+}
+
+/// The texts of an object, as of `data`, labels or annotations; what is no text, or no object, is left out.
+#[must_use]
+pub fn texts(object: &Value) -> BTreeMap<String, String> {
+    let pairs = object.as_object().into_iter().flatten();
+    pairs
+        .filter_map(|(key, text)| Some((key.clone(), text.as_str()?.to_owned())))
+        .collect()
 }
 
 /// Reads `null` as the empty value.

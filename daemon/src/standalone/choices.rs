@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 
 use ::standalone::http::Local;
+use api::json::texts;
 use api::names::product;
 use logic::settings::Domain;
 use serde_json::{Value, json};
@@ -41,10 +42,8 @@ pub(super) async fn settle(api: &mut Local, domain: &str, declared: &[Declared])
 /// The domain of services that have no label for another.
 pub(super) async fn domain_in_force(api: &mut Local) -> Result<String, Failure> {
     let map = there(api, DOMAIN).await?;
-    let texts = map["data"].as_object().into_iter().flatten();
-    let data = texts.filter_map(|(key, text)| Some((key.clone(), text.as_str()?.to_owned())));
     // A map that is wrong has changed nothing, and names no domain yet.
-    let domain = Domain::parse(&data.collect()).unwrap_or_default();
+    let domain = Domain::parse(&texts(&map["data"])).unwrap_or_default();
     Ok(domain.of(&BTreeMap::new()).to_owned())
 }
 

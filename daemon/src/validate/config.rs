@@ -6,8 +6,9 @@
 use std::path::PathBuf;
 
 use api::context::Settings;
+use api::json::texts;
 use api::manifest;
-use logic::settings::{Autoscaler, Data, Defaults, Features, Problems};
+use logic::settings::{Autoscaler, Defaults, Features, Problems};
 use serde_json::Value;
 
 use super::source;
@@ -34,12 +35,7 @@ pub(crate) fn add(name: &str, text: &str, settings: &mut Settings) -> Result<(),
 }
 
 fn take(object: &Value, settings: &mut Settings) -> Result<(), Problems> {
-    let data: Data = object["data"]
-        .as_object()
-        .into_iter()
-        .flatten()
-        .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
-        .collect();
+    let data = texts(&object["data"]);
     match object["metadata"]["name"].as_str() {
         Some("config-defaults") => settings.defaults = Defaults::parse(&data)?,
         Some("config-features") => settings.features = Features::parse(&data)?,

@@ -152,7 +152,8 @@ fn copy(mut from: &TcpStream, mut to: &TcpStream, left: (&mut Vec<u8>, &mut usiz
                 Err(error) => return waits(&error),
             }
         }
-        (*bytes, *given) = (Vec::new(), 0);
+        bytes.clear();
+        *given = 0;
         let taken = match from.read(buffer) {
             Ok(0) => return false,
             Ok(taken) => taken,

@@ -300,12 +300,13 @@ pub(crate) fn response(head: &Bytes, limits: &Limits, is_head: bool) -> Result<(
         (Framing::Length(length), _) => BodySize::Known(length),
         (Framing::Chunked | Framing::UntilClose, _) => BodySize::Open,
     };
+    let says_close = lists(&headers, &header::CONNECTION, "close");
     let keeps = match version {
         Version::One0 => lists(&headers, &header::CONNECTION, "keep-alive"),
-        _ => !lists(&headers, &header::CONNECTION, "close"),
+        _ => !says_close,
     };
     // The end of a connection that is not kept is told by the framing `UntilClose` or by this header.
-    if !keeps && !lists(&headers, &header::CONNECTION, "close") {
+    if !keeps && !says_close {
         headers.append(header::CONNECTION, HeaderValue::from_static("close"));
     }
     Ok((Response { status, headers, body }, framing))

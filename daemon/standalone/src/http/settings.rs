@@ -6,10 +6,10 @@
 //! Invariants: a map that cannot be read changes nothing: its last good values stay.
 //! Depends on: state, logic (settings).
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use api::context::Settings;
+use api::json::texts;
 use api::names::product::SYSTEM_NAMESPACE;
 use logic::settings::{Autoscaler, Defaults, Features};
 
@@ -59,10 +59,7 @@ impl Followed {
         });
         for (index, place) in changed {
             let map = place.get();
-            let texts = map["data"].as_object().into_iter().flatten();
-            let data: BTreeMap<String, String> = texts
-                .filter_map(|(key, text)| Some((key.clone(), text.as_str()?.to_owned())))
-                .collect();
+            let data = texts(&map["data"]);
             let mut next = Settings::clone(&seen.settings);
             match index {
                 0 => next.autoscaler = Autoscaler::parse(&data).unwrap_or(next.autoscaler),

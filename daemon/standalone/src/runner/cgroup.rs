@@ -179,26 +179,44 @@ fn remove(cgroup: &Path) -> io::Result<()> {
     fs::remove_dir(cgroup)
 }
 
+/// A row of `mountinfo` (proc_pid_mountinfo(5)).
+struct Mounted<'a> {
+    /// What of the file system is seen there.
+    top: &'a str,
+    place: &'a str,
+    /// Of the file system; of version 1 its controllers are among them.
+    options: &'a str,
+}
+
+/// Where a file system of this type is mounted.
+fn mounts<'a>(table: &'a str, system: &str) -> impl Iterator<Item = Mounted<'a>> {
+    table.lines().filter_map(move |line| {
+        let (mount, of_system) = line.split_once(" - ")?;
+        let mut mount = mount.split(' ').skip(3);
+        let mut of_system = of_system.split(' ');
+        let is_meant = of_system.next() == Some(system);
+        let found = Mounted {
+            top: mount.next()?,
+            place: mount.next()?,
+            options: of_system.nth(1)?,
+        };
+        is_meant.then_some(found)
+    })
+}
+
 /// Where a controller of version 1 is mounted.
 fn version_1(table: &str, controller: &str) -> Option<PathBuf> {
-    table.lines().find_map(|line| {
-        let (mount, system) = line.split_once(" - ")?;
-        let mut system = system.split(' ');
-        let is_meant = system.next() == Some("cgroup") && system.nth(1)?.split(',').any(|one| one == controller);
-        is_meant.then(|| mount.split(' ').nth(4).map(PathBuf::from)).flatten()
+    mounts(table, "cgroup").find_map(|mount| {
+        let is_meant = mount.options.split(',').any(|one| one == controller);
+        is_meant.then(|| mount.place.into())
     })
 }
 
 /// A cgroup's path in version 2, from the root of all; its path on this machine if no mount has it.
 fn within_version_2(table: &str, cgroup: &Path) -> PathBuf {
-    let found = table.lines().filter_map(|line| {
-        let (mount, system) = line.split_once(" - ")?;
-        let mut fields = mount.split(' ').skip(3);
-        let (top, place) = (fields.next()?, fields.next()?);
-        let below = cgroup.strip_prefix(place).ok()?;
-        system
-            .starts_with("cgroup2 ")
-            .then(|| (place.len(), Path::new(top).join(below)))
+    let found = mounts(table, "cgroup2").filter_map(|mount| {
+        let below = cgroup.strip_prefix(mount.place).ok()?;
+        Some((mount.place.len(), Path::new(mount.top).join(below)))
     });
     let nearest = found.max_by_key(|(length, _)| *length);
     nearest.map_or_else(|| cgroup.to_owned(), |(_, path)| path)

@@ -6,9 +6,8 @@
 //! (control-plane spec 2.1).
 //! Depends on: api (admission), logic (settings), call, shape.
 
-use std::collections::BTreeMap;
-
 use api::admission::{Operation, Refusal as Denial, Request, judge};
+use api::json::texts;
 use api::names::product::SYSTEM_NAMESPACE;
 use logic::settings::maps;
 use serde_json::Value;
@@ -66,11 +65,6 @@ fn config(resource: &'static Resource, map: &Value) -> Result<(), Refusal> {
     if resource.kind != "ConfigMap" || meta::namespace(map) != SYSTEM_NAMESPACE {
         return Ok(());
     }
-    let texts = |map: &Value| -> BTreeMap<String, String> {
-        let pairs = map.as_object().into_iter().flatten();
-        let texts = pairs.filter_map(|(key, text)| Some((key.clone(), text.as_str()?.to_owned())));
-        texts.collect()
-    };
     let (annotations, data) = (texts(&map["metadata"]["annotations"]), texts(&map["data"]));
     maps::admit(meta::name(map), &annotations, &data).map_err(|problems| {
         Refusal::bad_request(format!(
