@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The handshake of a connection.
 //!
-//! Mechanism: the client's first message is waited for without a place, so that silent clients cost only their socket; the
-//! rest, which costs computing, needs one of `Limits::handshakes` places.
-//! Invariants: all of it takes at most `Limits::handshake_time`.
+//! Mechanism: what costs computing, the answer to a client's first message, needs one of `Limits::handshakes` places; what
+//! the client says is waited for without one, so that silent clients cost only their socket.
+//! Invariants: all of it takes at most `Limits::handshake_time`; nobody else is waited for with a place.
 //! Depends on: certificates, limits, room.
 
 use super::certificates::Certificates;
@@ -59,8 +59,12 @@ async fn shake(stream: TcpStream, certificates: &Certificates, places: &Semaphor
         return Err(io::ErrorKind::InvalidData.into());
     }
     let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
-    let _place = places.acquire().await.map_err(io::Error::other)?;
-    start.into_stream(certificates.config()).await
+    let answered = {
+        let _place = places.acquire().await.map_err(io::Error::other)?;
+        // Here the keys are agreed on and the answer is signed.
+        start.into_stream(certificates.config())
+    };
+    answered.await
 }
 
 /// Answers plain HTTP; what was sent is read first, as an unread rest would reset the connection and lose the answer.

@@ -5,6 +5,7 @@ use crate::rig::{HOST, Rig, ask, certificate, client, connect, get, one, said, s
 use proxy::{Front, Limits};
 use rustls::HandshakeKind;
 use rustls::version::{TLS12, TLS13};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -120,6 +121,33 @@ async fn who_says_nothing_is_let_go_and_holds_up_nobody() {
         // Reset or ended: over.
         drop(stream.read_to_end(&mut rest).await);
     }
+    rig.tasks.stop().await;
+}
+
+#[tokio::test]
+async fn who_stops_after_the_first_message_holds_up_nobody() {
+    let rig = Rig::new().await;
+    let (mine, believed) = certificate(&[HOST]);
+    rig.certificates.replace(vec![mine]);
+    let limits = Limits {
+        handshakes: 1,
+        handshake_time: Duration::from_secs(20),
+        ..Limits::default()
+    };
+    let gateway = rig.listen_within(rig.https(), limits).await;
+    let config = client(&[believed], &["http/1.1"], &[&TLS13]);
+    let mut hello = Vec::new();
+    let name = rustls::pki_types::ServerName::try_from(HOST).unwrap();
+    let mut stopping = rustls::ClientConnection::new(Arc::clone(&config), name).unwrap();
+    stopping.write_tls(&mut hello).unwrap();
+    let mut stopped = TcpStream::connect(gateway).await.unwrap();
+    stopped.write_all(&hello).await.unwrap();
+    // The answer to its first message: now its second is waited for.
+    assert!(stopped.read(&mut [0; 1024]).await.unwrap() > 0);
+    let shaken = timeout(Duration::from_secs(10), connect(gateway, &config, HOST)).await;
+    let mut sender = one(shaken.unwrap().unwrap(), &rig.tasks).await;
+    assert_eq!(said(sender.send_request(get("/")).await).await.status, 200);
+    drop(stopped);
     rig.tasks.stop().await;
 }
 
