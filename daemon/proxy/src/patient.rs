@@ -2,8 +2,9 @@
 //! A client that does not read is not waited for without end.
 //!
 //! Mechanism: a writing half that fails when nothing of it could be written for some time. Writes that go through at once
-//! cost a comparison; the timer is made when one has to wait for the first time.
-//! Invariants: it never fails before the time has passed without a byte.
+//! cost a comparison; the timer is made when one has to wait for the first time. An end waits as a write does: with TLS it
+//! comes after all that was written.
+//! Invariants: it never fails before the time has passed without a byte; who was given up is not waited for again.
 //! Depends on: alarm, room.
 
 use crate::alarm::Alarm;
@@ -21,6 +22,8 @@ pub(crate) struct Patient<W> {
     most: Duration,
     since: Option<Instant>,
     alarm: Option<Alarm>,
+    /// Nothing could be written for so long.
+    is_given_up: bool,
     room: Room,
 }
 
@@ -33,6 +36,7 @@ impl<W: AsyncWrite + Unpin> Patient<W> {
             most,
             since: None,
             alarm: None,
+            is_given_up: false,
         }
     }
 
@@ -41,10 +45,14 @@ impl<W: AsyncWrite + Unpin> Patient<W> {
             self.since = None;
             return result;
         }
+        if self.is_given_up {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
         let since = *self.since.get_or_insert_with(Instant::now);
         let alarm = self.alarm.get_or_insert_with(Alarm::new);
         match since.checked_add(self.most) {
             Some(end) => alarm.poll_ring(end, context).map(|()| {
+                self.is_given_up = true;
                 self.room.refused(Limit::WriteTime);
                 Err(io::ErrorKind::TimedOut.into())
             }),
@@ -78,7 +86,8 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for Patient<W> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(context)
+        let ended = Pin::new(&mut self.io).poll_shutdown(context);
+        self.judge(ended, context)
     }
 }
 

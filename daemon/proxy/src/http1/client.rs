@@ -5,7 +5,7 @@
 //! Depends on: exchange, pod, relay, side, to_two, wire.
 
 use super::side::One;
-use super::{relay, to_two};
+use super::{relay, to_two, write_whole};
 use crate::exchange::{Broken, Client, Lane};
 use crate::message::{Answer, Request};
 use crate::pod::Look;
@@ -14,7 +14,7 @@ use crate::protocol::PodProtocol;
 use crate::wire::parse::Framing;
 use crate::wire::write;
 use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 impl<R, W> Client for One<'_, R, W>
 where
@@ -38,7 +38,7 @@ where
         progress.answering(answer.status.as_u16());
         // Until it is written, the response is not whole.
         let was_over = std::mem::replace(&mut self.is_over, true);
-        self.writer.write_all(&out).await.map_err(|_| Broken::Gone)?;
+        write_whole(self.writer, &out).await.map_err(|_| Broken::Gone)?;
         self.is_over = was_over || self.facts.close;
         progress.wrote(answer.body.len() as u64);
         Ok(())

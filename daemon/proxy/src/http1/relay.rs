@@ -3,11 +3,12 @@
 //!
 //! Mechanism: `upload` and `download` run side by side in the request's task; when all of the request is sent, `upload` goes
 //! on to watch for the client's end. What is in hand is gathered and written at once; nothing waits for more.
-//! Invariants: a body is never held back for its end; memory is one read each way; 101 ends in a `tunnel`.
+//! Invariants: a body is never held back for its end, nor in TLS; memory is one read each way; 101 ends in a `tunnel`.
 //! Depends on: side, tunnel, wire, headers.
 
 use super::side::One;
 use super::tunnel;
+use super::write_whole;
 use crate::exchange::{Broken, Intake, Lane};
 use crate::headers;
 use crate::limits::Limits;
@@ -507,21 +508,23 @@ async fn pass<W: AsyncWrite + Unpin>(part: &Part, framing: Framing, out: &mut By
         part => {
             put(part, framing, out);
             if out.len() >= GATHERED {
-                flush(out, to).await?;
+                to.write_all(out).await?;
+                out.clear();
             }
         }
     }
     Ok(())
 }
 
+/// Writes what is gathered; nothing that was written before stays behind in TLS.
 async fn flush<W: AsyncWrite + Unpin>(out: &mut BytesMut, to: &mut W) -> io::Result<()> {
     if !out.is_empty() {
         to.write_all(out).await?;
         out.clear();
     }
-    Ok(())
+    to.flush().await
 }
 
 async fn send<W: AsyncWrite + Unpin>(to: &mut W, bytes: &[u8]) -> Result<(), Broken> {
-    to.write_all(bytes).await.map_err(|_| Broken::Gone)
+    write_whole(to, bytes).await.map_err(|_| Broken::Gone)
 }

@@ -6,6 +6,7 @@
 //! Depends on: side, frames, wire, headers, sniff.
 
 use super::side::One;
+use super::write_whole;
 use crate::exchange::{Broken, Intake, Lane};
 use crate::frames::{self, Head, outgoing};
 use crate::headers;
@@ -21,7 +22,7 @@ use h2::{RecvStream, SendStream};
 use http::{HeaderValue, header};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Carries one exchange.
 pub(super) async fn run<R, W>(client: &mut One<'_, R, W>, request: &Request, lane: &Lane<'_>) -> Result<(), Broken>
@@ -242,5 +243,5 @@ async fn copy<W: AsyncWrite + Unpin>(
 }
 
 async fn write_to<W: AsyncWrite + Unpin>(to: &mut W, bytes: &[u8]) -> Result<(), Broken> {
-    to.write_all(bytes).await.map_err(|_| Broken::Gone)
+    write_whole(to, bytes).await.map_err(|_| Broken::Gone)
 }

@@ -4,6 +4,7 @@
 //! Invariants: one side's end is passed on; the other side then has a while for what it still has to say.
 //! Depends on: reader, pod, progress.
 
+use super::write_whole;
 use crate::pod::Stream;
 use crate::progress::Progress;
 use crate::reader::Reader;
@@ -42,7 +43,7 @@ where
 {
     loop {
         if !from.buffer.is_empty() {
-            to.write_all(&from.buffer).await?;
+            write_whole(to, &from.buffer).await?;
             from.buffer.clear();
             if let Some(progress) = progress {
                 progress.touch();

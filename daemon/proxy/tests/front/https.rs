@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //! TLS: who gets which certificate, and what a handshake may cost.
 
-use crate::rig::{HOST, Rig, ask, certificate, client, connect, get, one, said, shown, two};
-use proxy::{Front, Limits};
+use crate::rig::{HOST, Rig, ask, certificate, client, connect, connect_over, get, one, said, shown, two};
+use bytes::Bytes;
+use proxy::{Front, Limits, PodProtocol, Room};
+use rustls::ClientConfig;
 use rustls::HandshakeKind;
 use rustls::version::{TLS12, TLS13};
+use std::future::{pending, poll_fn};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::client::TlsStream;
 
 #[tokio::test]
 async fn both_protocols_are_served_over_both_versions() {
@@ -148,6 +153,137 @@ async fn who_stops_after_the_first_message_holds_up_nobody() {
     let mut sender = one(shaken.unwrap().unwrap(), &rig.tasks).await;
     assert_eq!(said(sender.send_request(get("/")).await).await.status, 200);
     drop(stopped);
+    rig.tasks.stop().await;
+}
+
+/// More than the sockets on the way hold, and no multiple of what is written at once.
+const MUCH: usize = (1 << 20) + 40_000;
+/// What it is made of; no head has it.
+const MARK: u8 = b'~';
+
+/// A pod that sends `MUCH` in the way its path asks for, and then waits for more to do.
+async fn generous(mut stream: TcpStream) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        if stream.read_buf(&mut head).await.unwrap_or(0) == 0 {
+            return;
+        }
+    }
+    let kind = "Content-Type: a/b\r\n";
+    let answer = match head.get(..6) {
+        Some(b"GET /l") => format!("HTTP/1.1 200 OK\r\n{kind}Content-Length: {MUCH}\r\n\r\n"),
+        Some(b"GET /e") => format!("HTTP/1.1 200 OK\r\n{kind}Transfer-Encoding: chunked\r\n\r\n{MUCH:x}\r\n"),
+        _ => "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: much\r\n\r\n".to_owned(),
+    };
+    drop(stream.write_all(answer.as_bytes()).await);
+    drop(stream.write_all(&vec![MARK; MUCH]).await);
+    pending().await
+}
+
+/// The same in HTTP/2.
+async fn generous_two(stream: TcpStream) {
+    let mut connection = h2::server::handshake(stream).await.unwrap();
+    let Some(Ok((_, mut respond))) = connection.accept().await else {
+        return;
+    };
+    let answer = http::Response::builder()
+        .header("content-type", "a/b")
+        .body(())
+        .unwrap();
+    let mut out = respond.send_response(answer, false).unwrap();
+    let mut rest = Bytes::from(vec![MARK; MUCH]);
+    let sending = async {
+        while !rest.is_empty() {
+            out.reserve_capacity(rest.len());
+            let room = poll_fn(|context| out.poll_capacity(context)).await.unwrap().unwrap();
+            out.send_data(rest.split_to(room.min(rest.len())), false).unwrap();
+        }
+        pending::<()>().await;
+    };
+    tokio::select! {
+        () = sending => {}
+        _ = connection.accept() => {}
+    }
+}
+
+/// A client with little room for what it is sent.
+async fn narrow(gateway: SocketAddr, config: &Arc<ClientConfig>) -> TlsStream<TcpStream> {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(64 << 10).unwrap();
+    let stream = socket.connect(gateway).await.unwrap();
+    connect_over(stream, config, HOST).await.unwrap()
+}
+
+#[tokio::test]
+async fn nothing_of_an_answer_stays_behind_when_its_client_is_slow() {
+    for (protocol, path) in [
+        (PodProtocol::Http1, "/length"),
+        (PodProtocol::Http1, "/endless"),
+        (PodProtocol::Http1, "/upgrade"),
+        (PodProtocol::H2c, "/endless"),
+    ] {
+        let rig = match protocol {
+            PodProtocol::H2c => Rig::with_pod(protocol, generous_two).await,
+            _ => Rig::with_pod(protocol, generous).await,
+        };
+        let (mine, believed) = certificate(&[HOST]);
+        rig.certificates.replace(vec![mine]);
+        let gateway = rig.listen_narrow(rig.https(), Limits::default());
+        let config = client(&[believed], &["http/1.1"], &[&TLS13]);
+        let mut stream = narrow(gateway, &config).await;
+        let upgrade = match path {
+            "/upgrade" => "Connection: Upgrade\r\nUpgrade: much\r\n",
+            _ => "",
+        };
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {HOST}\r\n{upgrade}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut got = 0;
+        let mut piece = vec![0; 16 << 10];
+        let reading = async {
+            while got < MUCH {
+                let length = stream.read(&mut piece).await.unwrap();
+                assert!(length > 0, "{path} ends after {got}");
+                got += piece.iter().take(length).filter(|byte| **byte == MARK).count();
+                // Slower than the pod: what was written last finds the socket full.
+                sleep(Duration::from_micros(500)).await;
+            }
+        };
+        let read = timeout(Duration::from_secs(10), reading).await;
+        assert!(read.is_ok(), "{protocol:?} {path}: {got} of {MUCH} came");
+        drop(stream);
+        rig.tasks.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn who_does_not_read_loses_its_place() {
+    let rig = Rig::with_pod(PodProtocol::Http1, generous).await;
+    let (mine, believed) = certificate(&[HOST]);
+    rig.certificates.replace(vec![mine]);
+    let limits = Limits {
+        connections: 1,
+        write_time: Duration::from_secs(1),
+        ..Limits::default()
+    };
+    let room = Room::default();
+    let front = Front {
+        room: room.clone(),
+        ..rig.https()
+    };
+    let gateway = rig.listen_narrow(front, limits);
+    let config = client(&[believed], &["http/1.1"], &[&TLS13]);
+    let mut stream = narrow(gateway, &config).await;
+    let request = format!("GET /length HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    // There is one place; the next client has it when the first has lost it.
+    let next = timeout(Duration::from_secs(10), connect(gateway, &config, HOST)).await;
+    assert!(next.expect("the place is free again").is_ok());
+    let mut ended = room.refusals().filter(|(_, count)| *count > 0);
+    assert_eq!(
+        ended.next().map(|(limit, count)| (limit.name(), count)),
+        Some(("write_time", 1))
+    );
+    drop(stream);
     rig.tasks.stop().await;
 }
 

@@ -18,7 +18,7 @@ use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -110,7 +110,15 @@ impl Rig {
     }
 
     pub(crate) async fn listen_within(&self, front: Front, limits: Limits) -> SocketAddr {
-        self.open(front, limits, None).await
+        self.open(any_port().await, front, limits, None)
+    }
+
+    /// Whose connections have little room for what is sent to clients: most writes find it full.
+    pub(crate) fn listen_narrow(&self, front: Front, limits: Limits) -> SocketAddr {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_send_buffer_size(8 << 10).unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        self.open(socket.listen(100).unwrap(), front, limits, None)
     }
 
     /// For clients that were all redirected from one address.
@@ -119,11 +127,10 @@ impl Rig {
         let inside = Inside {
             origin: Arc::new(move |_, _| Some(Arc::clone(&origin))),
         };
-        self.open(Front::default(), Limits::default(), Some(inside)).await
+        self.open(any_port().await, Front::default(), Limits::default(), Some(inside))
     }
 
-    async fn open(&self, front: Front, limits: Limits, inside: Option<Inside>) -> SocketAddr {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    fn open(&self, listener: TcpListener, front: Front, limits: Limits, inside: Option<Inside>) -> SocketAddr {
         let address = listener.local_addr().unwrap();
         let door = Door {
             entry: Entry::ByRoute(Arc::clone(&self.revisions), self.tables.of(front.visibility)),
@@ -142,6 +149,10 @@ impl Rig {
         self.tasks.spawn("listener", proxy::listen(listener, Arc::new(door)));
         address
     }
+}
+
+async fn any_port() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").await.unwrap()
 }
 
 pub(crate) fn to_app() -> Destination {
@@ -230,7 +241,15 @@ pub(crate) async fn connect(
     config: &Arc<ClientConfig>,
     host: &str,
 ) -> std::io::Result<TlsStream<TcpStream>> {
-    let stream = TcpStream::connect(gateway).await?;
+    connect_over(TcpStream::connect(gateway).await?, config, host).await
+}
+
+/// Shakes hands on this stream.
+pub(crate) async fn connect_over(
+    stream: TcpStream,
+    config: &Arc<ClientConfig>,
+    host: &str,
+) -> std::io::Result<TlsStream<TcpStream>> {
     let name = ServerName::try_from(host.to_owned()).unwrap();
     TlsConnector::from(Arc::clone(config)).connect(name, stream).await
 }
