@@ -3,6 +3,7 @@
 //!
 //! Mechanism: a read goes to the stack first, so that a connection that waits holds no buffer; one that filled it is
 //! followed by reads into a large buffer, of an eager sender into a larger one, until they bring little.
+//! A client that has left is seen to have, though no more of it is read (`Watched`).
 //! Invariants: reading may be given up at any time without losing a byte.
 //! Depends on: room.
 
@@ -13,7 +14,11 @@ use std::io;
 use std::mem::{MaybeUninit, take};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead, AsyncReadExt as _, ReadBuf};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt as _, Interest, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedReadHalf;
+use tokio::time::sleep;
 
 /// A first read.
 const SMALL: usize = 8 << 10;
@@ -21,6 +26,27 @@ const SMALL: usize = 8 << 10;
 const LARGE: usize = 64 << 10;
 /// A read after a large one that was full, of an eager sender: fewer turns, fewer calls for as many bytes.
 const LARGEST: usize = 256 << 10;
+
+/// Between two looks whether a client has left of whom no more is read.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// A client's reading half.
+pub(crate) trait Watched: AsyncRead + Unpin {
+    /// Whether its end has come, behind what is still to be read.
+    fn has_left(&self) -> bool;
+}
+
+impl Watched for OwnedReadHalf {
+    fn has_left(&self) -> bool {
+        has_left(self.as_ref())
+    }
+}
+
+/// By what the runtime has heard of a socket.
+pub(crate) fn has_left(socket: &TcpStream) -> bool {
+    // Bytes alone do not satisfy this interest; an end, or a reset, does.
+    socket.try_io(Interest::PRIORITY, || Ok(())).is_ok()
+}
 
 /// A reading half with what it has read ahead.
 #[derive(Debug)]
@@ -113,7 +139,9 @@ impl<R: AsyncRead + Unpin> Reader<R> {
             self.buffer = BytesMut::new();
         }
     }
+}
 
+impl<R: Watched> Reader<R> {
     /// Reads ahead, at most so many bytes, and returns when the other side has ended.
     pub(crate) async fn end(&mut self, most: usize) {
         while self.buffer.len() < most && self.has_room() {
@@ -121,6 +149,8 @@ impl<R: AsyncRead + Unpin> Reader<R> {
                 return;
             }
         }
-        std::future::pending().await
+        while !self.io.has_left() {
+            sleep(LOOK).await;
+        }
     }
 }

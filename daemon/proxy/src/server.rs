@@ -10,7 +10,7 @@ use crate::cores::Spread;
 use crate::door::Door;
 use crate::origin::Arrival;
 use crate::patient::Patient;
-use crate::reader::Reader;
+use crate::reader::{Reader, Watched};
 use crate::room::Limit;
 use crate::{http1, http2, tls};
 use life::Work;
@@ -174,7 +174,7 @@ async fn encrypted(secured: tls::Secured, arrival: Arrival, door: &Arc<Door>) {
 /// Serves a client whose protocol its first bytes tell.
 async fn serve<R, W>(mut reader: Reader<R>, mut writer: W, arrival: Arrival, door: &Arc<Door>)
 where
-    R: AsyncRead + Unpin + Send + 'static,
+    R: Watched + Send + 'static,
     W: AsyncWrite + Unpin + Send + 'static,
 {
     match timeout(door.limits.head_time, is_two(&mut reader)).await {

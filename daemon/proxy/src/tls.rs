@@ -4,9 +4,10 @@
 //! Mechanism: `certificates` holds one certificate a host and is replaced as a whole while connections go on; `handshake`
 //! makes of an accepted socket a pair of halves like a plain one's.
 //! Invariants: a handshake has bounded time, and so many run at once; a connection keeps the certificate it began with.
-//! Depends on: limits, rustls.
+//! Depends on: limits, reader, rustls.
 
 mod certificates;
+mod halves;
 mod handshake;
 mod names;
 mod unverified;

@@ -11,14 +11,15 @@ use crate::message::{Answer, Request};
 use crate::pod::Look;
 use crate::progress::Progress;
 use crate::protocol::PodProtocol;
+use crate::reader::Watched;
 use crate::wire::parse::Framing;
 use crate::wire::write;
 use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::AsyncWrite;
 
 impl<R, W> Client for One<'_, R, W>
 where
-    R: AsyncRead + Unpin + Send,
+    R: Watched + Send,
     W: AsyncWrite + Unpin + Send,
 {
     async fn answer(&mut self, answer: &Answer, progress: &Progress) -> Result<(), Broken> {

@@ -15,7 +15,7 @@ use crate::limits::Limits;
 use crate::message::{Request, Response, Version, upgrade};
 use crate::pod::Stream;
 use crate::progress::Progress;
-use crate::reader::Reader;
+use crate::reader::{Reader, Watched};
 use crate::sniff;
 use crate::wire::body::{Body, Part, put, put_before};
 use crate::wire::parse::{self, Framing, Search};
@@ -61,7 +61,7 @@ pub(super) async fn run<R, W>(
     lane: &Lane<'_>,
 ) -> Result<bool, Broken>
 where
-    R: AsyncRead + Unpin + Send,
+    R: Watched + Send,
     W: AsyncWrite + Unpin + Send,
 {
     let signals = Signals {
@@ -119,7 +119,7 @@ impl Upload<'_> {
     /// Returns only when it is broken; after its work it watches the client.
     async fn run<R, W>(self, mut out: BytesMut, from: &mut Reader<R>, to: &mut W, signals: &Signals) -> Broken
     where
-        R: AsyncRead + Unpin,
+        R: Watched,
         W: AsyncWrite + Unpin,
     {
         if self.waits {
@@ -167,7 +167,7 @@ impl Upload<'_> {
     }
 }
 
-async fn watch<R: AsyncRead + Unpin>(from: &mut Reader<R>, limits: &Limits) -> Broken {
+async fn watch<R: Watched>(from: &mut Reader<R>, limits: &Limits) -> Broken {
     from.end(limits.read_ahead).await;
     Broken::Gone
 }

@@ -13,7 +13,7 @@ use crate::message::{Answer, Peer, Request};
 use crate::origin::Arrival;
 use crate::path;
 use crate::progress::Progress;
-use crate::reader::Reader;
+use crate::reader::{Reader, Watched};
 use crate::room::Limit;
 use crate::wire::body::Body;
 use crate::wire::parse::{self, Fault, Search};
@@ -50,7 +50,7 @@ struct Waits {
 /// Serves a connection to its end.
 pub(crate) async fn connection<R, W>(door: &Door, mut reader: Reader<R>, mut writer: W, mut arrival: Arrival)
 where
-    R: AsyncRead + Unpin + Send,
+    R: Watched + Send,
     W: AsyncWrite + Unpin + Send,
 {
     let mut is_first = true;
@@ -102,7 +102,7 @@ async fn exchange<R, W>(
     alarm: &mut Alarm,
 ) -> bool
 where
-    R: AsyncRead + Unpin + Send,
+    R: Watched + Send,
     W: AsyncWrite + Unpin + Send,
 {
     let mut client = One {

@@ -12,7 +12,7 @@ use crate::frames::{self, Head, outgoing};
 use crate::headers;
 use crate::limits::Limits;
 use crate::message::{BodySize, Request, Response, Version};
-use crate::reader::Reader;
+use crate::reader::{Reader, Watched};
 use crate::sniff;
 use crate::wire::body::{Body, Part, put};
 use crate::wire::parse::Framing;
@@ -22,12 +22,12 @@ use h2::{RecvStream, SendStream};
 use http::{HeaderValue, header};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::AsyncWrite;
 
 /// Carries one exchange.
 pub(super) async fn run<R, W>(client: &mut One<'_, R, W>, request: &Request, lane: &Lane<'_>) -> Result<(), Broken>
 where
-    R: AsyncRead + Unpin + Send,
+    R: Watched + Send,
     W: AsyncWrite + Unpin + Send,
 {
     let mut lease = lane.pod.two(lane.retries, lane.limits, lane.tasks).await?;
@@ -68,7 +68,7 @@ where
 }
 
 /// Returns only when it is broken; after its work it watches the client.
-async fn upload<R: AsyncRead + Unpin>(
+async fn upload<R: Watched>(
     body: &mut Body,
     from: &mut Reader<R>,
     mut to: SendStream<Bytes>,

@@ -4,15 +4,16 @@
 //! Mechanism: what costs computing, the answer to a client's first message, needs one of `Limits::handshakes` places; what
 //! the client says is waited for without one, so that silent clients cost only their socket.
 //! Invariants: all of it takes at most `Limits::handshake_time`; nobody else is waited for with a place.
-//! Depends on: certificates, limits, room.
+//! Depends on: certificates, halves, limits, room.
 
 use super::certificates::Certificates;
+use super::halves::{Reading, Writing, split};
 use crate::limits::Limits;
 use crate::room::{Limit, Room};
 use rustls::server::Acceptor;
 use std::io;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -28,8 +29,8 @@ const LINGER: Duration = Duration::from_millis(500);
 
 /// A connection after its handshake.
 pub(crate) struct Secured {
-    pub(crate) reader: ReadHalf<TlsStream<TcpStream>>,
-    pub(crate) writer: WriteHalf<TlsStream<TcpStream>>,
+    pub(crate) reader: Reading,
+    pub(crate) writer: Writing,
     /// Client and we agreed on HTTP/2 (ALPN).
     pub(crate) is_two: bool,
 }
@@ -48,7 +49,7 @@ pub(crate) async fn secure(
     };
     let stream = shaken.ok()?;
     let is_two = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-    let (reader, writer) = tokio::io::split(stream);
+    let (reader, writer) = split(stream);
     Some(Secured { reader, writer, is_two })
 }
 

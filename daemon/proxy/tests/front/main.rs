@@ -4,6 +4,7 @@
 
 mod https;
 mod ingress;
+mod leaving;
 mod origin;
 mod ready;
 mod rig;
