@@ -123,6 +123,23 @@ pub(crate) trait Client: Send {
     /// Returns when the client has gone away; may be given up and begun again.
     fn gone(&mut self) -> impl Future<Output = ()> + Send;
 
+    /// Waits for this, such as a dial, for as long as the client does.
+    fn unless_gone<T: Send, E>(
+        &mut self,
+        ready: impl Future<Output = Result<T, E>> + Send,
+    ) -> impl Future<Output = Result<T, Broken>> + Send
+    where
+        Broken: From<E>,
+    {
+        async move {
+            tokio::select! {
+                biased;
+                ready = ready => Ok(ready?),
+                () = self.gone() => Err(Broken::Gone),
+            }
+        }
+    }
+
     /// Ends a response that cannot be finished, so that the client knows.
     fn cut(&mut self);
 }

@@ -56,7 +56,7 @@ where
         loop {
             let mut stream = match idle.take() {
                 Some(stream) => stream,
-                None => lane.pod.dial(lane.retries).await?,
+                None => self.unless_gone(lane.pod.dial(lane.retries)).await?,
             };
             match relay::run(self, request, &mut stream, lane).await {
                 Ok(true) => {

@@ -7,7 +7,7 @@
 
 use super::side::One;
 use super::write_whole;
-use crate::exchange::{Broken, Intake, Lane};
+use crate::exchange::{Broken, Client as _, Intake, Lane};
 use crate::frames::{self, Head, outgoing};
 use crate::headers;
 use crate::limits::Limits;
@@ -30,7 +30,8 @@ where
     R: Watched + Send,
     W: AsyncWrite + Unpin + Send,
 {
-    let mut lease = lane.pod.two(lane.retries, lane.limits, lane.tasks).await?;
+    let lease = lane.pod.two(lane.retries, lane.limits, lane.tasks);
+    let mut lease = client.unless_gone(lease).await?;
     if std::mem::take(&mut client.waits) {
         // There is room on a pod: the body may come.
         write_to(client.writer, b"HTTP/1.1 100 Continue\r\n\r\n").await?;

@@ -11,7 +11,7 @@ mod answer;
 mod tunnel;
 
 use super::side::Two;
-use crate::exchange::{Broken, Intake, Lane};
+use crate::exchange::{Broken, Client as _, Intake, Lane};
 use crate::limits::Limits;
 use crate::message::{BodySize, Request};
 use crate::pod::{Look, Stream};
@@ -39,7 +39,7 @@ pub(super) async fn run(client: &mut Two, request: &Request, lane: &Lane<'_>) ->
     loop {
         let mut stream = match idle.take() {
             Some(stream) => stream,
-            None => lane.pod.dial(lane.retries).await?,
+            None => client.unless_gone(lane.pod.dial(lane.retries)).await?,
         };
         match exchange(client, request, &mut stream, lane).await {
             Ok(true) => {

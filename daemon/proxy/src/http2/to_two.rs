@@ -6,7 +6,7 @@
 //! Depends on: frames, headers, pod, side.
 
 use super::side::Two;
-use crate::exchange::{Broken, Intake, Lane};
+use crate::exchange::{Broken, Client as _, Intake, Lane};
 use crate::frames::{self, Head, begin, inform, next_head, outgoing, send};
 use crate::headers;
 use crate::limits::Limits;
@@ -39,7 +39,8 @@ enum Fault {
 
 /// Carries one exchange.
 pub(super) async fn run(client: &mut Two, request: &Request, lane: &Lane<'_>) -> Result<(), Broken> {
-    let mut lease = lane.pod.two(lane.retries, lane.limits, lane.tasks).await?;
+    let lease = lane.pod.two(lane.retries, lane.limits, lane.tasks);
+    let mut lease = client.unless_gone(lease).await?;
     if client.protocol.is_some() && !knows_extended_connect(&lease.sender).await {
         return Err(Broken::Pod("the application takes no extended CONNECT".to_owned()));
     }
@@ -165,7 +166,10 @@ impl Back<'_> {
         let mut first = None;
         let is_unnamed = !headers.contains_key(header::CONTENT_TYPE) && !headers.contains_key(header::CONTENT_ENCODING);
         if is_known && is_unnamed && !is_ended {
-            first = body.data().await;
+            first = tokio::select! {
+                data = body.data() => data,
+                _ = poll_fn(|context| self.respond.poll_reset(context)) => return Err(Fault::Gone),
+            };
             if let Some(Ok(data)) = &first {
                 let kind = HeaderValue::from_static(sniff::content_type(data));
                 headers.insert(header::CONTENT_TYPE, kind);

@@ -2,11 +2,13 @@
 //! Clients that leave: what was held for them is free again.
 
 use crate::rig::{HOST, Rig, certificate, client, connect};
-use proxy::{Front, Revision};
+use proxy::{Front, PodProtocol, Revision};
 use rustls::version::TLS13;
+use std::future::{pending, poll_fn};
+use std::net::SocketAddr;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt as _;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::{sleep, timeout};
 
 /// Returns when this holds of the revision.
@@ -41,4 +43,97 @@ async fn who_leaves_behind_more_than_is_read_ahead_gives_up_its_place() {
     drop(leaving);
     until(&rig.revision, "it has left, too", |counts| counts.waiting == 0).await;
     rig.tasks.stop().await;
+}
+
+/// An address that nobody answers at: its queue is full.
+async fn silent() -> (SocketAddr, TcpListener, Vec<TcpStream>) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(0).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut queued = Vec::new();
+    while let Ok(stream) = timeout(Duration::from_millis(300), TcpStream::connect(address)).await {
+        queued.push(stream.unwrap());
+    }
+    (address, listener, queued)
+}
+
+/// A client with a request open, which it gives up when this is dropped.
+async fn ask(gateway: SocketAddr, rig: &Rig, is_two: bool) -> Box<dyn std::any::Any> {
+    let mut stream = TcpStream::connect(gateway).await.unwrap();
+    if !is_two {
+        let request = format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        return Box::new(stream);
+    }
+    let (sender, connection) = h2::client::handshake(stream).await.unwrap();
+    rig.tasks.spawn("client", async move { drop(connection.await) });
+    let request = http::Request::get(format!("http://{HOST}/")).body(()).unwrap();
+    let (answer, _) = sender.ready().await.unwrap().send_request(request, true).unwrap();
+    Box::new(answer)
+}
+
+#[tokio::test]
+async fn who_leaves_while_its_pod_is_dialled_frees_its_slot() {
+    for protocol in [PodProtocol::Http1, PodProtocol::H2c] {
+        for is_two in [false, true] {
+            let rig = Rig::without_pods_speaking(protocol);
+            let (address, _listener, _queued) = silent().await;
+            rig.revision.set_pods(&[(address, true)]);
+            let gateway = rig.listen(Front::default()).await;
+            let leaving = ask(gateway, &rig, is_two).await;
+            until(&rig.revision, "it is dialled for", |counts| counts.running == 1).await;
+            drop(leaving);
+            let what = format!("{protocol:?}, by HTTP/2: {is_two}: it has left");
+            until(&rig.revision, &what, |counts| counts.running == 0).await;
+            rig.tasks.stop().await;
+        }
+    }
+}
+
+/// Answers with the head of an answer whose type is not said, and then says nothing.
+async fn headed(mut stream: TcpStream) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        if stream.read_buf(&mut head).await.unwrap_or(0) == 0 {
+            return;
+        }
+    }
+    stream
+        .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
+        .await
+        .unwrap();
+    pending().await
+}
+
+/// The same in HTTP/2.
+async fn headed_two(stream: TcpStream) {
+    let mut connection = h2::server::handshake(stream).await.unwrap();
+    let Some(Ok((_, mut respond))) = connection.accept().await else {
+        return;
+    };
+    let answer = http::Response::builder().header("content-length", "5").body(());
+    let _open = respond.send_response(answer.unwrap(), false).unwrap();
+    drop(poll_fn(|context| connection.poll_closed(context)).await);
+}
+
+#[tokio::test]
+async fn who_leaves_before_the_first_byte_of_a_body_frees_its_slot() {
+    for protocol in [PodProtocol::Http1, PodProtocol::H2c] {
+        for is_two in [false, true] {
+            let rig = match protocol {
+                PodProtocol::H2c => Rig::with_pod(protocol, headed_two).await,
+                _ => Rig::with_pod(protocol, headed).await,
+            };
+            let gateway = rig.listen(Front::default()).await;
+            let leaving = ask(gateway, &rig, is_two).await;
+            until(&rig.revision, "it runs", |counts| counts.running == 1).await;
+            // Until the pod's head has come.
+            sleep(Duration::from_millis(300)).await;
+            drop(leaving);
+            let what = format!("{protocol:?}, by HTTP/2: {is_two}: it has left");
+            until(&rig.revision, &what, |counts| counts.running == 0).await;
+            rig.tasks.stop().await;
+        }
+    }
 }

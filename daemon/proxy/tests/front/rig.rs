@@ -41,14 +41,14 @@ impl Rig {
 
     /// The same, with pods spoken to in this protocol.
     pub(crate) async fn speaking(protocol: PodProtocol) -> Self {
-        let rig = Self::before(protocol);
+        let rig = Self::without_pods_speaking(protocol);
         let app = app(&rig.tasks).await;
         rig.revision.set_pods(&[(app, true)]);
         rig
     }
 
     pub(crate) fn without_pods() -> Self {
-        Self::before(PodProtocol::Http1)
+        Self::without_pods_speaking(PodProtocol::Http1)
     }
 
     /// Its pods do what `serve` does with a connection.
@@ -56,7 +56,7 @@ impl Rig {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let rig = Self::before(protocol);
+        let rig = Self::without_pods_speaking(protocol);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         rig.revision.set_pods(&[(listener.local_addr().unwrap(), true)]);
         let tasks = rig.tasks.clone();
@@ -69,7 +69,7 @@ impl Rig {
         rig
     }
 
-    fn before(protocol: PodProtocol) -> Self {
+    pub(crate) fn without_pods_speaking(protocol: PodProtocol) -> Self {
         let identity = Identity {
             namespace: "ns".to_owned(),
             name: "rev".to_owned(),

@@ -144,7 +144,10 @@ impl Back<'_> {
         let is_unnamed = !response.headers.contains_key(header::CONTENT_TYPE)
             && !response.headers.contains_key(header::CONTENT_ENCODING);
         if matches!(framing, Framing::Length(1..)) && is_unnamed {
-            let part = next(&mut body, from, self.lane).await?;
+            let part = tokio::select! {
+                part = next(&mut body, from, self.lane) => part?,
+                _ = poll_fn(|context| self.respond.poll_reset(context)) => return Err(Broken::Gone),
+            };
             if let Part::Data(data) = &part {
                 let kind = HeaderValue::from_static(sniff::content_type(data));
                 response.headers.insert(header::CONTENT_TYPE, kind);
