@@ -4,9 +4,12 @@
 //! The app here is gone a second after it is told to end, whatever it has: who is told too early breaks requests off.
 
 use crate::place::{
-    FAST, Instance, PATIENCE, Place, SERVICES, ask, delete, executable, figure, patch, service, within,
+    FAST, Instance, PATIENCE, Place, SERVICES, ask, broken, delete, executable, figure, is_ready, patch, service,
+    within,
 };
 use crate::rig::SLUICE;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
@@ -117,6 +120,41 @@ fn a_service_that_is_deleted_answers_to_the_last_byte() {
     place.assert_nothing_left();
 }
 
+/// It gets 240 s for its requests when its pod ends; here nobody waits for what hangs.
+#[test]
+fn a_pod_that_hangs_is_out_of_service_and_started_again_at_once() {
+    let Some(place) = Place::new() else { return };
+    let probe = "httpGet: {path: /}, periodSeconds: 1, timeoutSeconds: 1, failureThreshold: 1";
+    let instance = start_with(&place, KEPT, &format!("        livenessProbe: {{{probe}}}\n"), &[]);
+    let (name, pod) = pods(&instance).remove(0);
+    let stands = || {
+        let pods = instance.list(PODS);
+        pods.into_iter().find(|pod| pod["metadata"]["name"] == *name).unwrap()
+    };
+    thread::scope(|scope| {
+        // Only the daemon's kernel knows of it, and it never ends.
+        let hung = scope.spawn(move || broken(pod, HOST, LONG));
+        wait_for(&instance, "kn_revision_request_active", 1);
+        let apps = place.processes("sample");
+        assert!(!apps.is_empty(), "no process of the app");
+        for (_, process) in &apps {
+            kill(Pid::from_raw(process.parse().unwrap()), Signal::SIGSTOP).unwrap();
+        }
+        // Its readiness probe is a connection, which the kernel takes for it.
+        assert!(
+            within(PATIENCE, || !is_ready(&stands())),
+            "it is in service: {:#}",
+            stands()
+        );
+        let again = || stands()["status"]["containerStatuses"][0]["restartCount"] == 1 && is_ready(&stands());
+        assert!(within(PATIENCE, again), "it is not started again: {:#}", stands());
+        assert_eq!(hung.join().unwrap(), "", "of what hung");
+    });
+    assert_eq!(instance.get(HOST, "/"), (200, GREETING.to_owned()));
+    instance.end();
+    place.assert_nothing_left();
+}
+
 /// Many clients make many pods, then a few are left: pods go while these ask all of them on.
 #[test]
 fn scaling_down_under_load_loses_no_request() {
@@ -190,11 +228,16 @@ fn the_pod_that_has_a_request_stays_and_the_idle_ones_go() {
 }
 
 fn start(place: &Place, annotations: &str, more: &[&str]) -> Instance {
+    start_with(place, annotations, "", more)
+}
+
+/// With further fields of the container.
+fn start_with(place: &Place, annotations: &str, fields: &str, more: &[&str]) -> Instance {
     let script = format!(
         "#!/bin/sh\ntrap 'sleep 1; kill -9 $app; exit' TERM\n{SLUICE} sample --listen 0.0.0.0 --port $PORT & app=$!\nwait $app\n"
     );
     let image = format!("hasty={}", executable(&place.folder, "hasty", &script).display());
-    let hello = service("hello", annotations).replace("sluice.dev/sample", "hasty");
+    let hello = service("hello", annotations).replace("sluice.dev/sample", "hasty") + fields;
     let instance = place.start(&format!("{FAST}{hello}"), &[more, &["--image", &image]].concat());
     let serves = || instance.is_ready("hello") && instance.get(HOST, "/").0 == 200;
     assert!(within(PATIENCE, serves), "hello does not serve");

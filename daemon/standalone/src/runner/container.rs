@@ -26,6 +26,9 @@ use super::view::{Doing, Policy, View};
 const DRAIN: &str = "/wait-for-drain";
 /// Waits for what is not there: the first, doubling up to the last.
 const HOLDS: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
+/// How long a container that is started again waits for its requests: it does not answer (Knative's queue-proxy takes a drain
+/// back after as long, unless its pod ends).
+const RESET: Duration = Duration::from_secs(1);
 /// How seldom the same probe's failures are told.
 const SELDOM: Duration = Duration::from_secs(10);
 
@@ -266,6 +269,9 @@ impl Life {
                     "Killing",
                     &format!("Container {name} failed {kind} probe, will be restarted"),
                 );
+                // Nobody probes it any more, and it gets nothing new until it has been started again.
+                self.view.is_ready = false;
+                self.report().await;
                 let grace = grace
                     .and_then(|grace| u64::try_from(grace).ok())
                     .map(Duration::from_secs);
@@ -315,12 +321,17 @@ impl Life {
         let ports = self.container.ports.as_deref().unwrap_or_default();
         let action = hook.map(|hook| Action::of_hook(hook, ports));
         let (site, name) = (Arc::clone(&self.site), self.container.name.clone());
+        let stop = self.stop.clone();
         async move {
             let done = match action {
                 None => Ok(()),
                 Some(Ok(Action::Http { path, .. })) if path == DRAIN => {
                     // No answer in time is an answer: the container still needs time of its own.
-                    let _ = timeout(draining(grace), site.drain.drained(&site.identity.uid)).await;
+                    let drained = timeout(draining(grace), site.drain.drained(&site.identity.uid));
+                    tokio::select! {
+                        _ = drained => {}
+                        () = reset(stop) => {}
+                    }
                     Ok(())
                 }
                 Some(Ok(action)) => action.perform(&place, grace).await,
@@ -390,6 +401,13 @@ impl Life {
 async fn stopped(stop: &mut watch::Receiver<Option<Stop>>) {
     // A pod that is no more has stopped too.
     drop(stop.wait_for(Option::is_some).await);
+}
+
+/// Returns when a container that is started again has had its time for its requests; never, if its pod is to stop by then.
+async fn reset(mut stop: watch::Receiver<Option<Stop>>) {
+    if timeout(RESET, stopped(&mut stop)).await.is_ok() {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// How long requests may take to end: the container keeps time of its own (design 3.4).
