@@ -15,7 +15,7 @@ use standalone::runner;
 use standalone::state::State;
 
 use crate::Case;
-use crate::machine::{Machine, PATIENCE, container, ip, is_ready, pod, settings};
+use crate::machine::{Machine, PATIENCE, container, ip, is_ready, pod, settings, waits};
 
 pub(crate) const CASES: &[Case] = &[
     Case {
@@ -26,27 +26,38 @@ pub(crate) const CASES: &[Case] = &[
         name: "restart::what_happened_in_between_is_known_and_pods_that_nobody_wants_are_ended",
         check: in_between,
     },
+    Case {
+        name: "restart::what_is_ready_no_more_is_not_said_to_be",
+        check: not_ready,
+    },
 ];
 
 /// So many are killed in a row.
 const RUNNERS: usize = 4;
 
-/// `runner OWNER SERIAL STATE-FILE`: makes the pod `stays` unless it is there, and says how it stands.
+/// `runner OWNER SERIAL STATE-FILE [idle|imageless]`: makes the pod `stays` unless it is there, and says how it stands, also
+/// every second.
 pub(crate) fn run(arguments: &[OsString]) -> ExitCode {
     let word = |at: usize| arguments[at].to_str().unwrap();
-    let settings = settings(word(0).parse().unwrap(), word(1).parse().unwrap()).unwrap();
+    let mut settings = settings(word(0).parse().unwrap(), word(1).parse().unwrap()).unwrap();
+    if arguments.len() > 3 && word(3) == "imageless" {
+        settings.images.clear();
+    }
     let state = State::open(Path::new(word(2))).unwrap();
     let machine = Machine::with(settings, state).unwrap();
     let wants = arguments.len() == 3;
     if wants && machine.pod("stays").is_none() {
-        machine.create(pod("stays", &[], json!({}))).unwrap();
+        let probe = json!({"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 1, "failureThreshold": 1});
+        machine
+            .create(pod("stays", &[], json!({"readinessProbe": probe})))
+            .unwrap();
     }
-    let mut last = None;
+    let (mut last, mut said) = (None, Instant::now());
     loop {
         let pod = machine.pod("stays");
-        if pod != last {
+        if pod != last || said.elapsed() > Duration::from_secs(1) {
             println!("{}", pod.as_deref().unwrap_or(&Value::Null));
-            last = pod;
+            (last, said) = (pod, Instant::now());
         }
         std::thread::sleep(Duration::from_millis(2));
     }
@@ -205,4 +216,39 @@ fn in_between(machine: &Machine) -> Result<()> {
         std::thread::sleep(Duration::from_millis(20));
     }
     Ok(())
+}
+
+/// Whoever asks at the address of such a pod may find another's app.
+fn not_ready(machine: &Machine) -> Result<()> {
+    let ground = Ground::new(machine)?;
+    let mut runner = Other::start(ground.serial, &ground.state, &[])?;
+    let pod = runner.wait("ready", is_ready)?;
+    runner.kill()?;
+    // It runs on, and its probe would fail.
+    crate::app::get(&format!("{}:8080/fall-ill", ip(&pod)))?;
+    let mut runner = Other::start(ground.serial, &ground.state, &[])?;
+    let found = runner.wait("unready", |pod| !is_ready(pod))?;
+    ensure!(container(&found)["restartCount"] == 0, "{:#}", found["status"]);
+    kill(Pid::from_raw(ground.pid(&found)?), Signal::SIGKILL)?;
+    let again = |pod: &Value| container(pod)["restartCount"] == 1 && is_ready(pod);
+    let pod = runner.wait("started again", again)?;
+    runner.kill()?;
+    // It ends while nobody looks, and cannot be started again.
+    let _ = crate::app::get(&format!("{}:8080/exit?5", ip(&pod)));
+    let is_out = |pod: &Value| waits(pod).ends_with("Pull") && !is_ready(pod);
+    let mut runner = Other::start(ground.serial, &ground.state, &["imageless"])?;
+    runner.wait("out of service", is_out)?;
+    runner.kill()?;
+    let mut runner = Other::start(ground.serial, &ground.state, &[])?;
+    runner.wait("ready", is_ready)?;
+    runner.kill()?;
+    // Nothing is left of it but its object.
+    runner::cleanup(&ground.settings);
+    let mut runner = Other::start(ground.serial, &ground.state, &["imageless"])?;
+    runner.wait("out of service", is_out)?;
+    runner.kill()?;
+    let mut runner = Other::start(ground.serial, &ground.state, &[])?;
+    let pod = runner.wait("ready", is_ready)?;
+    ensure!(counted(&pod)? == "0", "the first request of a new process");
+    runner.kill()
 }

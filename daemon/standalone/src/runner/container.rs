@@ -73,7 +73,12 @@ impl Life {
     /// Lives it, to its end.
     pub(super) async fn run(mut self) -> View {
         let mut waits = BackOff::new(self.site.settings.back_off);
-        let mut adopted = match self.adopt() {
+        let before = self.adopt();
+        // What was ready before has ended with what ran then.
+        if !matches!(before, Before::Runs(_)) && std::mem::take(&mut self.view.is_ready) {
+            self.report().await;
+        }
+        let mut adopted = match before {
             Before::Nothing => None,
             Before::Runs(attempt) => Some(attempt),
             Before::Over(ended) if self.is_stopping() || !self.policy.restarts(ended.code) => {
@@ -224,7 +229,7 @@ impl Life {
         let place = self.place(&attempt);
         let container = self.container.clone();
         let (tell, mut verdicts) = mpsc::channel(8);
-        let probing = probing::probe(&container, &place, &tell);
+        let probing = probing::probe(&container, &place, self.view.is_ready, &tell);
         tokio::pin!(probing);
         let mut is_probing = attempt.started.is_some();
         let mut stop = self.stop.clone();

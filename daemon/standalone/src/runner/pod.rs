@@ -99,7 +99,7 @@ pub(super) async fn live(shared: Shared, object: Arc<Value>, changes: Changes, p
             return;
         }
     };
-    let view = view_of(&pod, &shared.settings, &object);
+    let view = view_of(&pod, &shared.settings, &object, place.is_some());
     let (stop, stopping) = watch::channel(None);
     let life = PodLife {
         shared: shared.clone(),
@@ -171,10 +171,14 @@ struct PodLife {
 
 impl PodLife {
     async fn run(mut self, pod: Pod, place: Option<u32>) {
-        self.write();
         let slot = match place {
+            // It stands as it stood until its containers have been looked at.
             Some(place) => Some(self.shared.pool.adopt(place)),
-            None => self.find_place().await,
+            None => {
+                // Also when its object is old: what runs at the address that it had is another's.
+                self.write();
+                self.find_place().await
+            }
         };
         if let Some(slot) = slot {
             self.shared.refill();
@@ -406,12 +410,7 @@ impl PodLife {
     fn write(&self) {
         let before = self.shared.objects.pod(&self.identity);
         let before = before.map_or(Value::Null, |pod| pod["status"].clone());
-        let mut status = self.view.status(&before, &plan::now());
-        let is_stopping = self.stopping.borrow().is_some();
-        if !is_stopping && self.view.ip.is_none() && before["podIP"].is_string() {
-            // A pod that is being adopted stands as it stood.
-            status = before;
-        }
+        let status = self.view.status(&before, &plan::now());
         // A state file that cannot be written: the next change tries again.
         let _ = self.shared.objects.write_status(&self.identity, &status);
     }
@@ -440,7 +439,8 @@ impl Shared {
     }
 }
 
-fn view_of(pod: &Pod, settings: &Settings, object: &Value) -> PodView {
+/// How a pod stands to begin with; `is_adopted`: an earlier runner left its place.
+fn view_of(pod: &Pod, settings: &Settings, object: &Value, is_adopted: bool) -> PodView {
     let spec = pod.spec.clone().unwrap_or_default();
     let image = |container: &Container| container.image.clone().unwrap_or_default();
     let has_init = spec.init_containers.as_ref().is_some_and(|init| !init.is_empty());
@@ -455,8 +455,8 @@ fn view_of(pod: &Pod, settings: &Settings, object: &Value) -> PodView {
         let before = statuses
             .into_iter()
             .find(|status| status["name"] == container.name.as_str());
-        // For a pod that is being adopted: ready until its probe says otherwise.
-        view.is_ready = before.is_some_and(|before| before["ready"] == true);
+        // What runs still is ready until its probe says otherwise.
+        view.is_ready = is_adopted && before.is_some_and(|before| before["ready"] == true);
         view
     };
     PodView {

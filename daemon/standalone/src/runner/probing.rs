@@ -68,8 +68,8 @@ pub(super) enum Verdict {
     },
 }
 
-/// Probes until the container ends or must be ended; drop it to stop.
-pub(super) async fn probe(container: &Container, place: &Place, verdicts: &mpsc::Sender<Verdict>) {
+/// Probes until the container ends or must be ended; drop it to stop. `was_ready`: as it is known, from an earlier runner.
+pub(super) async fn probe(container: &Container, place: &Place, was_ready: bool, verdicts: &mpsc::Sender<Verdict>) {
     let ports = container.ports.as_deref().unwrap_or_default();
     let prober = |kind, probe: &Option<Probe>| probe.as_ref().map(|probe| Prober::new(kind, probe, ports));
     let has_started = match prober(Kind::Startup, &container.startup_probe) {
@@ -90,7 +90,7 @@ pub(super) async fn probe(container: &Container, place: &Place, verdicts: &mpsc:
     };
     let ready = async {
         match prober(Kind::Readiness, &container.readiness_probe) {
-            Some(Ok(readiness)) => readiness.for_ever(place, verdicts).await,
+            Some(Ok(readiness)) => readiness.for_ever(place, was_ready, verdicts).await,
             Some(Err(message)) => never(Kind::Readiness, message, verdicts).await,
             None => {
                 tell(verdicts, Verdict::Ready(true)).await;
@@ -197,9 +197,8 @@ impl Prober {
         }
     }
 
-    async fn for_ever(mut self, place: &Place, verdicts: &mpsc::Sender<Verdict>) {
+    async fn for_ever(mut self, place: &Place, mut is_ready: bool, verdicts: &mpsc::Sender<Verdict>) {
         sleep(self.delay).await;
-        let mut is_ready = false;
         loop {
             let passed = self.once(place, verdicts).await;
             if let Some(verdict) = self.tally.take(passed)
