@@ -41,6 +41,7 @@ mod revision;
 mod room;
 mod server;
 mod shelves;
+mod silence;
 mod sniff;
 mod stream;
 mod target;

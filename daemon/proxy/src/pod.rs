@@ -3,16 +3,18 @@
 //!
 //! Mechanism: idle HTTP/1.1 connections are stacks, the warmest on top (`shelves`); before one is used its socket is looked
 //! at, so that a request is not written into an end; one that may be repeated goes by what the runtime has heard of the socket.
-//! HTTP/2 has a connection for each hundred streams, or for as many as the pod allows.
+//! HTTP/2 has a connection for each hundred streams, or for as many as the pod allows; one that is silent gets none that
+//! another may have (`silence`).
 //! Dialling: Knative's schedule (data-plane spec 3.3): only time-outs are tried again, each attempt more patient.
 //! Invariants: at most `Limits::idle_to_pod` idle connections, and sixteen of HTTP/2; these are made one at a time, so that
 //! requests which need one at the same moment make one.
 //! A pod that its own node grants (`peers`) is there for one request, with the one connection that leads through that node.
-//! Depends on: limits, reader, shelves, stream, way.
+//! Depends on: limits, reader, shelves, silence, stream, way.
 
 use crate::limits::Limits;
 use crate::reader::Reader;
 use crate::shelves::Shelves;
+use crate::silence::Silence;
 use crate::stream::Open;
 pub(crate) use crate::stream::{Look, Stream};
 use crate::way::{FromPod, ToPod};
@@ -206,11 +208,12 @@ impl Pod {
         Ok(lease)
     }
 
-    /// A place on the connection with the fewest streams, if that has room, or if there are so many already.
+    /// A place on the connection with the fewest streams, if that has room, or if there are so many already; a silent one only
+    /// if there is no other.
     fn lease(&self, most: usize) -> Option<Lease> {
         let mut all = self.two.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retain_mut(Two::is_alive);
-        let least = all.iter().min_by_key(|two| two.load())?;
+        all.retain_mut(Two::is_of_use);
+        let least = all.iter().min_by_key(|two| (two.streams.is_silent(), two.load()))?;
         (least.has_room() || all.len() >= most).then(|| least.lease())
     }
 }
@@ -220,13 +223,15 @@ impl Pod {
 struct Two {
     sender: h2::client::SendRequest<Bytes>,
     /// Each lease has a clone.
-    streams: Arc<()>,
+    streams: Arc<Silence>,
 }
 
 impl Two {
-    fn is_alive(&mut self) -> bool {
+    /// It has not ended, and is not left alone in its silence.
+    fn is_of_use(&mut self) -> bool {
         let mut context = Context::from_waker(Waker::noop());
-        !matches!(self.sender.poll_ready(&mut context), Poll::Ready(Err(_)))
+        let is_alive = !matches!(self.sender.poll_ready(&mut context), Poll::Ready(Err(_)));
+        is_alive && (self.load() > 0 || !self.streams.is_silent())
     }
 
     fn load(&self) -> usize {
@@ -234,13 +239,15 @@ impl Two {
     }
 
     fn has_room(&self) -> bool {
-        self.load() < self.sender.current_max_send_streams().min(TWO_STREAMS)
+        !self.streams.is_silent() && self.load() < self.sender.current_max_send_streams().min(TWO_STREAMS)
     }
 
     fn lease(&self) -> Lease {
+        self.streams.begin();
         Lease {
             sender: self.sender.clone(),
-            _stream: Arc::clone(&self.streams),
+            stream: Arc::clone(&self.streams),
+            is_answered: false,
         }
     }
 }
@@ -249,7 +256,25 @@ impl Two {
 #[derive(Debug)]
 pub(crate) struct Lease {
     pub(crate) sender: h2::client::SendRequest<Bytes>,
-    _stream: Arc<()>,
+    stream: Arc<Silence>,
+    is_answered: bool,
+}
+
+impl Lease {
+    /// The pod has said something about the request.
+    pub(crate) fn answered(&mut self) {
+        if !std::mem::replace(&mut self.is_answered, true) {
+            self.stream.answered();
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if !self.is_answered {
+            self.stream.given_up();
+        }
+    }
 }
 
 /// Whether a dial that timed out is tried again on the same pod.
@@ -273,11 +298,12 @@ pub(crate) enum TwoFault {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::silence::SILENT;
     use std::sync::atomic::Ordering::SeqCst;
     use tokio::net::TcpListener;
 
-    /// A pod that allows one stream a connection, and counts connections.
-    async fn narrow_pod(tasks: &life::Tasks) -> (Pod, Arc<AtomicUsize>) {
+    /// A pod that allows so many streams a connection, and counts connections.
+    async fn pod_of_streams(tasks: &life::Tasks, most: u32) -> (Pod, Arc<AtomicUsize>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let pod = Pod::new(PodId(1), listener.local_addr().unwrap());
         let (count, inner) = (Arc::new(AtomicUsize::new(0)), tasks.clone());
@@ -288,7 +314,7 @@ mod tests {
                 counted.fetch_add(1, SeqCst);
                 inner.spawn("pod's connection", async move {
                     let mut builder = h2::server::Builder::new();
-                    let handshake = builder.max_concurrent_streams(1).handshake::<_, Bytes>(stream);
+                    let handshake = builder.max_concurrent_streams(most).handshake::<_, Bytes>(stream);
                     let mut connection = handshake.await.unwrap();
                     while connection.accept().await.is_some() {}
                 });
@@ -300,7 +326,7 @@ mod tests {
     #[tokio::test]
     async fn a_full_http2_connection_gets_a_second_beside_it() {
         let tasks = life::Tasks::new();
-        let (pod, count) = narrow_pod(&tasks).await;
+        let (pod, count) = pod_of_streams(&tasks, 1).await;
         let limits = Limits::default();
         let first = pod.two(Retries::Here, &limits, &tasks).await.unwrap();
         // The pod's settings come after the connection may be used.
@@ -319,6 +345,52 @@ mod tests {
         let third = pod.two(Retries::Here, &limits, &tasks).await.unwrap();
         assert_eq!(count.load(SeqCst), 2);
         drop((second, third));
+        tasks.stop().await;
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_answers_nobody_gets_no_more() {
+        let tasks = life::Tasks::new();
+        let (pod, count) = pod_of_streams(&tasks, 100).await;
+        let limits = Limits::default();
+        let later = async || {
+            tokio::time::pause();
+            tokio::time::advance(SILENT).await;
+            tokio::time::resume();
+        };
+        let connections = async |most: usize| {
+            // A connection is there before the pod has accepted it.
+            while count.load(SeqCst) < most {
+                tokio::task::yield_now().await;
+            }
+            count.load(SeqCst)
+        };
+        let mut waits = pod.two(Retries::Here, &limits, &tasks).await.unwrap();
+        drop(pod.two(Retries::Here, &limits, &tasks).await.unwrap());
+        assert_eq!(connections(1).await, 1);
+        later().await;
+        // It goes by another one, and so does who comes next.
+        let mut answered = pod.two(Retries::Here, &limits, &tasks).await.unwrap();
+        answered.answered();
+        assert_eq!(timeout(Duration::from_secs(10), connections(2)).await.unwrap(), 2);
+        drop(pod.two(Retries::Here, &limits, &tasks).await.unwrap());
+        assert_eq!(
+            pod.two.lock().unwrap().iter().map(Two::load).collect::<Vec<_>>(),
+            [1, 1]
+        );
+        // It was only slow.
+        waits.answered();
+        drop(waits);
+        drop(pod.two(Retries::Here, &limits, &tasks).await.unwrap());
+        assert_eq!(pod.two.lock().unwrap().len(), 2);
+        // Who was given up on it in its silence is the last on it.
+        let waits = pod.two(Retries::Here, &limits, &tasks).await.unwrap();
+        later().await;
+        drop(waits);
+        drop(pod.two(Retries::Here, &limits, &tasks).await.unwrap());
+        assert_eq!(pod.two.lock().unwrap().len(), 1);
+        assert_eq!(count.load(SeqCst), 2);
+        drop(answered);
         tasks.stop().await;
     }
 

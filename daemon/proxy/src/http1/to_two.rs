@@ -12,6 +12,7 @@ use crate::frames::{self, Head, outgoing};
 use crate::headers;
 use crate::limits::Limits;
 use crate::message::{BodySize, Request, Response, Version};
+use crate::pod::Lease;
 use crate::reader::{Reader, Watched};
 use crate::sniff;
 use crate::wire::body::{Body, Part, put};
@@ -56,6 +57,7 @@ where
             facts: &mut client.facts,
             is_over: &mut client.is_over,
             is_taken: &is_taken,
+            lease: &mut lease,
             lane,
         };
         tokio::select! {
@@ -114,6 +116,7 @@ struct Back<'a> {
     is_over: &'a mut bool,
     /// Something of the request's body was.
     is_taken: &'a AtomicBool,
+    lease: &'a mut Lease,
     lane: &'a Lane<'a>,
 }
 
@@ -125,6 +128,7 @@ impl Back<'_> {
         let mut informed = 0;
         loop {
             let head = frames::next_head(&mut answer).await;
+            self.lease.answered();
             match head.map_err(|fault| frames::no_answer(&fault, !self.is_taken.load(Relaxed)))? {
                 Head::Informational(head) => {
                     informed += 1;

@@ -11,6 +11,7 @@ use crate::frames::{self, Head, begin, inform, next_head, outgoing, send};
 use crate::headers;
 use crate::limits::Limits;
 use crate::message::{Request, Response};
+use crate::pod::Lease;
 use crate::progress::Progress;
 use crate::sniff;
 use bytes::Bytes;
@@ -61,6 +62,7 @@ pub(super) async fn run(client: &mut Two, request: &Request, lane: &Lane<'_>) ->
             respond: &mut client.respond,
             out: &mut client.out,
             is_head: client.is_head,
+            lease: &mut lease,
             limits: lane.limits,
             progress: lane.progress,
         };
@@ -147,6 +149,7 @@ struct Back<'a> {
     respond: &'a mut SendResponse<Bytes>,
     out: &'a mut Option<SendStream<Bytes>>,
     is_head: bool,
+    lease: &'a mut Lease,
     limits: &'a Limits,
     progress: &'a Progress,
 }
@@ -193,10 +196,11 @@ impl Back<'_> {
         let mut informed = 0;
         loop {
             let head = tokio::select! {
-                head = next_head(&mut answer) => head.map_err(Fault::BeforeHead)?,
+                head = next_head(&mut answer) => head,
                 _ = poll_fn(|context| self.respond.poll_reset(context)) => return Err(Fault::Gone),
             };
-            let response = match head {
+            self.lease.answered();
+            let response = match head.map_err(Fault::BeforeHead)? {
                 Head::Final(response) => return Ok(response),
                 Head::Informational(response) => response,
             };
