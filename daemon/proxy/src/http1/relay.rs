@@ -429,11 +429,11 @@ async fn next<R: AsyncRead + Unpin>(body: &mut Body, from: &mut Reader<R>, limit
             Ok(None) => {}
             Err(_) => return Err(Broken::Cut),
         }
-        if !matches!(from.fill().await, Ok(true)) {
-            return match body.ends_with_connection() {
-                true => Ok(Part::End),
-                false => Err(closed_early()),
-            };
+        match from.fill().await {
+            Ok(true) => {}
+            Ok(false) if body.ends_with_connection() => return Ok(Part::End),
+            // A reset is no end: nobody knows what should have come before it.
+            Ok(false) | Err(_) => return Err(closed_early()),
         }
     }
 }

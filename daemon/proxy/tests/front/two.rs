@@ -11,19 +11,27 @@ use proxy::{Front, PodProtocol};
 use rustls::version::TLS13;
 use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::task::Poll;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 
 /// Reads a head, answers with these bytes, and hangs up.
 async fn canned(mut stream: TcpStream, answer: &'static [u8]) {
+    said_to(&mut stream, answer).await;
+}
+
+/// Reads a head, which is returned, and answers with these bytes.
+pub(crate) async fn said_to(stream: &mut TcpStream, answer: &[u8]) -> String {
     let mut head = Vec::new();
     while !head.windows(4).any(|end| end == b"\r\n\r\n") {
         if stream.read_buf(&mut head).await.unwrap() == 0 {
-            return;
+            return String::new();
         }
     }
     stream.write_all(answer).await.unwrap();
+    String::from_utf8(head).unwrap()
 }
 
 /// A client of h2 itself.
@@ -403,6 +411,42 @@ async fn an_answer_that_breaks_off_is_reset_and_not_ended() {
         assert!(fault.is_reset(), "{fault}");
         rig.tasks.stop().await;
     }
+}
+
+#[tokio::test]
+async fn a_reset_is_not_the_end_of_a_body_without_a_length() {
+    let seen = Arc::new(Notify::new());
+    let pods = Arc::clone(&seen);
+    let rig = Rig::with_pod(PodProtocol::Http1, move |mut stream| {
+        let seen = Arc::clone(&pods);
+        async move {
+            let answer = b"HTTP/1.1 200 OK\r\nContent-Type: a/b\r\n\r\nhalf";
+            said_to(&mut stream, answer).await;
+            seen.notified().await;
+            stream.set_zero_linger().unwrap();
+        }
+    })
+    .await;
+    let gateway = rig.listen(Front::default()).await;
+    let mut sender = raw(gateway, &rig).await;
+    let (answer, _) = sender.send_request(request("GET", "/"), true).unwrap();
+    let mut body = answer.await.unwrap().into_body();
+    assert_eq!(body.data().await.unwrap().unwrap(), "half");
+    seen.notify_one();
+    let fault = body.data().await.unwrap().unwrap_err();
+    assert!(fault.is_reset(), "{fault}");
+    let mut stream = TcpStream::connect(gateway).await.unwrap();
+    let head = format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut got = Vec::new();
+    while !got.ends_with(b"4\r\nhalf\r\n") {
+        assert!(stream.read_buf(&mut got).await.unwrap() > 0);
+    }
+    seen.notify_one();
+    let mut rest = Vec::new();
+    drop(stream.read_to_end(&mut rest).await);
+    assert_eq!(rest, b"");
+    rig.tasks.stop().await;
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
 /// Says these bytes to each request and closes (resets, if so said); counts the requests.
@@ -93,6 +94,31 @@ async fn a_body_that_breaks_off_never_looks_whole() {
             "{says:?}: {answer}"
         );
     }
+    // A reset is no end of a body that lasts until the connection ends.
+    let seen = Arc::new(Notify::new());
+    let pods = Arc::clone(&seen);
+    let resetting = pods::listen(move |mut stream| {
+        let seen = Arc::clone(&pods);
+        async move {
+            drop(stream.read(&mut [0; 4096]).await);
+            drop(stream.write_all(b"HTTP/1.1 200 OK\r\n\r\nhell").await);
+            seen.notified().await;
+            stream.set_zero_linger().unwrap();
+        }
+    })
+    .await;
+    let gateway = Gateway::start(&[Service::new("app.test", &[resetting])]);
+    let mut stream = TcpStream::connect(gateway.address).await.unwrap();
+    let request = b"GET / HTTP/1.1\r\nHost: app.test\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"4\r\nhell\r\n") {
+        assert!(stream.read_buf(&mut answer).await.unwrap() > 0);
+    }
+    seen.notify_one();
+    let mut rest = Vec::new();
+    let read = timeout(Duration::from_secs(20), stream.read_to_end(&mut rest)).await;
+    assert!(read.is_ok() && rest.is_empty(), "{read:?}: {rest:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
