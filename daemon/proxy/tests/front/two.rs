@@ -359,6 +359,26 @@ async fn a_pod_that_does_not_upgrade_answers_an_extended_connect_its_own_way() {
 }
 
 #[tokio::test]
+async fn a_200_of_a_pod_that_does_not_upgrade_is_no_agreement_to_an_extended_connect() {
+    for answer in [
+        &b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>"[..],
+        b"HTTP/1.1 204 No Content\r\n\r\n",
+    ] {
+        let rig = Rig::with_pod(PodProtocol::Http1, move |stream| canned(stream, answer)).await;
+        let mut sender = extended(rig.listen(Front::default()).await, &rig).await;
+        let (answer, _to) = sender.send_request(chat(), false).unwrap();
+        let answer = answer.await.unwrap();
+        assert_eq!(answer.status(), 502);
+        let (body, _) = all(answer.into_body()).await.unwrap();
+        assert_eq!(
+            String::from_utf8(body).unwrap(),
+            "the application did not switch to the protocol \"websocket\"\n"
+        );
+        rig.tasks.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn an_extended_connect_goes_through_to_a_pod_that_knows_it() {
     for knows in [true, false] {
         let rig = Rig::with_pod(PodProtocol::H2c, move |stream| async move {

@@ -60,7 +60,14 @@ impl Back<'_> {
                     inform(self.respond, status, headers);
                 }
                 status if status.is_success() && self.request.is_connect() => return self.connected(response),
-                _ => return self.answer(response, framing, from).await,
+                status => match self.protocol {
+                    // A client takes it for the agreement, and what follows for what was agreed to (RFC 8441 5).
+                    Some(protocol) if status.is_success() => {
+                        let message = format!("the application did not switch to the protocol {:?}", protocol.as_str());
+                        return Err(Broken::Pod(message));
+                    }
+                    _ => return self.answer(response, framing, from).await,
+                },
             }
         }
     }
