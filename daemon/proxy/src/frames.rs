@@ -2,10 +2,11 @@
 //! Heads and data of HTTP/2, to clients and to pods.
 //!
 //! Invariants: data is sent as the other side's window allows, never stored beyond it.
-//! Depends on: exchange, message, h2.
+//! Depends on: exchange, limits, message, h2.
 
 use crate::exchange::Broken;
-use crate::message::{BodySize, Request, Response};
+use crate::limits::Limits;
+use crate::message::{BodySize, Request, Response, prune_trailers};
 use bytes::Bytes;
 use h2::client::ResponseFuture;
 use h2::ext::Protocol;
@@ -62,6 +63,24 @@ pub(crate) async fn next_head(answer: &mut ResponseFuture) -> Result<Head, h2::E
         Pin::new(&mut *answer).poll(context).map_ok(Head::Final)
     })
     .await
+}
+
+/// The trailers after a body, which is over; `None`: there are none.
+pub(crate) async fn trailers(body: &mut RecvStream) -> Result<Option<HeaderMap>, h2::Error> {
+    let mut trailers = body.trailers().await?;
+    if let Some(trailers) = &mut trailers {
+        prune_trailers(trailers);
+    }
+    Ok(trailers.filter(|trailers| !trailers.is_empty()))
+}
+
+/// Why an informational head, with so many before it, is no part of an answer.
+pub(crate) fn objection(status: StatusCode, before: usize, limits: &Limits) -> Option<&'static str> {
+    if status == StatusCode::SWITCHING_PROTOCOLS {
+        // There is nothing to switch to (RFC 9113 8.6).
+        return Some("the application switched protocols in HTTP/2");
+    }
+    (before >= limits.informational).then_some("the application sent too many informational responses")
 }
 
 /// Why there is no answer: a pod that has refused the stream, or ends its connection without it, has not looked at the

@@ -144,6 +144,23 @@ pub(crate) fn lists(headers: &HeaderMap, name: &HeaderName, word: &str) -> bool 
         .any(|value| words(value).any(|other| other.eq_ignore_ascii_case(word.as_bytes())))
 }
 
+/// Takes away what is no trailer: framing and routing (RFC 9110 6.5.1), and what is for one connection only.
+pub(crate) fn prune_trailers(trailers: &mut HeaderMap) {
+    for name in [
+        header::CONTENT_LENGTH,
+        header::TRANSFER_ENCODING,
+        header::HOST,
+        header::TRAILER,
+        header::CONNECTION,
+        name::PROXY_CONNECTION,
+        name::KEEP_ALIVE,
+        header::TE,
+        header::UPGRADE,
+    ] {
+        trailers.remove(name);
+    }
+}
+
 /// The words of a comma-separated value.
 pub(crate) fn words(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
     value

@@ -131,12 +131,10 @@ impl Back<'_> {
             self.lease.answered();
             match head.map_err(|fault| frames::no_answer(&fault, !self.is_taken.load(Relaxed)))? {
                 Head::Informational(head) => {
-                    informed += 1;
-                    if informed > self.lane.limits.informational {
-                        return Err(Broken::Pod(
-                            "the application sent too many informational responses".to_owned(),
-                        ));
+                    if let Some(objection) = frames::objection(head.status(), informed, self.lane.limits) {
+                        return Err(Broken::Pod(objection.to_owned()));
                     }
+                    informed += 1;
                     if self.facts.version != Version::One0 {
                         let (head, ()) = head.into_parts();
                         let mut headers = head.headers;
@@ -231,7 +229,7 @@ async fn copy<W: AsyncWrite + Unpin>(
             Some(Ok(data)) if data.is_empty() => continue,
             Some(Ok(data)) => Part::Data(data),
             Some(Err(_)) => return Err(Broken::Cut),
-            None => match body.trailers().await.map_err(|_| Broken::Cut)? {
+            None => match frames::trailers(&mut body).await.map_err(|_| Broken::Cut)? {
                 Some(trailers) => Part::Trailers(trailers),
                 None => Part::End,
             },

@@ -12,6 +12,7 @@ mod tunnel;
 
 use super::side::Two;
 use crate::exchange::{Broken, Client as _, Intake, Lane};
+use crate::frames;
 use crate::limits::Limits;
 use crate::message::{BodySize, Request};
 use crate::pod::{Look, Stream};
@@ -168,7 +169,7 @@ async fn upload<W: AsyncWrite + Unpin>(
                 (Part::Data(data), length)
             }
             Some(Err(_)) => return Broken::Gone,
-            None => match from.trailers().await {
+            None => match frames::trailers(from).await {
                 Ok(Some(trailers)) => (Part::Trailers(trailers), 0),
                 Ok(None) => (Part::End, 0),
                 Err(_) => return Broken::Gone,

@@ -35,7 +35,7 @@ enum Fault {
     Client(Broken),
     BeforeHead(h2::Error),
     InBody(h2::Error),
-    TooMuch,
+    BadHead(&'static str),
 }
 
 /// Carries one exchange.
@@ -76,7 +76,7 @@ pub(super) async fn run(client: &mut Two, request: &Request, lane: &Lane<'_>) ->
         Fault::Gone => Broken::Gone,
         Fault::Client(broken) => broken,
         Fault::BeforeHead(fault) => frames::no_answer(&fault, !is_taken.load(Relaxed)),
-        Fault::TooMuch => Broken::Pod("the application sent too many informational responses".to_owned()),
+        Fault::BadHead(objection) => Broken::Pod(objection.to_owned()),
         Fault::InBody(fault) => {
             // A request that has part of an answer was looked at, whatever the pod says now.
             let reason = fault.reason().filter(|reason| *reason != Reason::REFUSED_STREAM);
@@ -124,7 +124,7 @@ async fn upload(
                 }
                 Some(Err(_)) => return Broken::Gone,
                 None => {
-                    match from.trailers().await {
+                    match frames::trailers(from).await {
                         Ok(Some(trailers)) => drop(to.send_trailers(trailers)),
                         Ok(None) => drop(to.send_data(Bytes::new(), true)),
                         Err(_) => return Broken::Gone,
@@ -204,10 +204,10 @@ impl Back<'_> {
                 Head::Final(response) => return Ok(response),
                 Head::Informational(response) => response,
             };
-            informed += 1;
-            if informed > self.limits.informational {
-                return Err(Fault::TooMuch);
+            if let Some(objection) = frames::objection(response.status(), informed, self.limits) {
+                return Err(Fault::BadHead(objection));
             }
+            informed += 1;
             let (head, ()) = response.into_parts();
             let mut headers = head.headers;
             headers::to_client(&mut headers);
@@ -243,7 +243,7 @@ async fn copy(
             None => break,
         }
     }
-    let sent = match body.trailers().await.map_err(Fault::InBody)? {
+    let sent = match frames::trailers(&mut body).await.map_err(Fault::InBody)? {
         Some(trailers) => out.send_trailers(trailers),
         None => out.send_data(Bytes::new(), true),
     };

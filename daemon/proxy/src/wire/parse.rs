@@ -8,7 +8,7 @@
 //! Depends on: message, target, limits.
 
 use crate::limits::Limits;
-use crate::message::{BodySize, Peer, Request, Response, Version, lists};
+use crate::message::{BodySize, Peer, Request, Response, Version, lists, prune_trailers};
 use crate::target::{Target, is_host};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -327,15 +327,7 @@ fn status_line(line: &[u8]) -> Option<(Version, StatusCode)> {
 /// Trailers, as the last part of a chunked body.
 pub(crate) fn trailers(block: &Bytes, limits: &Limits) -> Result<HeaderMap, Fault> {
     let mut headers = fields(lines(block), block, limits)?;
-    // Framing and routing are not for trailers (RFC 9110 6.5.1).
-    for name in [
-        header::TRANSFER_ENCODING,
-        header::CONTENT_LENGTH,
-        header::HOST,
-        header::TRAILER,
-    ] {
-        headers.remove(name);
-    }
+    prune_trailers(&mut headers);
     Ok(headers)
 }
 

@@ -220,6 +220,100 @@ async fn a_client_of_http_1_hears_hints_and_trailers_of_a_pod_of_http_2() {
 }
 
 #[tokio::test]
+async fn a_pod_of_http_2_that_switches_protocols_is_a_502() {
+    let rig = Rig::with_pod(PodProtocol::H2c, |stream| async move {
+        let mut server = h2::server::handshake(stream).await.unwrap();
+        while let Some(Ok((_, mut respond))) = server.accept().await {
+            let switches = http::Response::builder().status(101).body(()).unwrap();
+            respond.send_informational(switches).unwrap();
+            // Who is told no more may have gone.
+            drop(respond.send_response(http::Response::new(()), true));
+        }
+    })
+    .await;
+    let gateway = rig.listen(Front::default()).await;
+    let mut sender = raw(gateway, &rig).await;
+    let (mut answer, _) = sender.send_request(request("GET", "/"), true).unwrap();
+    let told = poll_fn(|context| answer.poll_informational(context)).await;
+    assert!(told.is_none(), "{told:?}");
+    assert_eq!(answer.await.unwrap().status(), 502);
+    let answer = ask(gateway, get("/")).await;
+    assert_eq!(answer.status, 502, "{answer:?}");
+    rig.tasks.stop().await;
+}
+
+/// Trailers with what is not for them.
+fn odd_trailers() -> HeaderMap {
+    let mut trailers = HeaderMap::new();
+    for name in ["content-length", "host", "trailer", "x-sum"] {
+        trailers.insert(name, "7".parse().unwrap());
+    }
+    trailers
+}
+
+#[tokio::test]
+async fn framing_and_routing_do_not_pass_as_trailers() {
+    let of_one = |stream: TcpStream| {
+        canned(
+            stream,
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nContent-Length: 7\r\nHost: 7\r\n\
+            Trailer: 7\r\nConnection: close\r\nKeep-Alive: 7\r\nX-Sum: 7\r\n\r\n",
+        )
+    };
+    let of_two = |stream: TcpStream| async move {
+        let mut server = h2::server::handshake(stream).await.unwrap();
+        while let Some(Ok((_, mut respond))) = server.accept().await {
+            let mut body = respond.send_response(http::Response::new(()), false).unwrap();
+            body.send_data(Bytes::from_static(b"ok"), false).unwrap();
+            body.send_trailers(odd_trailers()).unwrap();
+        }
+    };
+    for rig in [
+        Rig::with_pod(PodProtocol::Http1, of_one).await,
+        Rig::with_pod(PodProtocol::H2c, of_two).await,
+    ] {
+        let gateway = rig.listen(Front::default()).await;
+        let mut sender = raw(gateway, &rig).await;
+        let (answer, _) = sender.send_request(request("GET", "/"), true).unwrap();
+        let (_, trailers) = all(answer.await.unwrap().into_body()).await.unwrap();
+        assert_eq!(trailers.unwrap().keys().collect::<Vec<_>>(), ["x-sum"]);
+        let mut stream = TcpStream::connect(gateway).await.unwrap();
+        let head = format!("GET / HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut got = Vec::new();
+        stream.read_to_end(&mut got).await.unwrap();
+        let got = String::from_utf8(got).unwrap();
+        assert!(got.ends_with("\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 7\r\n\r\n"), "{got}");
+        rig.tasks.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn nor_as_trailers_of_a_request() {
+    let (said, mut hears) = tokio::sync::mpsc::unbounded_channel();
+    let rig = Rig::with_pod(PodProtocol::Http1, move |mut stream: TcpStream| {
+        let said = said.clone();
+        async move {
+            let mut got = Vec::new();
+            while !got.ends_with(b"X-Sum: 7\r\n\r\n") {
+                assert!(stream.read_buf(&mut got).await.unwrap() > 0);
+            }
+            stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+            said.send(String::from_utf8(got).unwrap()).unwrap();
+        }
+    })
+    .await;
+    let mut sender = raw(rig.listen(Front::default()).await, &rig).await;
+    let (answer, mut to) = sender.send_request(request("POST", "/"), false).unwrap();
+    to.send_data(Bytes::from_static(b"ok"), false).unwrap();
+    to.send_trailers(odd_trailers()).unwrap();
+    assert_eq!(answer.await.unwrap().status(), 204);
+    let got = hears.recv().await.unwrap();
+    assert!(got.ends_with("\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 7\r\n\r\n"), "{got}");
+    rig.tasks.stop().await;
+}
+
+#[tokio::test]
 async fn who_waits_to_send_a_body_is_told_to_go_on() {
     for protocol in [PodProtocol::Http1, PodProtocol::H2c] {
         let rig = Rig::speaking(protocol).await;
