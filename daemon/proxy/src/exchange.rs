@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The client's side of a request, as the path sees it: HTTP/1 and HTTP/2 each are one.
 //!
-//! Depends on: message, pod, progress, protocol, limits.
+//! Depends on: message, pod, progress, protocol, target, limits.
 
 use crate::limits::Limits;
 use crate::message::{Answer, Request};
 use crate::pod::{DialFault, Pod, Retries, TwoFault};
 use crate::progress::Progress;
 use crate::protocol::PodProtocol;
+use crate::target::NoUri;
 use life::Tasks;
 use std::future::Future;
 use std::time::Duration;
@@ -31,6 +32,9 @@ pub(crate) enum Broken {
     /// The response broke off after it had begun.
     #[error("the response broke off")]
     Cut,
+    /// What the client asked for cannot be asked of the pod.
+    #[error(transparent)]
+    NoUri(#[from] NoUri),
     /// What the client sent as a body is none.
     #[error("malformed request body")]
     BadBody,

@@ -2,17 +2,18 @@
 //! Heads and data of HTTP/2, to clients and to pods.
 //!
 //! Invariants: data is sent as the other side's window allows, never stored beyond it.
-//! Depends on: exchange, limits, message, h2.
+//! Depends on: exchange, limits, message, target, h2.
 
 use crate::exchange::Broken;
 use crate::limits::Limits;
 use crate::message::{BodySize, Request, Response, prune_trailers};
+use crate::target::NoUri;
 use bytes::Bytes;
 use h2::client::ResponseFuture;
 use h2::ext::Protocol;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use std::future::{Future as _, poll_fn};
 use std::pin::Pin;
 use std::task::Poll;
@@ -20,14 +21,9 @@ use std::time::Duration;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
-/// The head of a request as a pod of HTTP/2 gets it; `None`: it can be none.
-pub(crate) fn outgoing(request: &Request, host: &str, protocol: Option<&Protocol>) -> Option<http::Request<()>> {
-    let uri = Uri::builder()
-        .scheme("http")
-        .authority(host)
-        .path_and_query(&*request.target.text)
-        .build()
-        .ok()?;
+/// The head of a request as a pod of HTTP/2 gets it.
+pub(crate) fn outgoing(request: &Request, host: &str, protocol: Option<&Protocol>) -> Result<http::Request<()>, NoUri> {
+    let uri = request.target.uri(host)?;
     let mut head = http::Request::new(());
     *head.method_mut() = request.method.clone();
     *head.uri_mut() = uri;
@@ -45,7 +41,7 @@ pub(crate) fn outgoing(request: &Request, host: &str, protocol: Option<&Protocol
         }
         (None, BodySize::None | BodySize::Open) => {}
     }
-    Some(head)
+    Ok(head)
 }
 
 /// A head from a pod.

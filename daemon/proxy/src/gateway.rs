@@ -90,7 +90,12 @@ fn to_https(door: &Door, destination: &Destination, request: &Request) -> Option
     if may_stay {
         return None;
     }
-    let (host, path) = (host::name(&request.host), &request.target.text);
+    let host = host::name(&request.host);
+    let path = match request.is_connect() {
+        // Its target is an authority.
+        true => "/".into(),
+        false => request.target.escaped(),
+    };
     let place = match door.front.https_port {
         443 => format!("https://{host}{path}"),
         port => format!("https://{host}:{port}{path}"),

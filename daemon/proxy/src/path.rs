@@ -424,6 +424,7 @@ fn broken_end(door: &Door, broken: Broken, progress: &Progress) -> End {
         _ if progress.has_answer() => End::Cut,
         Broken::TooLarge => End::Answered(Answer::error(StatusCode::PAYLOAD_TOO_LARGE, &broken)),
         Broken::Slow => End::Answered(Answer::error(StatusCode::REQUEST_TIMEOUT, &broken)),
+        Broken::NoUri(fault) => End::Answered(Answer::error(fault.status(), fault)),
         Broken::BadBody => End::Answered(Answer::error(StatusCode::BAD_REQUEST, &broken)),
         Broken::Dial(_) | Broken::Pod(_) | Broken::Unprocessed(_) | Broken::NoAnswer => {
             End::Answered(Answer::error(StatusCode::BAD_GATEWAY, &broken))

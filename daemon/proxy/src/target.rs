@@ -5,10 +5,15 @@
 //! Mechanism: Go's rules, since applications behind Knative have always seen its output: a valid escaped path goes on as it
 //! is, any other is unescaped and escaped anew; the query is not touched; an absolute target names the host.
 //! Invariants: a target never contains a space or a control byte.
-//! Depends on: logic::traffic (host).
+//! Depends on: logic::traffic (host), http.
 
+use http::{StatusCode, Uri};
 pub(crate) use logic::traffic::host::is_host;
 use memchr::memchr;
+use std::borrow::Cow;
+
+/// Path and query of a URI are at most as long as the `http` crate keeps them.
+const LONGEST: usize = 65_534;
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,9 +90,57 @@ impl Target {
         self.raw.as_ref().unwrap_or(&self.text)
     }
 
+    /// Path and query where they must be part of a URI: what may not stand there (RFC 3986 3.4) is escaped.
+    pub(crate) fn escaped(&self) -> Cow<'_, str> {
+        if self.text.bytes().all(may_stand) {
+            return Cow::Borrowed(&self.text);
+        }
+        let mut out = String::with_capacity(self.text.len() + 32);
+        for char in self.text.chars() {
+            match u8::try_from(u32::from(char)) {
+                // Characters of a target are bytes (`parse`).
+                Ok(byte) if !may_stand(byte) => escape(byte, &mut out),
+                _ => out.push(char),
+            }
+        }
+        Cow::Owned(out)
+    }
+
+    /// As the URI that HTTP/2 makes of it.
+    ///
+    /// # Errors
+    /// It makes none.
+    pub(crate) fn uri(&self, host: &str) -> Result<Uri, NoUri> {
+        let path = self.escaped();
+        if path.len() > LONGEST {
+            return Err(NoUri::TooLong);
+        }
+        let uri = Uri::builder().scheme("http").authority(host);
+        uri.path_and_query(&*path).build().map_err(|_| NoUri::Malformed)
+    }
+
     /// The path without the query.
     pub(crate) fn path(&self) -> &str {
         self.text.split_once('?').map_or(&*self.text, |(path, _)| path)
+    }
+}
+
+/// Why a request is for no pod of HTTP/2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NoUri {
+    #[error("request target above {LONGEST} bytes, for an application of HTTP/2")]
+    TooLong,
+    #[error("Host and request target make no URI, for an application of HTTP/2")]
+    Malformed,
+}
+
+impl NoUri {
+    /// What a client is answered with.
+    pub(crate) fn status(self) -> StatusCode {
+        match self {
+            Self::TooLong => StatusCode::URI_TOO_LONG,
+            Self::Malformed => StatusCode::BAD_REQUEST,
+        }
     }
 }
 
@@ -152,17 +205,26 @@ fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-_.~$&+,/:;=@".contains(&byte)
 }
 
-fn escaped(path: &[u8]) -> String {
+/// Whether a byte may stand in a URI's query; those of a path may, or are escaped already.
+fn may_stand(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !b"\"#<>".contains(&byte)
+}
+
+fn escape(byte: u8, out: &mut String) {
     const DIGITS: [char; 16] = [
         '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F',
     ];
     let digit = |value: u8| DIGITS.get(usize::from(value)).copied().unwrap_or('0');
+    out.extend(['%', digit(byte >> 4), digit(byte & 15)]);
+}
+
+fn escaped(path: &[u8]) -> String {
     let mut out = String::with_capacity(path.len());
     for byte in path {
         if is_plain(*byte) {
             out.push(char::from(*byte));
         } else {
-            out.extend(['%', digit(byte >> 4), digit(byte & 15)]);
+            escape(*byte, &mut out);
         }
     }
     out

@@ -37,7 +37,7 @@ where
         // There is room on a pod: the body may come.
         write_to(client.writer, b"HTTP/1.1 100 Continue\r\n\r\n").await?;
     }
-    let mut head = outgoing(request, lane.host, None).ok_or(Broken::BadBody)?;
+    let mut head = outgoing(request, lane.host, None)?;
     head.headers_mut().remove(header::EXPECT);
     let is_ended = client.body.is_done();
     let (answer, to_pod) = lease

@@ -45,7 +45,7 @@ pub(super) async fn run(client: &mut Two, request: &Request, lane: &Lane<'_>) ->
     if client.protocol.is_some() && !knows_extended_connect(&lease.sender).await {
         return Err(Broken::Pod("the application takes no extended CONNECT".to_owned()));
     }
-    let head = outgoing(request, lane.host, client.protocol.as_ref()).ok_or(Broken::BadBody)?;
+    let head = outgoing(request, lane.host, client.protocol.as_ref())?;
     let is_ended = client.body.is_end_stream();
     let (answer, to_pod) = lease
         .sender

@@ -2,6 +2,7 @@
 //! What a KIngress asks of a gateway: redirects, visibility, probes of the network (control-plane spec 5.2, 5.3).
 
 use crate::rig::{HOST, Rig, ask, certificate, client, connect, get, one, rule, said, to_app};
+use crate::targets;
 use http_body_util::Full;
 use logic::traffic::{Condition, PathRule, Rule, Split};
 use proxy::{Front, Visibility};
@@ -31,6 +32,20 @@ async fn a_redirected_host_sends_http_to_https_and_no_other_does() {
     let answer = ask(http, get("http://app.example.com/a%20b?c=d")).await;
     assert_eq!(answer.status, 301);
     assert_eq!(answer.headers["location"], "https://app.example.com/a%20b?c=d");
+    // What may stand in no URI is escaped: a client would read `#` otherwise.
+    for (target, place) in [
+        (
+            &b"/\xc3\xa9?c=\xc3\xa9\"#d"[..],
+            "https://app.example.com/%C3%A9?c=%C3%A9%22%23d",
+        ),
+        (b"http://app.example.com?c=<d>", "https://app.example.com/?c=%3Cd%3E"),
+    ] {
+        let got = targets::ask(http, target).await;
+        assert!(got.contains(&format!("\r\nLocation: {place}\r\n")), "{got}");
+    }
+    let connects = b"CONNECT app.example.com:80 HTTP/1.1\r\nHost: app.example.com\r\n\r\n";
+    let got = targets::told(http, connects).await;
+    assert!(got.contains("\r\nLocation: https://app.example.com/\r\n"), "{got}");
     assert_eq!(ask(http, get("http://plain.example.com/")).await.status, 200);
     let challenge = "http://app.example.com/.well-known/acme-challenge/token";
     assert_eq!(ask(http, get(challenge)).await.status, 200);

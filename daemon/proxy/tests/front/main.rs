@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! How clients come in: TLS, redirects, visibility, HTTP/2, traces; over sockets, with clients that are not ours.
+//! How clients come in: TLS, redirects, visibility, HTTP/2, CONNECT, targets, traces; over sockets, with clients that are not ours.
 #![expect(clippy::unwrap_used, reason = "in a test this is how it fails")]
 
 mod https;
@@ -8,5 +8,6 @@ mod leaving;
 mod origin;
 mod ready;
 mod rig;
+mod targets;
 mod traced;
 mod two;

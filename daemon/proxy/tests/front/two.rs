@@ -35,20 +35,20 @@ pub(crate) async fn said_to(stream: &mut TcpStream, answer: &[u8]) -> String {
 }
 
 /// A client of h2 itself.
-async fn raw(gateway: SocketAddr, rig: &Rig) -> h2::client::SendRequest<Bytes> {
+pub(crate) async fn raw(gateway: SocketAddr, rig: &Rig) -> h2::client::SendRequest<Bytes> {
     let stream = TcpStream::connect(gateway).await.unwrap();
     let (sender, connection) = h2::client::handshake(stream).await.unwrap();
     rig.tasks.spawn("client", async move { drop(connection.await) });
     sender.ready().await.unwrap()
 }
 
-fn request(method: &str, path: &str) -> http::Request<()> {
+pub(crate) fn request(method: &str, path: &str) -> http::Request<()> {
     let uri = format!("http://{HOST}{path}");
     http::Request::builder().method(method).uri(uri).body(()).unwrap()
 }
 
 /// The rest of a body, its window given back, and the trailers.
-async fn all(mut body: RecvStream) -> Result<(Vec<u8>, Option<HeaderMap>), h2::Error> {
+pub(crate) async fn all(mut body: RecvStream) -> Result<(Vec<u8>, Option<HeaderMap>), h2::Error> {
     let mut got = Vec::new();
     while let Some(data) = body.data().await {
         let data = data?;
