@@ -102,7 +102,8 @@ where
         }
         Downloaded::Whole(keeps) => {
             client.is_over |= client.facts.close || !is_sent;
-            Ok(keeps && is_sent)
+            // After a CONNECT the pod may take what follows for a tunnel, whatever it answered.
+            Ok(keeps && is_sent && !request.is_connect())
         }
     }
 }

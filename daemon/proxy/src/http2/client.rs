@@ -40,10 +40,15 @@ impl Client for Two {
             // There is room on a pod: it may come. Whether the pod wants it, its answer will tell.
             inform(&mut self.respond, StatusCode::CONTINUE, HeaderMap::new());
         }
-        match (lane.protocol, &self.protocol) {
+        let is_by_one = match lane.protocol {
+            PodProtocol::Http1 => true,
             // Applications that take WebSocket take it by HTTP/1.1; extended CONNECT is rare.
-            (PodProtocol::Http1, _) | (PodProtocol::AsClient, Some(_)) => to_one::run(self, request, lane).await,
-            (PodProtocol::AsClient, None) | (PodProtocol::H2c, _) => to_two::run(self, request, lane).await,
+            PodProtocol::AsClient => self.protocol.is_some() || request.is_connect(),
+            PodProtocol::H2c => request.is_connect(),
+        };
+        match is_by_one {
+            true => to_one::run(self, request, lane).await,
+            false => to_two::run(self, request, lane).await,
         }
     }
 

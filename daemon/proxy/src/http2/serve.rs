@@ -156,9 +156,9 @@ async fn stream(
         return drop(client.answer(&answer, &Progress::new()).await);
     }
     match read(head, is_ended, &arrival.peer) {
-        Some(mut request) => path::serve(door, arrival.leads(), &mut request, &mut client, &mut Alarm::new()).await,
-        None => {
-            let answer = Answer::error(StatusCode::BAD_REQUEST, "malformed request");
+        Ok(mut request) => path::serve(door, arrival.leads(), &mut request, &mut client, &mut Alarm::new()).await,
+        Err(fault) => {
+            let answer = Answer::error(StatusCode::BAD_REQUEST, fault);
             drop(client.answer(&answer, &Progress::new()).await);
         }
     }
@@ -182,7 +182,9 @@ fn size(head: &http::request::Parts) -> usize {
     fields + head.uri.path_and_query().map_or(0, |path| path.as_str().len())
 }
 
-fn read(mut head: http::request::Parts, is_ended: bool, peer: &Peer) -> Option<Request> {
+/// Reads a request's head, or says what is wrong with it.
+fn read(mut head: http::request::Parts, is_ended: bool, peer: &Peer) -> Result<Request, &'static str> {
+    const MALFORMED: &str = "malformed request";
     let is_extended = head.extensions.get::<Protocol>().is_some();
     let is_connect = head.method == Method::CONNECT && !is_extended;
     if is_extended {
@@ -205,12 +207,17 @@ fn read(mut head: http::request::Parts, is_ended: bool, peer: &Peer) -> Option<R
             .path_and_query()
             .map_or(&b"/"[..], |path| path.as_str().as_bytes()),
     };
-    let target = Target::parse(path, is_connect)?;
+    let target = Target::parse(path, is_connect).ok_or(MALFORMED)?;
     let known = head
         .headers
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse().ok());
+    if is_connect && known.is_some_and(|length: u64| length > 0) {
+        return Err("content in a CONNECT request");
+    }
     let body = match (is_ended || is_extended, known) {
+        // What follows is the tunnel's (RFC 9110 9.3.6).
+        _ if is_connect => BodySize::None,
         (true, Some(0)) => BodySize::Known(0),
         (true, _) => BodySize::None,
         (false, Some(length)) => BodySize::Known(length),
@@ -218,7 +225,10 @@ fn read(mut head: http::request::Parts, is_ended: bool, peer: &Peer) -> Option<R
     };
     // How the body is framed is said anew to each side.
     head.headers.remove(header::CONTENT_LENGTH);
-    is_host(host.as_bytes()).then_some(Request {
+    if !is_host(host.as_bytes()) {
+        return Err(MALFORMED);
+    }
+    Ok(Request {
         method: head.method,
         target,
         version: Version::Two,

@@ -62,7 +62,8 @@ async fn exchange(client: &mut Two, request: &Request, stream: &mut Stream, lane
     let framing = match &client.protocol {
         None => {
             write::request(request, lane.host, &mut head);
-            Some(Framing::from(request.body))
+            // What follows a CONNECT is the tunnel's, once it stands.
+            (!request.is_connect()).then(|| Framing::from(request.body))
         }
         Some(protocol) => {
             write::request(&upgrading(request, protocol), lane.host, &mut head);

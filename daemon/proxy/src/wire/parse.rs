@@ -25,6 +25,8 @@ pub(crate) enum Fault {
     NoHost,
     #[error("400 Bad Request: malformed Host header")]
     BadHost,
+    #[error("400 Bad Request: content in a CONNECT request")]
+    Content,
     #[error("431 Request Header Fields Too Large")]
     TooLarge,
     #[error("505 HTTP Version Not Supported: unsupported protocol version")]
@@ -105,10 +107,18 @@ pub(crate) fn request(head: &Bytes, peer: &Peer, limits: &Limits) -> Result<Requ
     // Length and coding at once: the coding stands, and the connection ends, since whoever sent this may mean to smuggle a
     // request (RFC 9112 6.1).
     let is_ambiguous = headers.contains_key(header::CONTENT_LENGTH) && headers.contains_key(header::TRANSFER_ENCODING);
-    let body = request_body(&mut headers, version)?;
+    let is_connect = method == Method::CONNECT;
+    let body = match request_body(&mut headers, version)? {
+        BodySize::None | BodySize::Known(0) if is_connect => BodySize::None,
+        // It has none (RFC 9110 9.3.6): who takes what follows for a tunnel's would read something else than we.
+        _ if is_connect => return Err(Fault::Content),
+        body => body,
+    };
     headers.remove(header::CONTENT_LENGTH);
     let expects_continue = expectation(&headers, version, body)?;
+    // What came too early of a tunnel that was refused must not be read as a request.
     let close = is_ambiguous
+        || is_connect
         || match version {
             Version::One0 => !lists(&headers, &header::CONNECTION, "keep-alive"),
             _ => lists(&headers, &header::CONNECTION, "close"),
