@@ -29,6 +29,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::UnboundedSender;
@@ -266,6 +267,8 @@ impl Links {
     /// A connection with room for one more tunnel.
     async fn line(&self, link: &Arc<Link>) -> io::Result<Arc<Line>> {
         let mut lines = link.lines.lock().await;
+        // One that has ended, or takes no more, would fail whatever is asked on it.
+        lines.retain(|line| line.is_alive());
         // A tunnel holds its line, and so does who is about to open one.
         let most = |line: &Line| line.sender.current_max_send_streams().clamp(2, TUNNELS);
         if let Some(line) = lines.iter().find(|line| Arc::strong_count(line) < most(line)) {
@@ -301,6 +304,13 @@ impl Links {
     }
 }
 
+impl Line {
+    fn is_alive(&self) -> bool {
+        let mut context = Context::from_waker(Waker::noop());
+        !matches!(self.sender.clone().poll_ready(&mut context), Poll::Ready(Err(_)))
+    }
+}
+
 impl Link {
     /// The other end is dead: what runs there has failed.
     pub(crate) fn bury(&self) {
@@ -310,4 +320,62 @@ impl Link {
 
 fn said<'a, T>(answer: &'a http::Response<T>, name: &HeaderName) -> &'a str {
     crate::message::text(answer.headers(), name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+    use tokio::sync::Notify;
+
+    /// A daemon that ends its first connection when it is told to, and keeps others.
+    async fn daemon(tasks: &Tasks, leave: &Arc<Notify>) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (inner, leave) = (tasks.clone(), Arc::clone(leave));
+        tasks.spawn("daemon", async move {
+            for number in 0.. {
+                let (stream, _) = listener.accept().await.unwrap();
+                let leave = Arc::clone(&leave);
+                inner.spawn("daemon's connection", async move {
+                    let mut connection = h2::server::handshake(stream).await.unwrap();
+                    loop {
+                        tokio::select! {
+                            accepted = connection.accept() => if !matches!(accepted, Some(Ok(_))) { return },
+                            () = leave.notified(), if number == 0 => connection.graceful_shutdown(),
+                        }
+                    }
+                });
+            }
+        });
+        address
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_has_ended_is_not_asked_on() {
+        let (tasks, leave) = (Tasks::new(), Arc::new(Notify::new()));
+        let links = Links::new(HeaderValue::from_static("me"), Limits::default(), tasks.clone());
+        let link = Arc::new(Link {
+            session: 1,
+            address: daemon(&tasks, &leave).await,
+            words: tokio::sync::mpsc::unbounded_channel().0,
+            lines: tokio::sync::Mutex::default(),
+            dead: watch::Sender::new(false),
+        });
+        let first = links.line(&link).await.unwrap();
+        assert!(Arc::ptr_eq(&first, &links.line(&link).await.unwrap()));
+        leave.notify_one();
+        let heard = async {
+            while first.is_alive() {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(Duration::from_secs(10), heard).await.unwrap();
+        let second = links.line(&link).await.unwrap();
+        assert!(!Arc::ptr_eq(&first, &second));
+        second.sender.clone().ready().await.unwrap();
+        assert!(Arc::ptr_eq(&second, &links.line(&link).await.unwrap()));
+        assert_eq!(link.lines.lock().await.len(), 1);
+        tasks.stop().await;
+    }
 }
