@@ -6,6 +6,10 @@
 
 use std::time::Duration;
 
+/// Bytes of an HTTP/2 stream that wait to be written, each way. The `h2` crate takes so many of what the other side's window allows,
+/// however slowly that side reads; as many as are gathered for HTTP/1.1 keep its connection busy.
+pub(crate) const SEND_BUFFER: usize = 64 << 10;
+
 /// Bounds of one listener; those named `all_` are of all that share a `Room`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {

@@ -15,7 +15,7 @@
 pub(crate) mod control;
 pub(crate) mod words;
 
-use crate::limits::Limits;
+use crate::limits::{Limits, SEND_BUFFER};
 use crate::pod::{DialFault, Stream};
 use crate::reader::Reader;
 use crate::way::{FromPeer, FromPod, ToPeer, ToPod};
@@ -286,6 +286,7 @@ impl Links {
             h2::client::Builder::new()
                 .initial_window_size(self.limits.stream_window)
                 .initial_connection_window_size(self.limits.connection_window)
+                .max_send_buffer_size(SEND_BUFFER)
                 .enable_push(false)
                 .handshake::<_, Bytes>(stream)
                 .await

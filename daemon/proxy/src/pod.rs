@@ -11,7 +11,7 @@
 //! A pod that its own node grants (`peers`) is there for one request, with the one connection that leads through that node.
 //! Depends on: limits, reader, shelves, silence, stream, way.
 
-use crate::limits::Limits;
+use crate::limits::{Limits, SEND_BUFFER};
 use crate::reader::Reader;
 use crate::shelves::Shelves;
 use crate::silence::Silence;
@@ -193,6 +193,7 @@ impl Pod {
         let (sender, connection) = h2::client::Builder::new()
             .initial_window_size(limits.stream_window)
             .initial_connection_window_size(limits.connection_window)
+            .max_send_buffer_size(SEND_BUFFER)
             .max_header_list_size(u32::try_from(limits.response_head).unwrap_or(u32::MAX))
             .enable_push(false)
             .handshake::<_, Bytes>(stream)

@@ -2,7 +2,7 @@
 //! A client's HTTP/2 connection: a task for each of its streams.
 //!
 //! Invariants: streams, resets, heads and windows are bounded by `Limits`; draining says GOAWAY and lets streams finish.
-//! Depends on: side, io, refusals, origin, path, peers, door.
+//! Depends on: side, io, refusals, origin, path, peers, door, limits.
 
 use super::io::Whole;
 use super::refusals::Refusals;
@@ -10,6 +10,7 @@ use super::side::Two;
 use crate::alarm::Alarm;
 use crate::door::Door;
 use crate::exchange::Client as _;
+use crate::limits::{Limits, SEND_BUFFER};
 use crate::message::{Answer, BodySize, Peer, Request, Version, lists};
 use crate::origin::Arrival;
 use crate::path;
@@ -43,24 +44,11 @@ where
     let limits = &door.limits;
     let room = &door.front.room;
     let wide = room.window(limits.connection_window, limits.all_windows);
-    // Windows are memory that the client may fill.
-    let (of_stream, of_all) = match &wide {
-        Some(_) => (limits.stream_window, limits.connection_window),
-        None => (limits.stream_window.min(NARROW), limits.connection_window.min(NARROW)),
-    };
     let refusals = Refusals::new(room);
-    let handshake = h2::server::Builder::new()
-        .initial_window_size(of_stream)
-        .initial_connection_window_size(of_all)
-        .max_concurrent_streams(limits.streams)
-        .max_pending_accept_reset_streams(limits.pending_resets)
-        .max_concurrent_reset_streams(limits.pending_resets)
-        .enable_connect_protocol()
-        .max_header_list_size(u32::try_from(limits.request_head).unwrap_or(u32::MAX))
-        .handshake::<_, bytes::Bytes>(Whole {
-            reader,
-            writer: refusals.watch(writer),
-        });
+    let handshake = settings(limits, wide.is_some()).handshake::<_, bytes::Bytes>(Whole {
+        reader,
+        writer: refusals.watch(writer),
+    });
     let mut connection = match timeout(limits.head_time, handshake).await {
         Ok(Ok(connection)) => connection,
         Ok(Err(_)) => return,
@@ -119,6 +107,26 @@ where
             drop((share, live));
         });
     }
+}
+
+/// What a connection is told, and kept within.
+fn settings(limits: &Limits, is_wide: bool) -> h2::server::Builder {
+    // Windows are memory that the client may fill.
+    let (of_stream, of_all) = match is_wide {
+        true => (limits.stream_window, limits.connection_window),
+        false => (limits.stream_window.min(NARROW), limits.connection_window.min(NARROW)),
+    };
+    let mut builder = h2::server::Builder::new();
+    builder
+        .initial_window_size(of_stream)
+        .initial_connection_window_size(of_all)
+        .max_send_buffer_size(SEND_BUFFER)
+        .max_concurrent_streams(limits.streams)
+        .max_pending_accept_reset_streams(limits.pending_resets)
+        .max_concurrent_reset_streams(limits.pending_resets)
+        .enable_connect_protocol()
+        .max_header_list_size(u32::try_from(limits.request_head).unwrap_or(u32::MAX));
+    builder
 }
 
 async fn stream(

@@ -11,6 +11,7 @@ const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
+const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
@@ -27,6 +28,16 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 fn head() -> Vec<u8> {
     let mut block = vec![0x82, 0x86, 0x84, 0x41, u8::try_from(HOST.len()).unwrap()];
     block.extend_from_slice(HOST.as_bytes());
+    block
+}
+
+/// The same, for what is large.
+fn head_for_big() -> Vec<u8> {
+    let mut block = head();
+    // The path by its own name: `/big` instead of `/`.
+    block.remove(2);
+    block.extend_from_slice(&[0x04, 4]);
+    block.extend_from_slice(b"/big");
     block
 }
 
@@ -160,11 +171,7 @@ async fn a_field_named_a_thousand_times_is_no_head_of_a_hundred_megabytes() {
 #[ignore = "of the suite floods"]
 async fn a_window_that_stays_shut_lets_go_of_the_pod() {
     let flooded = Flooded::start().await;
-    let mut block = head();
-    // The path by its own name: `/big` instead of `/`.
-    block.remove(2);
-    block.extend_from_slice(&[0x04, 4]);
-    block.extend_from_slice(b"/big");
+    let block = head_for_big();
     let mut clients = Vec::new();
     for _ in 0..larger(20) {
         let mut client = connect(flooded.address).await;
@@ -177,6 +184,24 @@ async fn a_window_that_stays_shut_lets_go_of_the_pod() {
     flooded.until("/open", 0).await;
     flooded.until("/limit/write_time", clients.len()).await;
     flooded.end(32 << 20).await;
+}
+
+#[tokio::test]
+#[ignore = "of the suite floods"]
+async fn a_window_without_bounds_is_not_filled_for_who_does_not_read() {
+    let flooded = Flooded::start().await;
+    // The largest there are, of a stream and of all.
+    let (wide, wider) = ([0, 4, 0x7f, 0xff, 0xff, 0xff], [0x7f, 0xff, 0, 0]);
+    let mut client = narrow(flooded.address).await;
+    let mut all = preface();
+    all.extend(frame(SETTINGS, 0, 0, &wide));
+    all.extend(frame(WINDOW_UPDATE, 0, 0, &wider));
+    let block = head_for_big();
+    all.extend((0..200).flat_map(|number| frame(HEADERS, END_HEADERS | END_STREAM, number * 2 + 1, &block)));
+    client.write_all(&all).await.unwrap();
+    flooded.until("/begun", 200).await;
+    flooded.until("/open", 0).await;
+    flooded.end(40 << 20).await;
 }
 
 #[tokio::test]
