@@ -33,6 +33,7 @@ mod settings;
 mod shim;
 mod site;
 mod slot;
+mod status;
 mod view;
 mod volume;
 
@@ -127,7 +128,7 @@ impl Runner {
         };
         let left = left_behind(&shared.settings);
         // Before the first place is made ready: it would be made where a pod lives.
-        shared.pool.reserve(left.iter().map(|(record, _)| record.place));
+        shared.pool.reserve(left.iter().filter_map(|left| left.place));
         let has_taken_over = !left.is_empty();
         let watching = Watching {
             shared: shared.clone(),
@@ -262,19 +263,29 @@ fn own_mount(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The records of pods that an earlier runner left.
-fn left_behind(settings: &Settings) -> Vec<(Record, PathBuf)> {
+/// What an earlier runner left of a pod.
+struct Left {
+    uid: String,
+    /// Where it lives; none if it had given its place back, or had none yet.
+    place: Option<u32>,
+    folder: PathBuf,
+}
+
+fn left_behind(settings: &Settings) -> Vec<Left> {
     let folders = fs::read_dir(settings.run.join("pods")).into_iter().flatten().flatten();
-    folders
-        .filter_map(|entry| Some((plan::read(&entry.path(), RECORD)?, entry.path())))
-        .collect()
+    let left = |entry: fs::DirEntry| Left {
+        uid: entry.file_name().to_string_lossy().into_owned(),
+        place: plan::read(&entry.path(), RECORD).map(|record: Record| record.place),
+        folder: entry.path(),
+    };
+    folders.map(left).collect()
 }
 
 /// The task that watches pods.
 struct Watching {
     shared: Shared,
     pods: HashMap<String, watch::Sender<Option<Arc<Value>>>>,
-    left: Vec<(Record, PathBuf)>,
+    left: Vec<Left>,
 }
 
 impl Watching {
@@ -336,10 +347,12 @@ impl Watching {
             known.send_replace(Some(Arc::clone(pod)));
             return;
         }
-        let at = self.left.iter().position(|(record, _)| record.identity.uid == uid);
-        let place = at.map(|at| self.left.swap_remove(at).0.place);
-        let is_over = matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
-        if is_over && place.is_none() && !meta::is_deleting(pod) {
+        let at = self.left.iter().position(|left| left.uid == uid);
+        let left = at.map(|at| self.left.swap_remove(at));
+        let has_left = left.is_some();
+        let place = left.and_then(|left| left.place);
+        // One that is over keeps its log until it is deleted.
+        if pod::is_over(pod) && !has_left && !meta::is_deleting(pod) {
             return;
         }
         let Some(counted) = self.shared.count() else { return };
@@ -354,9 +367,11 @@ impl Watching {
 
     /// Ends pods of an earlier runner that are in the API no more.
     async fn end_orphans(&mut self) {
-        for (record, folder) in std::mem::take(&mut self.left) {
-            let slot = self.shared.pool.adopt(record.place);
-            self.shared.pool.give_back(slot).await;
+        for Left { place, folder, .. } in std::mem::take(&mut self.left) {
+            if let Some(place) = place {
+                let slot = self.shared.pool.adopt(place);
+                self.shared.pool.give_back(slot).await;
+            }
             let _ = fs::remove_dir_all(folder);
         }
     }

@@ -4,7 +4,7 @@
 //! Invariants: everything is removed when it is dropped; `end` finds nothing left.
 //! Depends on: standalone.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -26,6 +26,9 @@ use tokio::sync::watch;
 
 /// How long anything may take before a case gives up.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The serial number of a case's second runner, less that of its first.
+pub(crate) const NEIGHBOUR: u32 = 50;
 
 /// A runner of its own.
 pub(crate) struct Machine {
@@ -132,10 +135,11 @@ impl Machine {
     pub(crate) fn put(&self, plural: &str, object: Value) -> Result<()> {
         let resource = resource::find("", "v1", plural).context("resource")?;
         let settings = ApiSettings::default();
-        let written = self.state.write(&mut moment(), false, |transaction| {
+        let written = self.state.write_kept(&mut moment(), false, |transaction| {
             verbs::create(transaction, resource, "default", object, &caller(&settings)).map(drop)
         });
-        written.map_err(|refusal| anyhow::anyhow!("{refusal}"))
+        let kept = written.and_then(|((), kept)| kept.wait_blocking());
+        kept.map_err(|refusal| anyhow::anyhow!("{refusal}"))
     }
 
     pub(crate) fn delete(&self, name: &str, grace: Option<i64>) -> Result<()> {
@@ -143,10 +147,11 @@ impl Machine {
             grace,
             ..DeleteOptions::default()
         };
-        let done = self.state.write(&mut moment(), false, |transaction| {
+        let done = self.state.write_kept(&mut moment(), false, |transaction| {
             verbs::delete(transaction, &key(name), &options).map(drop)
         });
-        done.map_err(|refusal| anyhow::anyhow!("{refusal}"))
+        let kept = done.and_then(|((), kept)| kept.wait_blocking());
+        kept.map_err(|refusal| anyhow::anyhow!("{refusal}"))
     }
 
     pub(crate) fn pod(&self, name: &str) -> Option<Arc<Value>> {
@@ -234,8 +239,16 @@ impl Machine {
         }
     }
 
-    pub(crate) fn run_folder(&self) -> &Path {
-        &self.settings.run
+    /// Which of this process's cases it belongs to.
+    pub(crate) fn serial(&self) -> Result<u32> {
+        let name = self.settings.run.to_string_lossy();
+        let serial = name.rsplit('-').next().context("serial")?;
+        serial.parse().map_err(Into::into)
+    }
+
+    /// Settings for a second runner of the same case.
+    pub(crate) fn neighbour(&self) -> Result<Settings> {
+        settings(std::process::id(), self.serial()? + NEIGHBOUR)
     }
 }
 

@@ -16,6 +16,7 @@
 
 mod app;
 mod bench;
+mod disk;
 mod ends;
 mod images;
 mod limits;
@@ -61,7 +62,8 @@ fn main() -> ExitCode {
         .chain(ends::CASES)
         .chain(limits::CASES)
         .chain(images::CASES)
-        .chain(restart::CASES);
+        .chain(restart::CASES)
+        .chain(disk::CASES);
     let trials = cases.map(trial).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -15,7 +15,7 @@ use standalone::runner;
 use standalone::state::State;
 
 use crate::Case;
-use crate::machine::{Machine, PATIENCE, container, ip, is_ready, pod, settings, waits};
+use crate::machine::{Machine, NEIGHBOUR, PATIENCE, container, ip, is_ready, pod, pod_with, settings, waits};
 
 pub(crate) const CASES: &[Case] = &[
     Case {
@@ -30,21 +30,32 @@ pub(crate) const CASES: &[Case] = &[
         name: "restart::what_is_ready_no_more_is_not_said_to_be",
         check: not_ready,
     },
+    Case {
+        name: "restart::a_pod_that_is_over_has_left_its_place_to_whoever_lives_there_now",
+        check: over,
+    },
 ];
 
 /// So many are killed in a row.
 const RUNNERS: usize = 4;
 
-/// `runner OWNER SERIAL STATE-FILE [idle|imageless]`: makes the pod `stays` unless it is there, and says how it stands, also
-/// every second.
+/// `runner OWNER SERIAL STATE-FILE [idle|imageless|crowd]`: makes the pod `stays` unless it is there, and says how it stands,
+/// also every second. One that idles only runs; for `crowd` see there.
 pub(crate) fn run(arguments: &[OsString]) -> ExitCode {
     let word = |at: usize| arguments[at].to_str().unwrap();
     let mut settings = settings(word(0).parse().unwrap(), word(1).parse().unwrap()).unwrap();
     if arguments.len() > 3 && word(3) == "imageless" {
         settings.images.clear();
     }
+    let is_crowd = arguments.len() > 3 && word(3) == "crowd";
+    if is_crowd {
+        (settings.range.prefix, settings.warm) = (29, 0);
+    }
     let state = State::open(Path::new(word(2))).unwrap();
     let machine = Machine::with(settings, state).unwrap();
+    if is_crowd {
+        crowd(&machine).unwrap();
+    }
     let wants = arguments.len() == 3;
     if wants && machine.pod("stays").is_none() {
         let probe = json!({"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 1, "failureThreshold": 1});
@@ -61,6 +72,33 @@ pub(crate) fn run(arguments: &[OsString]) -> ExitCode {
         }
         std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// First a pod that is over, then as many others as there are places; the next runner takes them over, and then forgets the one
+/// that is over. Says how the others stand.
+fn crowd(machine: &Machine) -> Result<()> {
+    let names: Vec<String> = (0..machine.settings.range.room()).map(|at| format!("c{at}")).collect();
+    if let Some(over) = machine.pod("over") {
+        let folder = machine.settings.pod(over["metadata"]["uid"].as_str().context("uid")?);
+        ensure!(folder.exists(), "its log has gone");
+        machine.delete("over", None)?;
+        let until = Instant::now() + PATIENCE;
+        while folder.exists() {
+            ensure!(Instant::now() < until, "{} stays", folder.display());
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    } else {
+        let never = json!({"restartPolicy": "Never"});
+        machine.create(pod_with(never, pod("over", &["lines", "1"], json!({}))))?;
+        machine.wait("over", "over", |pod| pod["status"]["phase"] == "Succeeded")?;
+        for name in &names {
+            machine.create(pod(name, &[], json!({})))?;
+        }
+    }
+    let pods = names.iter().map(|name| machine.ready(name));
+    let pods = pods.collect::<Result<Vec<_>>>()?;
+    println!("{}", Value::from_iter(pods.iter().map(|pod| Value::clone(pod))));
+    Ok(())
 }
 
 /// A runner in a process of its own; killed when dropped.
@@ -116,12 +154,10 @@ struct Ground {
 
 impl Ground {
     fn new(machine: &Machine) -> Result<Self> {
-        let name = machine.run_folder().to_string_lossy().into_owned();
-        let serial = name.rsplit('-').next().context("serial")?.parse::<u32>()? + 50;
         Ok(Self {
-            settings: settings(std::process::id(), serial)?,
+            settings: machine.neighbour()?,
             state: machine.folder.join("state"),
-            serial,
+            serial: machine.serial()? + NEIGHBOUR,
         })
     }
 
@@ -251,4 +287,24 @@ fn not_ready(machine: &Machine) -> Result<()> {
     let pod = runner.wait("ready", is_ready)?;
     ensure!(counted(&pod)? == "0", "the first request of a new process");
     runner.kill()
+}
+
+/// The address of a pod that is over has been given to another one.
+fn over(machine: &Machine) -> Result<()> {
+    let ground = Ground::new(machine)?;
+    let mut first = Other::start(ground.serial, &ground.state, &["crowd"])?;
+    let before = first.wait("a crowd", Value::is_array)?;
+    first.kill()?;
+    let mut second = Other::start(ground.serial, &ground.state, &["crowd"])?;
+    let after = second.wait("a crowd", Value::is_array)?;
+    let (before, after) = (before.as_array().context("pods")?, after.as_array().context("pods")?);
+    for (before, after) in before.iter().zip(after) {
+        let name = &after["metadata"]["name"];
+        ensure!(
+            ip(before) == ip(after) && ground.pid(before)? == ground.pid(after)?,
+            "{name} moved"
+        );
+        ensure!(counted(after)? == "0", "{name} was started again");
+    }
+    second.kill()
 }

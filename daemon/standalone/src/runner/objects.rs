@@ -17,7 +17,7 @@ use crate::moment::Moment;
 use crate::part::Part;
 use crate::refusal::Refusal;
 use crate::resource::{self, Resource};
-use crate::state::State;
+use crate::state::{Kept, State};
 use crate::verbs::{self, Caller, DeleteOptions, Unknown};
 
 /// As whom the runner writes.
@@ -106,42 +106,42 @@ impl Objects {
         self.state.read(|store| store.get(&key))
     }
 
-    /// Writes a pod's status.
+    /// Writes a pod's status, and answers what tells when the state file has it; none if there is nothing to write.
     ///
     /// # Errors
-    /// If the state file cannot be written; a pod that is gone is none.
-    pub(super) fn write_status(&self, pod: &Identity, status: &Value) -> Result<(), Refusal> {
+    /// What the API refuses.
+    pub(super) fn write_status(&self, pod: &Identity, status: &Value) -> Result<Option<Kept>, Refusal> {
         let key = self.key(pod);
-        self.state.write(&mut moment(), false, |transaction| {
-            let Some(old) = transaction.get(&key).filter(|old| meta::uid(old) == pod.uid) else {
-                return Ok(());
+        let (is_news, kept) = self.state.write_kept(&mut moment(), false, |transaction| {
+            let old = transaction.get(&key).filter(|old| meta::uid(old) == pod.uid);
+            let Some(old) = old.filter(|old| old["status"] != *status) else {
+                return Ok(false);
             };
-            if old["status"] == *status {
-                return Ok(());
-            }
             let mut next = Value::clone(&old);
             meta::fields(&mut next).insert("status".to_owned(), status.clone());
-            verbs::update(transaction, &key, Part::Status, next, &self.caller()).map(drop)
-        })
+            verbs::update(transaction, &key, Part::Status, next, &self.caller()).map(|_| true)
+        })?;
+        Ok(is_news.then_some(kept))
     }
 
-    /// Takes a pod that has ended out of the API.
+    /// Takes a pod that has ended out of the API, and answers what tells when the state file knows.
     ///
     /// # Errors
-    /// If the state file cannot be written.
-    pub(super) fn remove(&self, pod: &Identity) -> Result<(), Refusal> {
+    /// What the API refuses.
+    pub(super) fn remove(&self, pod: &Identity) -> Result<Kept, Refusal> {
         let key = self.key(pod);
         let options = DeleteOptions {
             grace: Some(0),
             uid: Some(pod.uid.clone()),
             ..DeleteOptions::default()
         };
-        self.state.write(&mut moment(), false, |transaction| {
+        let removed = self.state.write_kept(&mut moment(), false, |transaction| {
             match transaction.get(&key).filter(|old| meta::uid(old) == pod.uid) {
                 Some(_) => verbs::delete(transaction, &key, &options).map(drop),
                 None => Ok(()),
             }
-        })
+        });
+        removed.map(|((), kept)| kept)
     }
 
     /// Tells people of something that happened to a pod.

@@ -3,7 +3,7 @@
 //!
 //! Mechanism: one task a pod; its containers report to it, and every change becomes one status.
 //! Invariants: the pod is told to the data plane before a container starts, until all have ended; its object goes when
-//! nothing of it runs any more.
+//! nothing of it runs any more; its record has gone when its place is given back, since another pod may live there then.
 //! Depends on: site, container, view, slot, volume, life.
 
 use std::collections::BTreeMap;
@@ -31,16 +31,15 @@ use super::plan;
 use super::settings::Settings;
 use super::site::Site;
 use super::slot::{Pool, Slot};
+use super::status::{self, RETRY, Statuses};
 use super::view::{Doing, PodView, Policy, View};
 use super::volume;
 use crate::meta;
 
-/// Waits for what is not there.
-const RETRY: Duration = Duration::from_secs(1);
 /// The name of a pod's record.
 pub(super) const RECORD: &str = "pod.json";
 
-/// What is remembered of a pod for the next runner.
+/// What is remembered of a pod for the next runner, for as long as it has a place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Record {
     /// Which pod.
@@ -84,6 +83,11 @@ impl Drop for Counted {
 /// A pod's object as it changes; none when it is gone.
 pub(super) type Changes = watch::Receiver<Option<Arc<Value>>>;
 
+/// Whether all containers of a pod have ended for good.
+pub(super) fn is_over(pod: &Value) -> bool {
+    matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"))
+}
+
 /// Lives a pod, to its end; `place` is where an earlier runner left it.
 pub(super) async fn live(shared: Shared, object: Arc<Value>, changes: Changes, place: Option<u32>) {
     let identity = Identity::of(&object);
@@ -101,17 +105,21 @@ pub(super) async fn live(shared: Shared, object: Arc<Value>, changes: Changes, p
     };
     let view = view_of(&pod, &shared.settings, &object, place.is_some());
     let (stop, stopping) = watch::channel(None);
+    let (statuses, written) = Statuses::new();
+    let keeping = status::keep(shared.objects.clone(), identity.clone(), written);
     let life = PodLife {
         shared: shared.clone(),
         identity,
         view,
         changes: changes.clone(),
         stopping,
+        statuses,
     };
     let watching = watch_for_end(changes, shared.ending.subscribe(), stop);
     tokio::select! {
         () = life.run(pod, place) => {}
         never = watching => match never {},
+        never = keeping => match never {},
     }
 }
 
@@ -167,6 +175,7 @@ struct PodLife {
     view: PodView,
     changes: Changes,
     stopping: watch::Receiver<Option<Stop>>,
+    statuses: Statuses,
 }
 
 impl PodLife {
@@ -174,9 +183,11 @@ impl PodLife {
         let slot = match place {
             // It stands as it stood until its containers have been looked at.
             Some(place) => Some(self.shared.pool.adopt(place)),
+            // Its status stands, and nothing of it will run.
+            None if self.is_past() => None,
             None => {
                 // Also when its object is old: what runs at the address that it had is another's.
-                self.write();
+                self.write().await;
                 self.find_place().await
             }
         };
@@ -190,17 +201,46 @@ impl PodLife {
         // Nothing of it runs any more: its object waits for this, or for somebody to delete it.
         let _ = self.stopping.wait_for(Option::is_some).await;
         let is_ending = self.shared.ending.borrow().is_some();
-        let is_deleted = self
-            .changes
-            .borrow()
-            .as_ref()
-            .is_none_or(|object| meta::is_deleting(object));
-        if is_deleted || !is_ending {
-            // Only a state file that cannot be written; the next runner tries again.
-            let _ = self.shared.objects.remove(&self.identity);
+        if self.is_deleted() || !is_ending {
+            self.leave().await;
         }
         let folder = self.shared.settings.pod(&self.identity.uid);
         let _ = tokio::task::spawn_blocking(move || fs::remove_dir_all(folder)).await;
+    }
+
+    /// Takes it out of the API, as often as the disk takes that back.
+    async fn leave(&self) {
+        let mut ending = self.shared.ending.subscribe();
+        let is_in_trouble = self.shared.objects.state().trouble().borrow().is_some();
+        if is_in_trouble {
+            // Perhaps it has been taken back from a task before this one.
+            let _ = timeout(RETRY, ending.wait_for(Option::is_some)).await;
+        }
+        loop {
+            let is_kept = match self.shared.objects.remove(&self.identity) {
+                Ok(kept) => kept.wait().await.is_ok(),
+                Err(_) => true,
+            };
+            if is_kept {
+                return;
+            }
+            let is_ending = timeout(RETRY, ending.wait_for(Option::is_some)).await.is_ok();
+            // The next runner tries again; or another task of this one, if the pod was seen to go before it came back.
+            if is_ending || self.changes.has_changed().is_err() {
+                return;
+            }
+        }
+    }
+
+    fn is_deleted(&self) -> bool {
+        let object = self.changes.borrow();
+        object.as_ref().is_none_or(|object| meta::is_deleting(object))
+    }
+
+    /// Whether a pod that has no place needs none.
+    fn is_past(&self) -> bool {
+        let is_over = self.changes.borrow().as_ref().is_some_and(|object| is_over(object));
+        is_over || self.is_deleted()
     }
 
     /// Once: a pod that is taken over has been told of.
@@ -260,9 +300,16 @@ impl PodLife {
         self.shared.running.send_modify(|all| all.retain(|pod| pod.uid != *uid));
         // When all end, the places go together (`Runner::end`): one that is dropped stays.
         let is_ending = self.shared.ending.borrow().is_some();
-        if let Some(slot) = slot.filter(|_| !is_ending) {
+        if let Some(slot) = slot.filter(|_| !is_ending && self.forget_place()) {
             self.shared.pool.give_back(slot).await;
         }
+    }
+
+    /// Removes the record; whether there is none any more.
+    fn forget_place(&self) -> bool {
+        let record = self.shared.settings.pod(&self.identity.uid).join(RECORD);
+        let removed = fs::remove_file(record);
+        removed.map_or_else(|error| error.kind() == io::ErrorKind::NotFound, |()| true)
     }
 
     /// Record, names and volumes; none if the pod stops before.
@@ -395,7 +442,7 @@ impl PodLife {
                 self.take(report);
                 next = reported.try_recv().ok();
             }
-            self.write();
+            self.write().await;
         }
     }
 
@@ -407,12 +454,11 @@ impl PodLife {
         }
     }
 
-    fn write(&self) {
+    async fn write(&self) {
         let before = self.shared.objects.pod(&self.identity);
         let before = before.map_or(Value::Null, |pod| pod["status"].clone());
         let status = self.view.status(&before, &plan::now());
-        // A state file that cannot be written: the next change tries again.
-        let _ = self.shared.objects.write_status(&self.identity, &status);
+        self.statuses.write(&self.shared.objects, &self.identity, status).await;
     }
 }
 
