@@ -2,12 +2,14 @@
 //! Pods, their addresses and names.
 
 use std::net::{Ipv4Addr, TcpListener};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
+use standalone::state::State;
 
 use crate::Case;
-use crate::machine::{Machine, ip, pod, pod_with};
+use crate::machine::{Machine, PATIENCE, ip, pod, pod_with};
 
 pub(crate) const CASES: &[Case] = &[
     Case {
@@ -29,6 +31,10 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         name: "network::what_a_neighbour_remembers_stays_true_while_pods_come_and_go",
         check: neighbours,
+    },
+    Case {
+        name: "network::a_pod_without_a_free_address_says_so_once_and_gets_the_next",
+        check: crowded,
     },
 ];
 
@@ -171,4 +177,28 @@ fn fifty(machine: &Machine) -> Result<()> {
         machine.delete(&format!("p{number}"), Some(1))?;
     }
     (0..50).try_for_each(|number| machine.gone(&format!("p{number}")))
+}
+
+fn crowded(outer: &Machine) -> Result<()> {
+    let mut settings = outer.neighbour()?;
+    (settings.range.prefix, settings.warm) = (29, 0);
+    let machine = Machine::with(settings, State::in_memory())?;
+    let names: Vec<String> = (0..machine.settings.range.room()).map(|at| format!("p{at}")).collect();
+    for name in &names {
+        machine.create(pod(name, &[], json!({})))?;
+        machine.ready(name)?;
+    }
+    machine.create(pod("waits", &[], json!({})))?;
+    let told = "FailedCreatePodSandBox: Failed to create pod sandbox: no address is free for another pod: widen the pods' range";
+    let until = Instant::now() + PATIENCE;
+    while machine.events("waits") != [told] {
+        ensure!(Instant::now() < until, "{:#?}", machine.events("waits"));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // It looks again once a second.
+    std::thread::sleep(Duration::from_secs(3));
+    ensure!(machine.events("waits") == [told], "{:#?}", machine.events("waits"));
+    machine.delete("p0", None)?;
+    machine.ready("waits")?;
+    machine.end()
 }

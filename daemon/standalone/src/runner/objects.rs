@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The runner's hand in the API: pods' status, their end, events, and what pods refer to.
 //!
-//! Invariants: a status is written to the pod it is about (same UID), and only if it differs.
+//! Invariants: a status is written to the pod it is about (same UID), and only if it differs; what a pod is told again with
+//! the same words is one event.
 //! Depends on: state, verbs.
 
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::Arc;
 
 use api::context::Settings;
@@ -144,11 +146,12 @@ impl Objects {
         removed.map(|((), kept)| kept)
     }
 
-    /// Tells people of something that happened to a pod.
+    /// Tells people of something that happened to a pod; the same again counts up.
     pub(super) fn tell(&self, pod: &Identity, is_warning: bool, reason: &str, message: &str) {
         let mut moment = moment();
         let time = moment.written();
-        let name = format!("{}.{:x}", pod.name, moment.random.u64(..));
+        let name = format!("{}.{:016x}", pod.name, number(&(pod, is_warning, reason, message)));
+        let key = Key::new(self.events, &pod.namespace, &name);
         let event = json!({
             "apiVersion": "v1", "kind": "Event",
             "metadata": {"name": name, "namespace": pod.namespace},
@@ -162,7 +165,14 @@ impl Objects {
         });
         // An event that cannot be written is not worth more than that: its namespace may be going.
         let _ = self.state.write(&mut moment, false, |transaction| {
-            verbs::create(transaction, self.events, &pod.namespace, event, &self.caller()).map(drop)
+            let Some(before) = transaction.get(&key) else {
+                return verbs::create(transaction, self.events, &pod.namespace, event, &self.caller()).map(drop);
+            };
+            let count = before["count"].as_u64().unwrap_or_default();
+            let mut next = Value::clone(&before);
+            next["count"] = count.saturating_add(1).into();
+            next["lastTimestamp"] = time.into();
+            verbs::update(transaction, &key, Part::Whole, next, &self.caller()).map(drop)
         });
     }
 
@@ -179,6 +189,13 @@ impl Objects {
             unknown: Unknown::Dropped,
         }
     }
+}
+
+/// A number for what is told, the same one for the same.
+fn number(told: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    told.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn moment() -> Moment {

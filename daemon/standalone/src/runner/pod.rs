@@ -258,6 +258,7 @@ impl PodLife {
     }
 
     async fn find_place(&mut self) -> Option<Slot> {
+        let mut told = String::new();
         loop {
             let taken = self.shared.pool.take().await;
             let error = match taken {
@@ -265,9 +266,12 @@ impl PodLife {
                 Err(error) => error,
             };
             let message = format!("Failed to create pod sandbox: {error}");
-            self.shared
-                .objects
-                .tell(&self.identity, true, "FailedCreatePodSandBox", &message);
+            if told != message {
+                self.shared
+                    .objects
+                    .tell(&self.identity, true, "FailedCreatePodSandBox", &message);
+                told = message;
+            }
             if timeout(RETRY, self.stopping.wait_for(Option::is_some)).await.is_ok() {
                 return None;
             }
