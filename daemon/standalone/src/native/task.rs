@@ -148,7 +148,7 @@ impl Task {
                 let (namespace, name) = own();
                 self.queue.push(Job::Service(namespace, name));
             }
-            "Event" if kind == EventKind::Added => self.expiry.saw(key.clone(), Instant::now()),
+            "Event" if kind == EventKind::Added => self.expiry.saw(key, Instant::now()),
             _ => {}
         }
     }
