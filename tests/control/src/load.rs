@@ -5,20 +5,27 @@
 //! Depends on: control (live, gateway).
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use control::gateway::Programme;
 use control::key::Key;
 use control::live::{Bursts, Live, LivePod, Load};
 use logic::kpa::{Moment, Reading};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 /// The data plane of a scenario.
 pub(crate) struct Traffic {
     state: Mutex<State>,
     bursts: Bursts,
     programmed: watch::Sender<u64>,
+    /// Where the next one who asks for pods waits.
+    gate: Mutex<Option<Gate>>,
+}
+
+struct Gate {
+    reached: oneshot::Sender<()>,
+    opened: mpsc::Receiver<()>,
 }
 
 #[derive(Default)]
@@ -43,6 +50,7 @@ impl Traffic {
             state: Mutex::default(),
             bursts: Bursts::new(),
             programmed: watch::Sender::new(0),
+            gate: Mutex::default(),
         })
     }
 
@@ -67,6 +75,13 @@ impl Traffic {
     /// The requests in each pod of a revision.
     pub(crate) fn set_pods(&self, revision: &Key, pods: Vec<LivePod>) {
         self.state().pods.insert(revision.clone(), pods);
+    }
+
+    /// Stops the next one who asks for the requests of pods: tells that somebody does, and holds them until it is told or dropped.
+    pub(crate) fn stop_asking(&self) -> (oneshot::Receiver<()>, mpsc::Sender<()>) {
+        let ((reached, is_reached), (open, opened)) = (oneshot::channel(), mpsc::channel());
+        *self.gate() = Some(Gate { reached, opened });
+        (is_reached, open)
     }
 
     /// Whether gateways would hold requests.
@@ -102,6 +117,10 @@ impl Traffic {
                 return;
             }
         }
+    }
+
+    fn gate(&self) -> MutexGuard<'_, Option<Gate>> {
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -150,6 +169,12 @@ impl Live for Traffic {
     }
 
     fn pods(&self, revision: &Key) -> Vec<LivePod> {
+        let gate = self.gate().take();
+        if let Some(gate) = gate {
+            // A scenario that has failed does not listen, and its sender is gone.
+            let _ = gate.reached.send(());
+            let _ = tokio::task::block_in_place(|| gate.opened.recv());
+        }
         self.state().pods.get(revision).cloned().unwrap_or_default()
     }
 

@@ -4,7 +4,7 @@
 //! Mechanism: what is seen of a revision ([`Seen`]) and what is decided about it become a plan, which is pure; the plan is
 //! applied in the order in which users feel it: pods, endpoints, then what is told.
 //! Invariants: the last pod goes only after the data plane has said that it would hold requests; while a number falls, the
-//! idlest pods are named first.
+//! idlest pods are named first; a number falls only from what was seen, and not once more pods are wanted.
 //! Depends on: scaler, children, pods, status, annotations, logic::kpa.
 
 use std::sync::Arc;
@@ -34,11 +34,22 @@ use crate::settings::Settings;
 /// When to ask again whether the data plane would hold requests.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
+/// When to look again at a revision whose number was overtaken; who overtook it looks sooner.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
 /// What scales by load.
 pub(super) struct ByLoad {
     pub(super) context: Context,
     pub(super) live: Arc<dyn Live>,
     pub(super) scaler: Arc<Scaler>,
+}
+
+/// What came of a number.
+#[derive(PartialEq, Eq)]
+enum Scaled {
+    Written,
+    /// It no longer holds.
+    GivenUp,
 }
 
 /// What is seen of a revision.
@@ -81,8 +92,10 @@ impl ByLoad {
             .clone_from(&services.status.private_service_name);
         let decision = self.scaler.follow(&seen.key, seen.followed(scaling)?, self.now());
         let plan = self.plan(&seen, &scaling.status, decision);
-        if let Some(scale) = plan.scale_to {
-            self.scale(&seen, scale).await?;
+        if let Some(scale) = plan.scale_to
+            && self.scale(&seen, scale, decision).await? == Scaled::GivenUp
+        {
+            return Ok(Some(LOOK_AGAIN));
         }
         if plan.want >= 0 {
             self.scaler.requested(&seen.key, plan.want);
@@ -111,7 +124,7 @@ impl ByLoad {
         };
         let scale = self.plan(&seen, &scaling.status, decision).scale_to;
         if let Some(scale) = scale.filter(|scale| *scale > seen.replicas())
-            && let Err(failure) = self.scale(&seen, scale).await
+            && let Err(failure) = self.scale(&seen, scale, decision).await
         {
             log::debug!("autoscaler {revision}: {failure}");
         }
@@ -158,14 +171,26 @@ impl ByLoad {
         }
     }
 
-    async fn scale(&self, seen: &Seen, scale: i32) -> Result<(), Failure> {
+    async fn scale(&self, seen: &Seen, scale: i32, decision: Decision) -> Result<Scaled, Failure> {
         let fewer = usize::try_from(seen.replicas().saturating_sub(scale)).unwrap_or_default();
+        let key = Key::of(&seen.target.metadata);
         if fewer > 0 && scale > 0 {
             self.name_idlest(seen, fewer).await;
+            if self.is_overtaken(seen, &key, decision) {
+                return Ok(Scaled::GivenUp);
+            }
         }
         let change = json!({"spec": {"replicas": scale}});
-        let key = Key::of(&seen.target.metadata);
-        self.context.merge::<Deployment>(&key, &change).await.map(drop)
+        self.context.merge::<Deployment>(&key, &change).await?;
+        Ok(Scaled::Written)
+    }
+
+    /// Whether more pods have come, or are wanted, since this was decided: a burst does not wait while pods are named.
+    fn is_overtaken(&self, seen: &Seen, target: &Key, decision: Decision) -> bool {
+        let decided = self.scaler.decision(&seen.key);
+        let wants_more = decided.is_some_and(|newer| newer.desired > decision.desired);
+        let target = self.context.get::<Deployment>(target);
+        wants_more || target.is_none_or(|target| replicas(&target) != seen.replicas())
     }
 
     /// Which pods go is worth a try, not a failure.
@@ -243,9 +268,8 @@ impl Seen {
         pods::counts(self.pods.iter().map(AsRef::as_ref))
     }
 
-    /// Pods that were asked for; Kubernetes makes one where nobody said.
     fn replicas(&self) -> i32 {
-        self.target.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1)
+        replicas(&self.target)
     }
 
     fn followed(&self, scaling: &PodAutoscaler) -> Result<Followed, Failure> {
@@ -261,4 +285,9 @@ impl Seen {
             configuration: label(serving::CONFIGURATION)?.into(),
         })
     }
+}
+
+/// Pods that were asked for; Kubernetes makes one where nobody said.
+fn replicas(target: &Deployment) -> i32 {
+    target.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1)
 }

@@ -28,6 +28,7 @@ scenarios!(
     the_number_of_pods_stays_between_min_and_max,
     the_last_pod_stays_while_nobody_would_hold_requests,
     the_busy_pod_stays_when_others_go,
+    a_burst_while_pods_are_named_to_go_is_not_taken_back,
     endpoints_lead_to_pods_or_gateways_as_the_autoscaler_wishes,
     an_ingress_is_ready_once_gateways_run_it,
     what_belongs_to_another_class_is_never_touched,
@@ -293,6 +294,29 @@ async fn the_busy_pod_stays_when_others_go(place: Place) -> Result<()> {
             .ok_or(left))
     };
     until("the busy pod is left", look).await
+}
+
+async fn a_burst_while_pods_are_named_to_go_is_not_taken_back(place: Place) -> Result<()> {
+    let scaled = Scaled::new(place, json!({})).await?;
+    scaled
+        .serve(&json!({"autoscaling.knative.dev/initial-scale": "3"}))
+        .await?;
+    scaled.replicas(3).await?;
+    let (asked, open) = scaled.traffic.stop_asking();
+    scaled.load(5);
+    asked.await.context("somebody names the idlest of three")?;
+    scaled.load(195);
+    scaled.replicas(20).await?;
+    let generation = || async {
+        let target = scaled.place.get("deployment", "hello-00001-deployment").await?;
+        anyhow::Ok(target["metadata"]["generation"].clone())
+    };
+    let before = generation().await?;
+    open.send(())?;
+    // Longer than the older number takes to be written.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    ensure!(generation().await? == before, "the number fell on the way");
+    scaled.replicas(20).await
 }
 
 async fn endpoints_lead_to_pods_or_gateways_as_the_autoscaler_wishes(place: Place) -> Result<()> {
