@@ -201,7 +201,7 @@ impl Counting {
         reading.integral = all.integral(at).wrapping_add(known.path.held.integral());
         reading.started = all.core.started;
         reading.counts = is_whole.then_some(all);
-        if !reading.is_counted && (self.kernel.is_none() || !known.pods.is_empty()) {
+        if !reading.is_counted && known.goes_by_path(self.kernel.is_some()) {
             reading.in_flight = u64::from(known.path.counts().running);
             reading.integral = reading.integral.wrapping_add(known.running.integral);
             reading.started = known.path.counters.requests.load(std::sync::atomic::Ordering::Relaxed);
@@ -352,6 +352,11 @@ impl Revision {
         }
     }
 
+    /// Whether the path's own requests are what is known, if no pod is counted: without any pod there are none on pods.
+    fn goes_by_path(&self, has_kernel: bool) -> bool {
+        !has_kernel || self.all().next().is_some()
+    }
+
     /// All pods, those that could not be tracked last.
     fn all(&self) -> impl Iterator<Item = (&Pod, Option<&Tracked>)> {
         let tracked = self.pods.iter().map(|tracked| (&tracked.pod, Some(tracked)));
@@ -389,5 +394,29 @@ fn key(cookie: u64, address: SocketAddr) -> PodKey {
         addr,
         port: address.port(),
         ..PodKey::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_revision_whose_pods_cannot_be_tracked_is_not_taken_for_idle() {
+        let path = proxy::Revision::new(
+            proxy::Identity::default(),
+            proxy::Timeouts::default(),
+            logic::limiter::Settings::new(0),
+        );
+        let mut revision = Revision::new(&path);
+        assert!(!revision.goes_by_path(true), "without a pod");
+        revision.untracked.push(Pod {
+            uid: "u".to_owned(),
+            address: SocketAddr::from(([10, 0, 0, 1], 8080)),
+            netns: None,
+            takes_requests: true,
+            is_remote: false,
+        });
+        assert!(revision.goes_by_path(true));
     }
 }
