@@ -246,8 +246,7 @@ impl Plane {
             eprintln!("error: pod {pod} of {name} is not counted: {fault}");
         }
         let takes = |pod: &BackendPod| pod.is_ready && !pod.is_ending;
-        let listed = backend.pods.iter().filter(|pod| pod.is_ready || pod.is_ending);
-        let addresses: Vec<_> = listed.map(|pod| (pod.address, takes(pod))).collect();
+        let addresses: Vec<_> = backend.pods.iter().map(|pod| (pod.address, takes(pod))).collect();
         revision.set_pods(&addresses);
     }
 

@@ -120,6 +120,55 @@ fn a_service_that_is_deleted_answers_to_the_last_byte() {
     place.assert_nothing_left();
 }
 
+/// No kernel counts here: who has what is known by the path alone.
+#[test]
+fn a_pod_that_is_unready_for_a_while_keeps_what_it_has() {
+    let Some(place) = Place::new() else { return };
+    let well = place.folder.join("well");
+    let probe = format!(
+        "exec: {{command: [test, -e, {}]}}, periodSeconds: 1, failureThreshold: 1",
+        well.display()
+    );
+    let fields = format!("        readinessProbe: {{{probe}}}\n      containerConcurrency: 1\n");
+    let make = |is_well: bool| match is_well {
+        true => std::fs::write(&well, "").unwrap(),
+        false => std::fs::remove_file(&well).unwrap(),
+    };
+    make(true);
+    let only = format!("{KEPT}, autoscaling.knative.dev/max-scale: '1'");
+    let instance = start_with(&place, &only, &fields, &["--refuse", "atomics"]);
+    let (name, _) = pods(&instance).remove(0);
+    let stands = |is_ready: bool| {
+        let as_said = || is_ready == self::is_ready(&instance.list(PODS)[0]);
+        assert!(within(PATIENCE, as_said), "its readiness is not {is_ready}");
+    };
+    thread::scope(|scope| {
+        let first = scope.spawn(|| instance.get(HOST, LONG));
+        wait_for(&instance, "kn_revision_request_active", 1);
+        make(false);
+        stands(false);
+        make(true);
+        stands(true);
+        assert!(!first.is_finished(), "it took too long");
+        // There is room for one.
+        assert_eq!(instance.get(HOST, "/"), (200, GREETING.to_owned()));
+        assert!(first.is_finished(), "two at once");
+        assert_eq!(first.join().unwrap(), (200, GREETING.to_owned()));
+        let last = scope.spawn(|| instance.get(HOST, LONG));
+        wait_for(&instance, "kn_revision_request_active", 1);
+        make(false);
+        stands(false);
+        assert_eq!(delete(instance.api, &format!("{PODS}/{name}")).0, 200);
+        assert_eq!(
+            last.join().unwrap(),
+            (200, GREETING.to_owned()),
+            "of one that was unready when it ended"
+        );
+    });
+    instance.end();
+    place.assert_nothing_left();
+}
+
 /// It gets 240 s for its requests when its pod ends; here nobody waits for what hangs.
 #[test]
 fn a_pod_that_hangs_is_out_of_service_and_started_again_at_once() {
