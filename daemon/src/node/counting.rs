@@ -12,7 +12,7 @@ use super::book::{Adopted, Book, Pod, PodError};
 use kernel::{Backend, Counts, Kernel, Netns, PodId, PodKey, RevisionId, words};
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// What a revision has in flight on this node.
 #[derive(Debug, Clone)]
@@ -43,6 +43,8 @@ pub(super) struct Counting {
 
 struct Revision {
     path: Arc<proxy::Revision>,
+    /// The path's of the same name before, as long as they have requests.
+    replaced: Vec<Weak<proxy::Revision>>,
     pods: Vec<Tracked>,
     /// Those that could not be tracked.
     untracked: Vec<Pod>,
@@ -91,6 +93,10 @@ impl Counting {
         pods: &[Pod],
     ) -> (Vec<Backend>, Vec<(String, PodError)>) {
         let mut known = self.revisions.remove(name).unwrap_or_else(|| Revision::new(path));
+        known.replaced.retain(|old| old.strong_count() > 0);
+        if !Arc::ptr_eq(&known.path, path) {
+            known.replaced.push(Arc::downgrade(&known.path));
+        }
         known.path = Arc::clone(path);
         let mut faults = Vec::new();
         known.untracked.clear();
@@ -235,7 +241,9 @@ impl Counting {
         let id = tracked.and_then(|tracked| tracked.id);
         let word = self.kernel.as_ref().zip(id);
         let word = word.map_or(0, |(kernel, id)| kernel.pods().get(id).in_flight);
-        let here = u64::from(known.path.running_on(pod.address));
+        let replaced = known.replaced.iter().filter_map(Weak::upgrade);
+        let replaced = replaced.map(|old| u64::from(old.running_on(pod.address)));
+        let here = u64::from(known.path.running_on(pod.address)) + replaced.sum::<u64>();
         here.max(counted).max(u64::try_from(word).unwrap_or(0))
     }
 
@@ -341,6 +349,7 @@ impl Revision {
     fn new(path: &Arc<proxy::Revision>) -> Self {
         Self {
             path: Arc::clone(path),
+            replaced: Vec::new(),
             pods: Vec::new(),
             untracked: Vec::new(),
             threshold: 0,

@@ -227,6 +227,8 @@ impl Machine {
             routed: Routed::default(),
             open: self.routed.clone(),
             parting: HashMap::new(),
+            left: HashMap::new(),
+            replaced: Vec::new(),
         };
         let (programmes, running) = (started.gateway.programmes(), self.runner.running());
         tasks.spawn("data plane", plane.follow(programmes, running, tasks.clone()));

@@ -8,9 +8,10 @@
 //! The table of routes is built as a whole, so its changes are taken together while others come: most of the time is left
 //! for the rest, and pods are told of at once.
 //! Invariants: certificates before the routes that send clients to them, routes before the revisions that they no longer
-//! lead to; a version is told as running only when all of it does.
+//! lead to; a version is told as running only when all of it does; a pod that had requests stays listed while it runs.
 //! Depends on: control (gateway), proxy, node, live.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -57,6 +58,10 @@ pub(super) struct Plane {
     pub(super) open: watch::Sender<bool>,
     /// Revisions that are gone, and had these pods: they finish what they have.
     pub(super) parting: HashMap<Key, Backend>,
+    /// Pods of revisions that are gone, and have others by their names now: they, too, finish what they have.
+    pub(super) left: HashMap<Key, Vec<BackendPod>>,
+    /// What the path had for revisions that are others by the same name now, as long as it has requests.
+    pub(super) replaced: Vec<(Key, Arc<Revision>)>,
 }
 
 /// How far the table of routes has come.
@@ -142,23 +147,36 @@ impl Plane {
             true => Vec::new(),
             false => late.map(|(key, _)| key.clone()).collect(),
         };
-        for key in changed.iter().chain(&late) {
-            match (programme.backends.get(key), before.backends.get(key)) {
-                (Some(backend), _) => {
-                    self.parting.remove(key);
-                    self.set(key, backend);
+        let over = self
+            .left
+            .iter()
+            .filter(|(_, pods)| !pods.iter().all(|pod| self.runs(pod)));
+        let over: Vec<Key> = over.map(|(key, _)| key.clone()).collect();
+        for key in changed.iter().chain(&late).chain(&over) {
+            let old = before.backends.get(key).map(|old| &**old);
+            match (programme.backends.get(key), old) {
+                (Some(backend), old) => {
+                    self.leave(key, backend, old);
+                    self.set(key, &self.with_left(key, backend));
                 }
                 // Until no route leads to it, its pods take requests as before.
-                (None, Some(old)) => drop(self.parting.insert(key.clone(), Backend::clone(old))),
+                (None, Some(old)) => {
+                    let all = self.with_left(key, old).into_owned();
+                    self.left.remove(key);
+                    self.parting.entry(key.clone()).or_insert(all);
+                }
                 (None, None) => {}
             }
         }
         for (key, target) in programme.targets.changes(&before.targets) {
             self.aim(before.targets.get(key).map(|old| &**old), target.map(|new| &**new));
         }
-        let touched = changed.iter().chain(&late);
-        let backend = |key| programme.backends.get(key).map(|backend| &**backend);
-        let listing = touched.map(|key| (key, listed(key, backend(key).or_else(|| self.parting.get(key)))));
+        let touched = changed.iter().chain(&late).chain(&over);
+        let listing = touched.map(|key| {
+            let backend = programme.backends.get(key).map(|backend| self.with_left(key, backend));
+            let backend = backend.or_else(|| self.parting.get(key).map(Cow::Borrowed));
+            (key, listed(key, backend.as_deref()))
+        });
         self.told.list(listing);
         let gone = changed.into_iter().filter(|key| programme.backends.get(key).is_none());
         self.routed.gone.extend(gone);
@@ -223,6 +241,40 @@ impl Plane {
         }
     }
 
+    fn runs(&self, pod: &BackendPod) -> bool {
+        self.namespaces.contains_key(&*pod.uid)
+    }
+
+    /// Notes what runs still of those that a revision by this name had before.
+    fn leave(&mut self, key: &Key, backend: &Backend, old: Option<&Backend>) {
+        let parting = self.parting.remove(key).into_iter().flat_map(|parting| parting.pods);
+        let left = self.left.remove(key).into_iter().flatten();
+        let had = old
+            .into_iter()
+            .flat_map(|old| &old.pods)
+            .cloned()
+            .chain(parting)
+            .chain(left);
+        let now: HashSet<&str> = backend.pods.iter().map(|pod| &*pod.uid).collect();
+        let mut left: Vec<BackendPod> = had.filter(|pod| !now.contains(&*pod.uid) && self.runs(pod)).collect();
+        left.sort_by(|one, other| one.uid.cmp(&other.uid));
+        left.dedup_by(|one, other| one.uid == other.uid);
+        left.iter_mut().for_each(|pod| pod.is_ending = true);
+        if !left.is_empty() {
+            self.left.insert(key.clone(), left);
+        }
+    }
+
+    /// A revision with those that are left by its name.
+    fn with_left<'a>(&self, key: &Key, backend: &'a Backend) -> Cow<'a, Backend> {
+        let Some(left) = self.left.get(key) else {
+            return Cow::Borrowed(backend);
+        };
+        let mut all = Backend::clone(backend);
+        all.pods.extend(left.iter().cloned());
+        Cow::Owned(all)
+    }
+
     fn set(&mut self, key: &Key, backend: &Backend) {
         let kept = kept(key, backend);
         let revision = match self.known.get(key) {
@@ -236,7 +288,9 @@ impl Plane {
                 );
                 self.revisions.insert(Arc::clone(&revision));
                 self.figures.insert(key, &revision);
-                self.known.insert(key.clone(), (kept, Arc::clone(&revision)));
+                if let Some((_, old)) = self.known.insert(key.clone(), (kept, Arc::clone(&revision))) {
+                    self.replaced.push((key.clone(), old));
+                }
                 revision
             }
         };
@@ -248,6 +302,10 @@ impl Plane {
         let takes = |pod: &BackendPod| pod.is_ready && !pod.is_ending;
         let addresses: Vec<_> = backend.pods.iter().map(|pod| (pod.address, takes(pod))).collect();
         revision.set_pods(&addresses);
+        self.replaced.retain(|(_, old)| Arc::strong_count(old) > 1);
+        for (_, old) in self.replaced.iter().filter(|(of, _)| of == key) {
+            old.set_pods(&addresses);
+        }
     }
 
     fn pod(&self, pod: &BackendPod) -> Pod {
@@ -265,7 +323,7 @@ impl Plane {
         let Some(mut backend) = self.parting.remove(key) else {
             return true;
         };
-        backend.pods.retain(|pod| self.namespaces.contains_key(&*pod.uid));
+        backend.pods.retain(|pod| self.runs(pod));
         if backend.pods.is_empty() {
             return true;
         }

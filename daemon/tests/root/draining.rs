@@ -4,7 +4,7 @@
 //! The app here is gone a second after it is told to end, whatever it has: who is told too early breaks requests off.
 
 use crate::place::{
-    FAST, Instance, PATIENCE, Place, SERVICES, ask, broken, delete, executable, figure, is_ready, patch, service,
+    FAST, Instance, PATIENCE, Place, SERVICES, ask, broken, delete, executable, figure, is_ready, patch, post, service,
     within,
 };
 use crate::rig::SLUICE;
@@ -116,6 +116,56 @@ fn a_service_that_is_deleted_answers_to_the_last_byte() {
         }
     });
     assert!(within(PATIENCE, || pods(&instance).is_empty()), "{:?}", pods(&instance));
+    instance.end();
+    place.assert_nothing_left();
+}
+
+#[test]
+fn a_service_that_is_deleted_and_made_again_answers_to_the_last_byte() {
+    make_again(&[], true, &json!({}));
+}
+
+#[test]
+fn without_a_kernel_that_counts_the_pods_of_a_service_that_was_made_again_are_known() {
+    make_again(&["--refuse", "atomics"], false, &json!({"containerConcurrency": 7}));
+}
+
+/// As `kubectl replace --force`: the next revision has the name of the one before. `change`: of the second one's template.
+fn make_again(more: &[&str], is_counted: bool, change: &Value) {
+    let Some(place) = Place::new() else { return };
+    let instance = start(&place, KEPT, more);
+    let (name, pod) = pods(&instance).remove(0);
+    let path = format!("{SERVICES}/hello");
+    let hello: Value = serde_json::from_str(&ask(instance.api, "api", &path).1).unwrap();
+    let mut again = json!({
+        "apiVersion": hello["apiVersion"], "kind": hello["kind"], "metadata": {"name": "hello"}, "spec": hello["spec"],
+    });
+    for (field, value) in change.as_object().unwrap() {
+        again["spec"]["template"]["spec"][field] = value.clone();
+    }
+    thread::scope(|scope| {
+        let ways = [("by the gateway", instance.gateway), ("direct", pod)];
+        let ways: Vec<_> = ways.into_iter().take(1 + usize::from(is_counted)).collect();
+        let asked = ways
+            .iter()
+            .map(|&(way, to)| (way, scope.spawn(move || ask(to, HOST, LONG))));
+        let asked: Vec<_> = asked.collect();
+        wait_for(&instance, "kn_revision_request_active", ways.len());
+        assert_eq!(delete(instance.api, &path).0, 200);
+        assert_eq!(post(instance.api, SERVICES, &again).0, 201);
+        // There is no route for a moment; then it is held until the new one has a pod.
+        let new = scope.spawn(|| within(PATIENCE, || instance.get(HOST, "/").0 == 200));
+        for (way, late) in asked {
+            assert_eq!(late.join().unwrap(), (200, GREETING.to_owned()), "{way}");
+        }
+        assert!(new.join().unwrap(), "the new one does not serve");
+    });
+    let is_gone = || pods(&instance).iter().all(|(other, _)| *other != name);
+    assert!(within(PATIENCE, is_gone), "{name} stays");
+    assert!(
+        within(PATIENCE, || instance.is_ready("hello")),
+        "the new one is not ready"
+    );
     instance.end();
     place.assert_nothing_left();
 }
