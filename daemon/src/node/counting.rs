@@ -10,6 +10,7 @@
 
 use super::book::{Adopted, Book, Pod, PodError};
 use kernel::{Backend, Counts, Kernel, Netns, PodId, PodKey, RevisionId, words};
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
@@ -31,7 +32,7 @@ pub(crate) struct Reading {
     pub(crate) is_counted: bool,
     /// In flight by pod, by uid.
     pub(crate) pods: BTreeMap<String, u64>,
-    /// All that the kernel counted, on pods that are gone too; none where it does not count, or could not be asked now.
+    /// All that the kernel counted, on pods that are gone too; none where it does not count.
     pub(crate) counts: Option<Counts>,
 }
 
@@ -59,6 +60,8 @@ struct Tracked {
     pod: Pod,
     id: Option<PodId>,
     keys: Vec<PodKey>,
+    /// As they were read last: a CPU that stands in the middle of an update must not make a pod's sums vanish.
+    last: Cell<Counts>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -102,14 +105,11 @@ impl Counting {
         known.untracked.clear();
         let (mut before, mut tracked) = (std::mem::take(&mut known.pods), Vec::new());
         for pod in pods {
-            let same =
-                |old: &Tracked| (&old.pod.uid, old.pod.address, &old.pod.netns) == (&pod.uid, pod.address, &pod.netns);
-            if let Some(place) = before.iter().position(same) {
+            if let Some(place) = before.iter().position(|old| old.is_of(pod)) {
                 let old = before.swap_remove(place);
-                tracked.push(Tracked {
-                    pod: pod.clone(),
-                    ..old
-                });
+                let netns = old.pod.netns;
+                let pod = Pod { netns, ..pod.clone() };
+                tracked.push(Tracked { pod, ..old });
                 continue;
             }
             match self.track(name, pod) {
@@ -193,12 +193,8 @@ impl Counting {
             pods: BTreeMap::new(),
             counts: None,
         };
-        let mut is_whole = self.kernel.is_some();
         for tracked in &known.pods {
-            let Some(counts) = self.counts(tracked) else {
-                is_whole &= tracked.keys.is_empty();
-                continue;
-            };
+            let Some(counts) = self.counts(tracked) else { continue };
             reading.is_counted = true;
             reading.in_flight += counts.in_flight();
             reading.pods.insert(tracked.pod.uid.clone(), counts.in_flight());
@@ -206,7 +202,7 @@ impl Counting {
         }
         reading.integral = all.integral(at).wrapping_add(known.path.held.integral());
         reading.started = all.core.started;
-        reading.counts = is_whole.then_some(all);
+        reading.counts = self.kernel.is_some().then_some(all);
         if !reading.is_counted && known.goes_by_path(self.kernel.is_some()) {
             reading.in_flight = u64::from(known.path.counts().running);
             reading.integral = reading.integral.wrapping_add(known.running.integral);
@@ -284,6 +280,7 @@ impl Counting {
             pod: pod.clone(),
             id: None,
             keys: Vec::new(),
+            last: Cell::default(),
         };
         let Some(kernel) = &self.kernel else { return Ok(tracked) };
         if let Some(netns) = &pod.netns {
@@ -338,10 +335,12 @@ impl Counting {
         }
     }
 
+    /// None: the kernel does not count it.
     fn counts(&self, tracked: &Tracked) -> Option<Counts> {
-        let (kernel, id) = (self.kernel.as_ref()?, tracked.id?);
-        let is_counted = !tracked.keys.is_empty();
-        is_counted.then(|| kernel.counts(id).ok()).flatten()
+        let kernel = self.kernel.as_ref().filter(|_| !tracked.keys.is_empty())?;
+        let now = kernel.counts(tracked.id?).unwrap_or_else(|_| tracked.last.get());
+        tracked.last.set(now);
+        Some(now)
     }
 }
 
@@ -374,6 +373,13 @@ impl Revision {
 }
 
 impl Tracked {
+    /// Whether nothing changes for the kernel. A pod that ends has no place any more before it leaves the list: what it
+    /// did where it was still counts.
+    fn is_of(&self, pod: &Pod) -> bool {
+        let is_there = pod.netns.is_none() || pod.netns == self.pod.netns;
+        is_there && (&pod.uid, pod.address) == (&self.pod.uid, self.pod.address)
+    }
+
     fn backend(&self) -> Option<Backend> {
         let pod = self.id.filter(|_| self.pod.takes_requests)?;
         Some(Backend {

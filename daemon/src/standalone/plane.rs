@@ -101,8 +101,9 @@ impl Plane {
         tasks: Tasks,
     ) {
         loop {
-            let moved = self.take(&running.borrow_and_update());
+            // In this order: a pod runs somewhere before it is listed.
             let programme = Arc::clone(&programmes.borrow_and_update());
+            let moved = self.take(&running.borrow_and_update());
             self.apply(&programme, &moved);
             let rest = self.routed.rests_until(&programme);
             let is_over = tokio::select! {

@@ -5,15 +5,17 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use tests::rig::Rig;
-use tests::steered::{Load, Steered, target};
+use tests::rig::{POD_PORT, Rig};
+use tests::steered::{Load, Status, Steered, target};
 use tests::suite::{Case, case_on_rig};
 
+use super::blue;
+
 pub(super) fn cases() -> Vec<Case> {
-    vec![case_on_rig(
-        "steered::a_request_is_held_or_on_a_pod_and_never_both",
-        counts,
-    )]
+    vec![
+        case_on_rig("steered::a_request_is_held_or_on_a_pod_and_never_both", counts),
+        case_on_rig("steered::a_pod_whose_place_is_said_no_more_keeps_its_counts", stays),
+    ]
 }
 
 fn counts(rig: &Rig) -> Result<()> {
@@ -28,7 +30,8 @@ fn counts(rig: &Rig) -> Result<()> {
         .clients
         .start_load(Load::to(target(1), 5).sleep(4000).requests(1))?;
     let Steered { daemon, field, .. } = &mut steered;
-    let held = daemon.until(field, "five are held", |status| status.revisions[0].held == 5)?;
+    let are_held = |status: &Status| status.revisions[0].held == 5 && status.revisions[0].bursts > 0;
+    let held = daemon.until(field, "five are held", are_held)?;
     let blue = held.revision("blue")?;
     ensure!(
         (blue.in_flight, blue.on_pods, blue.bursts) == (5, 0, 1),
@@ -43,9 +46,10 @@ fn counts(rig: &Rig) -> Result<()> {
     let running = daemon.until(field, "five are on pods", |status| status.revisions[0].on_pods == 5)?;
     let now = running.revision("blue")?;
     ensure!((now.in_flight, now.held) == (5, 0), "{now:?}");
-    // Five at any time: the mean between the two looks is five, whoever had them, but for the moments of the hand-over.
+    // Five at any time: the mean between the two looks is five, whoever had them, but for the moments of the hand-over, in
+    // which the machine may stand still.
     let mean = (now.integral_ns - blue.integral_ns) as f64 / (now.at_ns - blue.at_ns) as f64;
-    ensure!((4.5..=5.5).contains(&mean), "a mean of {mean}");
+    ensure!((3.0..=5.5).contains(&mean), "a mean of {mean}");
 
     let rest = daemon.until(field, "nothing is in flight", |status| {
         status.revisions[0].in_flight == 0
@@ -57,5 +61,29 @@ fn counts(rig: &Rig) -> Result<()> {
     );
     let outcome = steered.clients.stop()?;
     ensure!(outcome.failed.is_empty() && outcome.answered() == 5, "{outcome:?}");
+    Ok(())
+}
+
+/// As of a pod that ends: its namespace may be gone before the list has one pod less.
+fn stays(rig: &Rig) -> Result<()> {
+    let mut steered = Steered::new(rig, "stays", 2, &blue("[]", "buffered"))?;
+    let placed = steered.pods(0, 2);
+    let addresses = format!("['10.77.2.2:{POD_PORT}', '10.77.2.2:{}']", POD_PORT + 1);
+    for (pods, mode, path, count) in [
+        (&placed, "buffered", "Buffered", 80),
+        (&addresses, "auto", "Direct", 160),
+        (&addresses, "buffered", "Buffered", 240),
+    ] {
+        steered.daemon.write(&blue(pods, mode))?;
+        let Steered { daemon, field, .. } = &mut steered;
+        let is_so = |status: &Status| status.path().0 == path && status.revisions[0].pods.len() == 2;
+        daemon.until(field, path, is_so)?;
+        let outcome = steered.clients.run(Load::to(target(1), 8).requests(10).anew())?;
+        ensure!(outcome.failed.is_empty(), "{:?}", outcome.failed);
+        let Steered { daemon, field, .. } = &mut steered;
+        let rest = daemon.until(field, "rest", |status| status.revisions[0].in_flight == 0)?;
+        let now = rest.revision("blue")?;
+        ensure!((now.started, &*now.counted_by) == (count, "kernel"), "{now:?}");
+    }
     Ok(())
 }
