@@ -23,6 +23,8 @@ use crate::node::{Burst, Node};
 
 /// Between two looks at a pod that ends.
 const LOOK: Duration = Duration::from_millis(20);
+/// A pod that ends rests so long first (design 3.4): a client that was told of it may have connected and said nothing yet.
+const QUIET: Duration = Duration::from_secs(1);
 /// After so long there is nothing to tell: without a service there is no programme.
 const FIRST: Duration = Duration::from_secs(15);
 
@@ -197,7 +199,14 @@ impl Drain for Drained {
             let Ok(told) = known.wait_for(Option::is_some).await.map(|told| told.clone()) else {
                 return;
             };
-            while told.as_ref().is_some_and(|told| told.is_busy(&uid)) {
+            let Some(told) = told else { return };
+            let mut rests_since = None;
+            loop {
+                match told.work(&uid) {
+                    Work::Some => rests_since = None,
+                    Work::None if rests_since.get_or_insert_with(Instant::now).elapsed() < QUIET => {}
+                    Work::None | Work::Over => return,
+                }
                 sleep(LOOK).await;
             }
         })
@@ -205,16 +214,32 @@ impl Drain for Drained {
 }
 
 impl Told {
-    /// Whether a pod gets requests or has some, or nobody knows yet.
-    fn is_busy(&self, uid: &str) -> bool {
+    fn work(&self, uid: &str) -> Work {
         let is_closed = self.is_closed.load(Relaxed);
         let listed = self.known().all.get(uid).cloned();
         let Some(listed) = listed else {
             // The first programme has all pods that may have requests.
             let is_first = *self.programmed.borrow() == 0;
-            return is_first && !is_closed && self.since.elapsed() < FIRST;
+            let may_have = is_first && !is_closed && self.since.elapsed() < FIRST;
+            return if may_have { Work::Some } else { Work::Over };
         };
         let has_requests = || self.node.load(&listed.revision.to_string(), uid) > 0;
-        listed.takes_requests && !is_closed || has_requests()
+        match (listed.takes_requests && !is_closed || has_requests(), is_closed) {
+            (true, _) => Work::Some,
+            (false, false) => Work::None,
+            // Nobody is sent here any more.
+            (false, true) => Work::Over,
+        }
     }
+}
+
+/// What a pod has to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Work {
+    /// It gets requests or has some, or nobody knows yet.
+    Some,
+    /// It has none, and gets none but of who was sent to it a moment ago.
+    None,
+    /// Nor can one come.
+    Over,
 }
