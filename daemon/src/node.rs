@@ -38,10 +38,10 @@ use tokio::sync::mpsc;
 
 /// Between two rounds of the main loop.
 const ROUND: Duration = Duration::from_millis(100);
-/// A heartbeat older than this leaves buffered targets alone (design 3.3).
-const STALE_BUFFERED: Duration = Duration::from_secs(1);
+/// A heartbeat older than this leaves buffered targets alone where the cluster has a way of its own (design 3.3).
+pub(crate) const STALE_BUFFERED: Duration = Duration::from_secs(1);
 /// One older than this leaves all targets alone.
-const STALE_DIRECT: Duration = Duration::from_secs(15);
+pub(crate) const STALE_DIRECT: Duration = Duration::from_secs(15);
 /// Bursts that may wait to be heard; more are dropped: the first ones say it all.
 const BURSTS: usize = 1024;
 
@@ -60,6 +60,8 @@ pub(crate) struct Settings {
     pub(crate) gateway4: Option<SocketAddr>,
     /// Where buffered clients go, IPv6.
     pub(crate) gateway6: Option<SocketAddr>,
+    /// A heartbeat older than this leaves buffered targets alone.
+    pub(crate) stale_buffered: Duration,
 }
 
 /// Why the kernel's part cannot work here.
@@ -335,7 +337,7 @@ fn configuration(settings: &Settings) -> Result<Configuration, NodeError> {
         exempt_mark: settings.exempt_mark,
         gateway4: settings.gateway4,
         gateway6: settings.gateway6,
-        stale_buffered: STALE_BUFFERED,
+        stale_buffered: settings.stale_buffered,
         stale_direct: STALE_DIRECT,
         ..Configuration::default()
     })

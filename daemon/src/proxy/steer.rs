@@ -7,7 +7,7 @@
 
 use super::config::{Config, HttpOption, Kernel, Mode, Protocol, Route, Target, full_name};
 use crate::failure::Failure;
-use crate::node::{Aim, Burst, Node, Pod, Settings};
+use crate::node::{Aim, Burst, Node, Pod, STALE_BUFFERED, Settings};
 use life::Tasks;
 use logic::data_path::{self, Cluster, DataPath, RevisionFacts, RouteFacts, Share, Wish};
 use proxy::{Leads, Revision};
@@ -141,6 +141,7 @@ fn settings(kernel: &Kernel, listen: &[SocketAddr]) -> Settings {
         exempt_mark: 0,
         gateway4: of(false),
         gateway6: of(true),
+        stale_buffered: STALE_BUFFERED,
     }
 }
 

@@ -412,6 +412,8 @@ fn open_node(
         exempt_mark: 0,
         gateway4: Some(gateway),
         gateway6: None,
+        // There is no other way to such an address here: who waits for a daemon that stands still is served late.
+        stale_buffered: node::STALE_DIRECT,
     };
     match Node::open(&settings, tasks) {
         Ok(both) => Ok(both),
