@@ -256,7 +256,7 @@ fn figured(folder: &Folder, app: &mut Running) -> (Running, SocketAddr, SocketAd
 listen: [127.0.0.1:0]
 revisions: {{shop/app: {{pods: ['{}'], container_concurrency: 5}}}}
 routes: [{{hosts: [app.example.com], to: {{shop/app: 1}}}}]
-limits: {{request_body: 1Ki, request_head: 4Ki, head_time: 300ms}}
+limits: {{request_body: 1Ki, request_head: 4Ki, head_time: 3s}}
 tracing: {{keep: 10}}
 ",
         app.address()

@@ -170,8 +170,9 @@ fn connections_of_an_earlier_counting_are_unaccounted_and_change_no_figure() {
     older.get();
     let mut newer = Client::connect(server.port);
     newer.ask("/sleep/2000");
-    let line = top.until(|line| line["connections"]["open"] == 1);
-    assert_eq!((&line["started"], &line["in_flight"]), (&1.into(), &1.into()), "{line}");
+    let line = top.until(|line| line["started"] == 1);
+    let open = &line["connections"]["open"];
+    assert_eq!((open, &line["in_flight"]), (&1.into(), &1.into()), "{line}");
     newer.answer();
     let line = top.until(|line| line["ended"] == 1);
     assert_eq!(line["connections"]["unaccounted"], 1, "{line}");

@@ -108,9 +108,11 @@ fn logs_of_a_service_have_their_pods_names_and_go_on_with_those_that_start_later
         code == 0 && named.len() == 2 && expected.iter().all(|pod| named.contains(pod.as_str())),
         "{said}"
     );
-    let (code, said) = logs(&place, &format!("{} --tail 1", pods[0]));
+    let tail = || logs(&place, &format!("{} --tail 1", pods[0]));
+    let listens = || tail().1.starts_with("listening on http://");
+    assert!(within(PATIENCE, listens), "{:?}", tail());
+    let (code, said) = tail();
     assert_eq!((code, said.lines().count()), (0, 1), "{said}");
-    assert!(said.starts_with("listening on http://"), "{said}");
 
     let (code, said) = logs(&place, "hello -c nope");
     assert_eq!(code, 6, "{said}");

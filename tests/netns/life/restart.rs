@@ -147,15 +147,18 @@ fn snapshots(scene: &mut Scene<'_>) -> Result<()> {
     let (answered, reads) = meanwhile(scene, || {
         let deadline = Instant::now() + Duration::from_secs(if is_long() { 20 } else { 2 });
         let (mut reads, mut then, mut earlier) = (0, kernel::monotonic(), kernel.counts(POD)?);
+        let mut earlier_doubt = kernel::monotonic() - then;
         while Instant::now() < deadline {
             for _ in 0..200 {
+                let begun = kernel::monotonic();
                 let (counts, now) = (kernel.counts(POD)?, kernel::monotonic());
                 // Eight connections, one request each: the area can never exceed eight times the time, give or take
-                // what happened between the reading of two CPUs and of the clock.
+                // what happened between the reading of two CPUs and of the clock, of this snapshot and of the one before.
                 let area = counts.integral(now).wrapping_sub(earlier.integral(then)) as i64;
-                let bound = 9 * (now - then) as i64 + 1_000_000_000;
+                let doubt = now - begun + earlier_doubt;
+                let bound = 9 * (now - then + doubt) as i64 + 1_000_000_000;
                 ensure!(area.abs() <= bound, "a torn snapshot: area {area} in {} ns", now - then);
-                (then, earlier) = (now, counts);
+                (then, earlier, earlier_doubt) = (now, counts, now - begun);
                 reads += 1;
             }
         }

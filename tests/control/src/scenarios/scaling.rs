@@ -207,16 +207,19 @@ async fn a_burst_is_answered_before_the_next_tick(place: Place) -> Result<()> {
     };
     let look = || async { Ok(decided(0).then_some(()).ok_or("not decided")) };
     until("zero is decided", look).await?;
-    let mut took = Duration::ZERO;
+    let mut each = Vec::new();
     for (in_flight, pods) in [(95, 10), (195, 20), (295, 30), (395, 40), (495, 50)] {
         let begun = Instant::now();
         scaled.load(in_flight);
         scaled.replicas(pods).await?;
-        took += begun.elapsed();
-        println!("{pods} pods: {took:?} until now, from each burst to the number that the API has");
+        let took = begun.elapsed();
+        println!("{pods} pods: {took:?} from the burst to the number that the API has");
+        each.push(took);
     }
-    // A tick is a second away on average: five of them would take five.
-    ensure!(took < TICK, "bursts waited for ticks: {took:?}");
+    each.sort_unstable();
+    // A tick is a second away on average; one of them may meet a machine that stands still.
+    let median = each.get(each.len() / 2).copied().unwrap_or_default();
+    ensure!(median < TICK / 4, "bursts waited for ticks: {each:?}");
     Ok(())
 }
 

@@ -8,11 +8,11 @@
 use crate::gateway::{Gateway, Service};
 use crate::pods::{self, Seen, line};
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// What a client sends (`@` is the host line), the status it gets first, and the request the pod sees, if any.
 type Case = (&'static str, u16, Option<(&'static str, &'static str)>);
@@ -427,6 +427,11 @@ async fn corpus(gateway: SocketAddr, host: &'static str, seen: &Seen) -> Vec<Str
             wrong.push(format!("{host}: {target} got {status:?}"));
         }
         due.push(line("GET", target, b""));
+    }
+    // What a pod writes is read by a thread of its own.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while seen.all().len() < due.len() && Instant::now() < deadline {
+        sleep(Duration::from_millis(20)).await;
     }
     let all = seen.all();
     wrong.extend(

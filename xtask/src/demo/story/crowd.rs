@@ -25,6 +25,8 @@ pub(super) struct Crowd {
 pub(super) struct Tally {
     /// Answers, by what they said.
     pub(super) answers: BTreeMap<String, usize>,
+    /// When the last request began that was answered so.
+    pub(super) last_asked: BTreeMap<String, Instant>,
     /// How long each took, and when it came, in the order they came.
     pub(super) times: Vec<(Duration, Instant)>,
     /// What went wrong, first to last.
@@ -123,6 +125,8 @@ fn serve_orders(orders: &Orders) {
         let mut tally = orders.tally.lock().unwrap_or_else(PoisonError::into_inner);
         match asked {
             Ok(answer) => {
+                let last = tally.last_asked.entry(answer.clone()).or_insert(begun);
+                *last = begun.max(*last);
                 *tally.answers.entry(answer).or_default() += 1;
                 tally.times.push((begun.elapsed(), Instant::now()));
             }
@@ -166,11 +170,17 @@ impl Tally {
         self.answers.get(said).copied().unwrap_or_default()
     }
 
+    /// Whether one was asked later than that who said this.
+    pub(super) fn is_asked_since(&self, said: &str, then: Instant) -> bool {
+        self.last_asked.get(said).is_some_and(|last| *last > then)
+    }
+
     /// What came since an earlier look.
     pub(super) fn since(&self, earlier: &Self) -> Self {
         let news = |(said, count): (&String, &usize)| (said.clone(), count.saturating_sub(earlier.of(said)));
         Self {
             answers: self.answers.iter().map(news).collect(),
+            last_asked: self.last_asked.clone(),
             times: self.times.iter().skip(earlier.count()).copied().collect(),
             failures: self.failures.iter().skip(earlier.failures.len()).cloned().collect(),
         }
