@@ -32,6 +32,16 @@ pub enum Entry {
     ByRoute(Arc<Revisions>, Routes),
 }
 
+impl Entry {
+    /// All that it may lead to now.
+    pub(crate) fn revisions(&self) -> Vec<Arc<Revision>> {
+        match self {
+            Self::Only(revision) => vec![Arc::clone(revision)],
+            Self::ByName(revisions) | Self::ByRoute(revisions, _) => revisions.all(),
+        }
+    }
+}
+
 /// A table of routes that is replaced as a whole.
 #[derive(Clone, Default)]
 pub struct Routes {
@@ -119,6 +129,11 @@ impl Revisions {
         if let Some(revisions) = known.get_mut(namespace) {
             revisions.remove(name);
         }
+    }
+
+    fn all(&self) -> Vec<Arc<Revision>> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.values().flat_map(HashMap::values).map(Arc::clone).collect()
     }
 
     /// The one of that name.

@@ -57,7 +57,7 @@ pub struct Limits {
     pub connection_window: u32,
     /// Idle connections kept to each pod.
     pub idle_to_pod: usize,
-    /// How long an idle connection to a pod is kept.
+    /// How long an idle connection to a pod is kept; it is closed within half as long again.
     pub idle_to_pod_time: Duration,
     /// `Retry-After` of a refusal for want of room, in seconds; `None`: no such header, as Knative.
     pub retry_after: Option<u32>,

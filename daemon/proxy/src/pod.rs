@@ -125,6 +125,13 @@ impl Pod {
         );
     }
 
+    /// Closes connections that nobody used for so long; of HTTP/2 as far as earlier looks found them idle, too.
+    pub(crate) fn close_idle(&self, limits: &Limits, now: Instant) {
+        self.idle.close_old(now, limits.idle_to_pod_time);
+        let mut all = self.two.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain_mut(|two| !two.rests_for(now, limits.idle_to_pod_time));
+    }
+
     /// A new connection.
     pub(crate) async fn dial(&self, retries: Retries) -> Result<Stream, DialFault> {
         if self.is_granted {
@@ -200,9 +207,10 @@ impl Pod {
             .await?;
         // Its end shows in the requests on it.
         tasks.spawn("HTTP/2 connection to a pod", async move { drop(connection.await) });
-        let shared = Two {
+        let mut shared = Two {
             sender: sender.ready().await?,
             streams: Arc::default(),
+            rests_since: None,
         };
         let lease = shared.lease();
         self.two.lock().unwrap_or_else(PoisonError::into_inner).push(shared);
@@ -214,8 +222,9 @@ impl Pod {
     fn lease(&self, most: usize) -> Option<Lease> {
         let mut all = self.two.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain_mut(Two::is_of_use);
-        let least = all.iter().min_by_key(|two| (two.streams.is_silent(), two.load()))?;
-        (least.has_room() || all.len() >= most).then(|| least.lease())
+        let is_full = all.len() >= most;
+        let least = all.iter_mut().min_by_key(|two| (two.streams.is_silent(), two.load()))?;
+        (least.has_room() || is_full).then(|| least.lease())
     }
 }
 
@@ -225,6 +234,8 @@ struct Two {
     sender: h2::client::SendRequest<Bytes>,
     /// Each lease has a clone.
     streams: Arc<Silence>,
+    /// When it was found without a lease.
+    rests_since: Option<Instant>,
 }
 
 impl Two {
@@ -243,7 +254,12 @@ impl Two {
         !self.streams.is_silent() && self.load() < self.sender.current_max_send_streams().min(TWO_STREAMS)
     }
 
-    fn lease(&self) -> Lease {
+    fn rests_for(&mut self, now: Instant, age: Duration) -> bool {
+        self.load() == 0 && now.saturating_duration_since(*self.rests_since.get_or_insert(now)) > age
+    }
+
+    fn lease(&mut self) -> Lease {
+        self.rests_since = None;
         self.streams.begin();
         Lease {
             sender: self.sender.clone(),

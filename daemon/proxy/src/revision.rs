@@ -8,6 +8,7 @@
 
 use crate::durations::Durations;
 use crate::held::Held;
+use crate::limits::Limits;
 use crate::links::Links;
 use crate::pod::Pod;
 use crate::progress::Timeouts;
@@ -215,6 +216,12 @@ impl Revision {
     pub(crate) fn pods(&self) -> Vec<Arc<Pod>> {
         let listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
         listed.pods.iter().map(|(pod, ..)| Arc::clone(pod)).collect()
+    }
+
+    /// Closes the connections to its pods that were idle for too long.
+    pub(crate) fn close_idle(&self, limits: &Limits) {
+        let now = Instant::now();
+        self.pods().iter().for_each(|pod| pod.close_idle(limits, now));
     }
 
     pub(crate) fn pod(&self, id: PodId) -> Option<Arc<Pod>> {

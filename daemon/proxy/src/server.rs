@@ -30,6 +30,8 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const BACKLOG: i32 = 65_535;
 /// So many clients at once are told of a listener that there is no place; others find the connection closed.
 const TOLD: usize = 64;
+/// Between two looks at idle connections, at least.
+const SHORTEST: Duration = Duration::from_millis(10);
 /// How long the last word of a TLS connection may take to be written.
 const FAREWELL: Duration = Duration::from_millis(500);
 
@@ -41,7 +43,23 @@ pub fn listen(listener: TcpListener, door: Arc<Door>) -> Work<()> {
     Box::pin(accept(listener, door))
 }
 
+/// Connections to pods that nobody needs any more end in time, also when no request comes that would find them.
+async fn close_idle(door: Arc<Door>) {
+    let look = (door.limits.idle_to_pod_time / 4).max(SHORTEST);
+    loop {
+        tokio::select! {
+            () = sleep(look) => {}
+            () = door.tasks.draining() => return,
+        }
+        for revision in door.entry.revisions() {
+            revision.close_idle(&door.limits);
+        }
+    }
+}
+
 async fn accept(listener: TcpListener, door: Arc<Door>) {
+    door.tasks
+        .spawn("idle connections to pods", close_idle(Arc::clone(&door)));
     let places = Arc::new(Semaphore::new(door.limits.connections));
     let handshakes = Arc::new(Semaphore::new(door.limits.handshakes));
     let told = Arc::new(Semaphore::new(TOLD));

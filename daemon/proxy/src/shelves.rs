@@ -31,15 +31,20 @@ impl Shelves {
         from.iter().chain(before).find_map(|stack| lock(stack).pop())
     }
 
+    /// Closes those that lie here for longer than `age`.
+    pub(crate) fn close_old(&self, now: Instant, age: Duration) {
+        for stack in &self.0 {
+            close_old(&mut lock(stack), now, age);
+        }
+    }
+
     /// Puts one down here, unless that makes too many; `open` of them are open, here or in use. Old ones are closed.
     pub(crate) fn push(&self, stream: Stream, now: Instant, age: Duration, most: usize, open: usize) {
-        let is_old = |(_, since): &&(Stream, Instant)| now.saturating_duration_since(*since) > age;
         let own = cores::here() % STACKS;
         if open <= most {
             if let Some(stack) = self.0.get(own) {
                 let mut stack = lock(stack);
-                let old = stack.iter().take_while(is_old).count();
-                stack.drain(..old);
+                close_old(&mut stack, now, age);
                 stack.push((stream, now));
             }
             return;
@@ -47,8 +52,7 @@ impl Shelves {
         // Always in the same order: no two wait for each other.
         let mut all: Vec<_> = self.0.iter().map(lock).collect();
         for stack in &mut all {
-            let old = stack.iter().take_while(is_old).count();
-            stack.drain(..old);
+            close_old(stack, now, age);
         }
         let lying: usize = all.iter().map(|stack| stack.len()).sum();
         if lying < most
@@ -57,6 +61,13 @@ impl Shelves {
             stack.push((stream, now));
         }
     }
+}
+
+/// The oldest lie at the bottom.
+fn close_old(stack: &mut Stack, now: Instant, age: Duration) {
+    let is_old = |(_, since): &&(Stream, Instant)| now.saturating_duration_since(*since) > age;
+    let old = stack.iter().take_while(is_old).count();
+    stack.drain(..old);
 }
 
 fn lock(stack: &Mutex<Stack>) -> MutexGuard<'_, Stack> {

@@ -227,11 +227,12 @@ impl Download<'_> {
         let limits = self.lane.limits;
         let mut search = Search::default();
         loop {
-            if let Some(end) = search.end(&from.buffer) {
-                return Ok(end);
-            }
-            if from.buffer.len() > limits.response_head {
+            let end = search.end(&from.buffer);
+            if end.unwrap_or(from.buffer.len()) > limits.response_head {
                 return Err(Broken::Pod("the application sent too large a head".to_owned()));
+            }
+            if let Some(end) = end {
+                return Ok(end);
             }
             let read = if *self.waits {
                 match timeout(CONTINUE, from.fill()).await {

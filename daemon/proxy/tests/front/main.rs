@@ -2,6 +2,7 @@
 //! How clients come in: TLS, redirects, visibility, HTTP/2, CONNECT, targets, traces; over sockets, with clients that are not ours.
 #![expect(clippy::unwrap_used, reason = "in a test this is how it fails")]
 
+mod bounds;
 mod connect;
 mod https;
 mod ingress;

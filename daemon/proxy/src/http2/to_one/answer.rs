@@ -77,12 +77,13 @@ impl Back<'_> {
         let limits = self.lane.limits;
         let mut search = Search::default();
         loop {
-            if let Some(end) = search.end(&from.buffer) {
+            let end = search.end(&from.buffer);
+            if end.unwrap_or(from.buffer.len()) > limits.response_head {
+                return Err(Broken::Pod("the application sent too large a head".to_owned()));
+            }
+            if let Some(end) = end {
                 let head = from.take(end);
                 return parse::response(&head, limits, self.is_head).map_err(Broken::Pod);
-            }
-            if from.buffer.len() > limits.response_head {
-                return Err(Broken::Pod("the application sent too large a head".to_owned()));
             }
             let read = tokio::select! {
                 read = from.fill() => read,
