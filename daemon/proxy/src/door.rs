@@ -123,11 +123,13 @@ impl Revisions {
         namespace.insert(revision.identity.name.as_str().into(), revision);
     }
 
-    /// Forgets one; its requests go on.
+    /// Forgets one; its requests go on where they run, and wait no longer where they wait.
     pub fn remove(&self, namespace: &str, name: &str) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(revisions) = known.get_mut(namespace) {
-            revisions.remove(name);
+        let removed = known.get_mut(namespace).and_then(|revisions| revisions.remove(name));
+        drop(known);
+        if let Some(revision) = removed {
+            revision.end_waiting();
         }
     }
 

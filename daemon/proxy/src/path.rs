@@ -39,6 +39,8 @@ use std::task::Poll;
 const PODS_TRIED: u32 = 5;
 /// What requests are told that wait for a pod when this process ends (data-plane spec 4.7: queue-proxy's word).
 const ENDING: &str = "shutting down";
+/// And when their revision is no more; another may serve the same host.
+const REMOVED: &str = "the revision was removed";
 
 /// How a request ended, but for the happy one.
 enum End {
@@ -204,6 +206,7 @@ async fn run<C: Client>(
                 seat = activate(door, revision, request, place) => seat.map_err(|refusal| refused(door, revision, refusal))?,
                 () = client.gone() => return Err(End::Gone),
                 () = door.tasks.hurrying() => return Err(End::Answered(no_room(door, ENDING))),
+                () = revision.removed() => return Err(End::Answered(no_room(door, REMOVED))),
                 }
             }
         };

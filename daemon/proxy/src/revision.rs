@@ -20,6 +20,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// How long a pod that refused a connection gets nothing new.
@@ -102,6 +103,7 @@ pub struct Revision {
     tells: Arc<OnceLock<Outbox>>,
     /// A node that could not be asked will be asked again.
     asks_again: AtomicBool,
+    is_removed: watch::Sender<bool>,
 }
 
 /// How long a node that could not be asked is left alone.
@@ -154,7 +156,19 @@ impl Revision {
             links: OnceLock::new(),
             tells,
             asks_again: AtomicBool::new(false),
+            is_removed: watch::Sender::new(false),
         })
+    }
+
+    /// Nobody will list pods of it any more: what waits for one is told so.
+    pub(crate) fn end_waiting(&self) {
+        self.is_removed.send_replace(true);
+    }
+
+    /// Returns when it was removed.
+    pub(crate) async fn removed(&self) {
+        // The sender lives as long as this does.
+        drop(self.is_removed.subscribe().wait_for(|is_removed| *is_removed).await);
     }
 
     /// From now on pods of other nodes are asked for by these, and `tell` takes offers to them and declines.

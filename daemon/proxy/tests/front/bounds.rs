@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Limits that no flood needs: what a pod may say at once, who is idle too long, how much is in flight.
+//! Limits that no flood needs: what a pod may say at once, who is idle or held too long, how much is in flight.
 
 use crate::rig::{Rig, ask, get, said, two};
 use proxy::{Front, Limits, PodProtocol};
@@ -198,5 +198,29 @@ async fn windows_are_what_the_limits_say() {
     };
     let is_said = timeout(LIMIT, said).await.is_ok();
     assert!(is_said, "{of_stream} and {of_connection}");
+    rig.tasks.stop().await;
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_revision_that_was_removed() {
+    let rig = Rig::without_pods();
+    let gateway = rig.listen(Front::default()).await;
+    let held = async {
+        while rig.revision.held.now() < 2 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        rig.remove_revision();
+    };
+    let uri = "http://app.example.com/";
+    let by_two = async {
+        let mut sender = two(TcpStream::connect(gateway).await.unwrap(), &rig.tasks).await;
+        said(sender.send_request(get(uri)).await).await
+    };
+    let all = async { tokio::join!(ask(gateway, get(uri)), by_two, held) };
+    let (by_one, by_two, ()) = timeout(LIMIT / 2, all).await.unwrap();
+    for said in [by_one, by_two] {
+        assert_eq!((said.status, &*said.body), (503, "the revision was removed\n"));
+        assert_eq!(said.headers["retry-after"], "1");
+    }
     rig.tasks.stop().await;
 }

@@ -93,6 +93,11 @@ impl Rig {
         rig
     }
 
+    /// As if it were no more.
+    pub(crate) fn remove_revision(&self) {
+        self.revisions.remove("ns", "rev");
+    }
+
     /// Replaces the routes.
     pub(crate) fn lead(&self, rules: Vec<(Visibility, Rule<Destination>)>) {
         assert_eq!(self.tables.replace(rules), []);
