@@ -223,6 +223,7 @@ impl Machine {
             certificates: Arc::clone(&self.certificates),
             before: Arc::default(),
             namespaces: HashMap::new(),
+            found: Vec::new(),
             known: HashMap::new(),
             routed: Routed::default(),
             open: self.routed.clone(),

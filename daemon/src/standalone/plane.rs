@@ -19,7 +19,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::standalone::runner::RunningPod;
-use control::gateway::{Backend, BackendPod, Programme, Target};
+use api::names::serving;
+use control::gateway::{Backend, BackendPod, BackendTimeouts, Programme, Target};
 use control::key::Key;
 use life::Tasks;
 use logic::data_path::Protocol;
@@ -52,6 +53,8 @@ pub(super) struct Plane {
     pub(super) before: Arc<Programme>,
     /// The namespaces of pods that run here, by UID.
     pub(super) namespaces: HashMap<String, PathBuf>,
+    /// Those that ran before there was a programme.
+    pub(super) found: Vec<RunningPod>,
     pub(super) known: HashMap<Key, (Kept, Arc<Revision>)>,
     pub(super) routed: Routed,
     /// Whether the routes of a first whole programme are in the table.
@@ -120,6 +123,9 @@ impl Plane {
 
     /// Notes where pods run; which UIDs are new.
     fn take(&mut self, running: &[RunningPod]) -> Vec<String> {
+        if self.before.version == 0 {
+            self.found = running.to_vec();
+        }
         let now: HashMap<_, _> = running.iter().map(|pod| (pod.uid.clone(), pod.netns.clone())).collect();
         let new = now.keys().filter(|uid| !self.namespaces.contains_key(*uid));
         let new: Vec<_> = new.cloned().collect();
@@ -148,6 +154,9 @@ impl Plane {
             true => Vec::new(),
             false => late.map(|(key, _)| key.clone()).collect(),
         };
+        if is_first && programme.version > 0 {
+            self.find_left(programme);
+        }
         let over = self
             .left
             .iter()
@@ -182,6 +191,7 @@ impl Plane {
         let gone = changed.into_iter().filter(|key| programme.backends.get(key).is_none());
         self.routed.gone.extend(gone);
         if is_first && programme.version > 0 {
+            self.list_parting();
             self.node.settle();
         }
         self.before = Arc::clone(programme);
@@ -244,6 +254,45 @@ impl Plane {
 
     fn runs(&self, pod: &BackendPod) -> bool {
         self.namespaces.contains_key(&*pod.uid)
+    }
+
+    /// Notes what a daemon before this one left of revisions that were deleted: it may have requests.
+    fn find_left(&mut self, programme: &Programme) {
+        let all = programme.backends.iter().flat_map(|(_, backend)| &backend.pods);
+        let known: HashSet<&str> = all.map(|pod| &*pod.uid).collect();
+        for pod in std::mem::take(&mut self.found) {
+            if known.contains(&*pod.uid) {
+                continue;
+            }
+            let (Some(name), Some(port)) = (pod.labels.get(serving::REVISION), pod.port) else {
+                continue;
+            };
+            let key = Key::new(&pod.namespace, name);
+            let own = BackendPod {
+                address: SocketAddr::from((pod.ip, port)),
+                uid: pod.uid.as_str().into(),
+                name: pod.name.as_str().into(),
+                node: Box::default(),
+                is_ready: false,
+                is_ending: true,
+            };
+            match programme.backends.get(&key).is_some() {
+                true => self.left.entry(key).or_default().push(own),
+                false => self.parting.entry(key).or_insert_with(|| gone(&pod)).pods.push(own),
+            }
+        }
+    }
+
+    /// Tells of revisions that nobody else tells of.
+    fn list_parting(&mut self) {
+        let parting = std::mem::take(&mut self.parting);
+        for (key, backend) in &parting {
+            self.set(key, backend);
+        }
+        let listing = parting.iter().map(|(key, backend)| (key, listed(key, Some(backend))));
+        self.told.list(listing);
+        self.routed.gone.extend(parting.keys().cloned());
+        self.parting = parting;
     }
 
     /// Notes what runs still of those that a revision by this name had before.
@@ -413,6 +462,26 @@ fn kept(key: &Key, backend: &Backend) -> Kept {
             Protocol::Http1 => PodProtocol::Http1,
             Protocol::Http2 => PodProtocol::H2c,
         },
+    }
+}
+
+/// A revision of which only a pod is known.
+fn gone(pod: &RunningPod) -> Backend {
+    let label = |name: &str| {
+        pod.labels
+            .get(name)
+            .map_or_else(Box::default, |text| text.as_str().into())
+    };
+    Backend {
+        service: label(serving::SERVICE),
+        configuration: label(serving::CONFIGURATION),
+        container_concurrency: 0,
+        timeouts: BackendTimeouts::default(),
+        protocol: Protocol::Http1,
+        readiness: None,
+        wish: None,
+        pods: Vec::new(),
+        mode: None,
     }
 }
 

@@ -101,6 +101,34 @@ fn a_pod_that_ends_while_its_daemon_is_killed_answers_to_the_last_byte() {
 }
 
 #[test]
+fn a_service_that_is_deleted_while_its_daemon_is_killed_answers_to_the_last_byte() {
+    let Some(place) = Place::new() else { return };
+    let state = place.folder.join("state");
+    let state = ["--state", state.to_str().unwrap()];
+    let instance = start(&place, KEPT, &state);
+    let (name, pod) = pods(&instance).remove(0);
+    thread::scope(|scope| {
+        let late = scope.spawn(move || ask(pod, HOST, "/sleep/15000"));
+        wait_for(&instance, "kn_revision_request_active", 1);
+        assert_eq!(delete(instance.api, &format!("{SERVICES}/hello")).0, 200);
+        let is_ending = || {
+            let revisions = instance.list(&SERVICES.replace("services", "revisions"));
+            let pods = instance.list(PODS);
+            revisions.is_empty() && pods.iter().all(|pod| pod["metadata"]["deletionTimestamp"].is_string())
+        };
+        assert!(within(PATIENCE, is_ending), "{:?}", instance.list(PODS));
+        instance.kill();
+        // Nobody tells it of a revision that the pod is of.
+        let again = place.start_without_files(&state);
+        assert_eq!(late.join().unwrap(), (200, GREETING.to_owned()));
+        let is_gone = || pods(&again).iter().all(|(other, _)| *other != name);
+        assert!(within(PATIENCE, is_gone), "{name} stays");
+        again.end();
+    });
+    place.assert_nothing_left();
+}
+
+#[test]
 fn a_service_that_is_deleted_answers_to_the_last_byte() {
     let Some(place) = Place::new() else { return };
     let instance = start(&place, KEPT, &[]);

@@ -22,6 +22,8 @@ pub struct RunningPod {
     pub labels: BTreeMap<String, String>,
     /// Its address.
     pub ip: Ipv4Addr,
+    /// Where it takes requests, if it is a revision's.
+    pub port: Option<u16>,
     /// Its network namespace: a file to open.
     pub netns: PathBuf,
     /// Its cgroup (version 2): those of its containers are below.

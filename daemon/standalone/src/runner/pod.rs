@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use api::names::port;
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
 use life::Tasks;
 use serde::{Deserialize, Serialize};
@@ -286,6 +287,7 @@ impl PodLife {
             name: self.identity.name.clone(),
             labels: pod.metadata.labels.clone().unwrap_or_default(),
             ip: slot.ip,
+            port: pod.spec.as_ref().and_then(serving_port),
             netns: slot.netns.clone(),
             cgroup: slot.cgroup.clone(),
         };
@@ -521,6 +523,14 @@ fn view_of(pod: &Pod, settings: &Settings, object: &Value, is_adopted: bool) -> 
         containers: spec.containers.iter().map(view).collect(),
         class: class(&spec),
     }
+}
+
+/// The port that every pod of a revision has by this name.
+fn serving_port(spec: &PodSpec) -> Option<u16> {
+    let ports = spec.containers.iter().filter_map(|container| container.ports.as_ref());
+    let mut ports = ports.flatten();
+    let own = ports.find(|one| one.name.as_deref() == Some(port::USER_NAME))?;
+    u16::try_from(own.container_port).ok()
 }
 
 /// The class of a pod's service.
