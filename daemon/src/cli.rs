@@ -525,7 +525,7 @@ pub(crate) struct Standalone {
     /// The domain of services, NAME.NAMESPACE.DOMAIN, unless config-domain names one [default: localhost]
     #[arg(long, value_name = "NAME", value_parser = domain)]
     pub(crate) domain: Option<String>,
-    /// Folder for what runs: logs, the record of pods, a kubeconfig
+    /// Folder for what runs: logs, emptyDirs and writes of pods, their records, a kubeconfig
     #[arg(long, value_name = "PATH", default_value = "/run/sluice")]
     pub(crate) run_dir: PathBuf,
     /// The cgroup above those of the pods, below the cgroup2 mount; it is made
