@@ -292,7 +292,7 @@ impl Watching {
     async fn run(mut self) {
         let mut newest = self.shared.objects.state().newest();
         let mut version = self.list();
-        self.end_orphans().await;
+        self.end_orphans();
         loop {
             if newest.changed().await.is_err() {
                 return;
@@ -365,14 +365,29 @@ impl Watching {
         });
     }
 
-    /// Ends pods of an earlier runner that are in the API no more.
-    async fn end_orphans(&mut self) {
-        for Left { place, folder, .. } in std::mem::take(&mut self.left) {
-            if let Some(place) = place {
-                let slot = self.shared.pool.adopt(place);
-                self.shared.pool.give_back(slot).await;
+    /// Ends pods of an earlier runner that are in the API no more, while others start: their places are kept until they have gone.
+    fn end_orphans(&mut self) {
+        let orphans = std::mem::take(&mut self.left);
+        // When all end, they go with all that was made.
+        let Some(counted) = self.shared.count() else { return };
+        let shared = self.shared.clone();
+        self.shared.tasks.spawn("orphans", async move {
+            let adopt = |left: Left| (left.place.map(|place| shared.pool.adopt(place)), left.folder);
+            let orphans: Vec<_> = orphans.into_iter().map(adopt).collect();
+            // All at once: who gives a place back waits for the end of its processes.
+            for slot in orphans.iter().filter_map(|(slot, _)| slot.as_ref()) {
+                cgroup::kill(&slot.cgroup);
             }
-            let _ = fs::remove_dir_all(folder);
-        }
+            for (slot, folder) in orphans {
+                if shared.ending.borrow().is_some() {
+                    break;
+                }
+                if let Some(slot) = slot {
+                    shared.pool.give_back(slot).await;
+                }
+                let _ = tokio::task::spawn_blocking(move || fs::remove_dir_all(folder)).await;
+            }
+            drop(counted);
+        });
     }
 }

@@ -34,13 +34,20 @@ pub(crate) const CASES: &[Case] = &[
         name: "restart::a_pod_that_is_over_has_left_its_place_to_whoever_lives_there_now",
         check: over,
     },
+    Case {
+        name: "restart::pods_start_while_those_that_nobody_wants_are_ended",
+        check: orphans,
+    },
 ];
 
 /// So many are killed in a row.
 const RUNNERS: usize = 4;
+/// So many pods are left that nobody wants: to end them takes many times as long as to start one.
+const ORPHANS: usize = 40;
 
-/// `runner OWNER SERIAL STATE-FILE [idle|imageless|crowd]`: makes the pod `stays` unless it is there, and says how it stands,
-/// also every second. One that idles only runs; for `crowd` see there.
+/// `runner OWNER SERIAL STATE-FILE [idle|imageless|crowd|many|late]`: makes the pod `stays` unless it is there, and says how
+/// it stands, also every second. One that idles only runs; one that is late makes it when the first orphan has gone; for
+/// `crowd` and `many` see there.
 pub(crate) fn run(arguments: &[OsString]) -> ExitCode {
     let word = |at: usize| arguments[at].to_str().unwrap();
     let mut settings = settings(word(0).parse().unwrap(), word(1).parse().unwrap()).unwrap();
@@ -56,7 +63,15 @@ pub(crate) fn run(arguments: &[OsString]) -> ExitCode {
     if is_crowd {
         crowd(&machine).unwrap();
     }
-    let wants = arguments.len() == 3;
+    if arguments.len() > 3 && word(3) == "many" {
+        many(&machine).unwrap();
+    }
+    let is_late = arguments.len() > 3 && word(3) == "late";
+    let pods = machine.settings.run.join("pods");
+    while is_late && std::fs::read_dir(&pods).unwrap().count() == ORPHANS {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let wants = arguments.len() == 3 || is_late;
     if wants && machine.pod("stays").is_none() {
         let probe = json!({"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 1, "failureThreshold": 1});
         machine
@@ -95,6 +110,20 @@ fn crowd(machine: &Machine) -> Result<()> {
             machine.create(pod(name, &[], json!({})))?;
         }
     }
+    say(machine, &names)
+}
+
+/// Pods, to be left by a runner that is killed; says how they stand.
+fn many(machine: &Machine) -> Result<()> {
+    let names: Vec<String> = (0..ORPHANS).map(|at| format!("m{at}")).collect();
+    for name in &names {
+        machine.create(pod(name, &[], json!({})))?;
+    }
+    say(machine, &names)
+}
+
+/// Says how these pods stand, once all are ready.
+fn say(machine: &Machine, names: &[String]) -> Result<()> {
     let pods = names.iter().map(|name| machine.ready(name));
     let pods = pods.collect::<Result<Vec<_>>>()?;
     println!("{}", Value::from_iter(pods.iter().map(|pod| Value::clone(pod))));
@@ -306,5 +335,30 @@ fn over(machine: &Machine) -> Result<()> {
         );
         ensure!(counted(after)? == "0", "{name} was started again");
     }
+    second.kill()
+}
+
+/// What is ended is in the way of no pod that starts.
+fn orphans(machine: &Machine) -> Result<()> {
+    let ground = Ground::new(machine)?;
+    let mut first = Other::start(ground.serial, &ground.state, &["many"])?;
+    let left = first.wait("many", Value::is_array)?;
+    first.kill()?;
+    let folders = left.as_array().context("pods")?.iter();
+    let folders = folders.map(|pod| pod["metadata"]["uid"].as_str().context("uid"));
+    let folders = folders.map(|uid| Ok(ground.settings.pod(uid?)));
+    let folders = folders.collect::<Result<Vec<_>>>()?;
+    let is_left = || folders.iter().any(|folder| folder.exists());
+    ensure!(is_left(), "nothing was left");
+    // Another state, in which nobody has heard of them.
+    let mut second = Other::start(ground.serial, &machine.folder.join("other"), &["late"])?;
+    let started = second.wait("ready", is_ready)?;
+    ensure!(is_left(), "all others were ended before it was started");
+    let until = Instant::now() + PATIENCE;
+    while is_left() {
+        ensure!(Instant::now() < until, "some are left for ever");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    ensure!(counted(&started)? == "0", "it was not left alone");
     second.kill()
 }
