@@ -109,7 +109,7 @@ impl Machine {
         ensure!(left.is_empty(), "devices are left: {left:?}");
         let mounts = std::fs::read_to_string("/proc/self/mountinfo")?;
         let run = settings.run.display().to_string();
-        ensure!(!mounts.contains(&run), "mounts are left below {run}");
+        ensure!(!mounts.contains(&format!("{run}/")), "mounts are left below {run}");
         let processes = std::fs::read_dir("/proc")?.flatten();
         for process in processes {
             let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
