@@ -126,7 +126,7 @@ impl Runner {
             ending: watch::channel(None).0,
             living: watch::channel(0).0,
         };
-        let left = left_behind(&shared.settings);
+        let left = left_behind(&shared);
         // Before the first place is made ready: it would be made where a pod lives.
         shared.pool.reserve(left.iter().filter_map(|left| left.place));
         let has_taken_over = !left.is_empty();
@@ -266,17 +266,22 @@ fn own_mount(folder: &Path) -> io::Result<()> {
 /// What an earlier runner left of a pod.
 struct Left {
     uid: String,
-    /// Where it lives; none if it had given its place back, or had none yet.
+    /// Where it lives; none if it had given its place back, or had none yet, or the machine was started anew since.
     place: Option<u32>,
     folder: PathBuf,
 }
 
-fn left_behind(settings: &Settings) -> Vec<Left> {
-    let folders = fs::read_dir(settings.run.join("pods")).into_iter().flatten().flatten();
-    let left = |entry: fs::DirEntry| Left {
-        uid: entry.file_name().to_string_lossy().into_owned(),
-        place: plan::read(&entry.path(), RECORD).map(|record: Record| record.place),
-        folder: entry.path(),
+fn left_behind(shared: &Shared) -> Vec<Left> {
+    let pods = shared.settings.run.join("pods");
+    let folders = fs::read_dir(pods).into_iter().flatten().flatten();
+    let left = |entry: fs::DirEntry| {
+        let record: Option<Record> = plan::read(&entry.path(), RECORD);
+        let place = record.map(|record| record.place);
+        Left {
+            uid: entry.file_name().to_string_lossy().into_owned(),
+            place: place.filter(|place| shared.pool.is_inhabited(*place)),
+            folder: entry.path(),
+        }
     };
     folders.map(left).collect()
 }

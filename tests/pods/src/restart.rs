@@ -38,6 +38,10 @@ pub(crate) const CASES: &[Case] = &[
         name: "restart::pods_start_while_those_that_nobody_wants_are_ended",
         check: orphans,
     },
+    Case {
+        name: "restart::a_pod_gets_another_place_when_the_machine_was_started_anew",
+        check: anew,
+    },
 ];
 
 /// So many are killed in a row.
@@ -360,5 +364,24 @@ fn orphans(machine: &Machine) -> Result<()> {
         std::thread::sleep(Duration::from_millis(20));
     }
     ensure!(counted(&started)? == "0", "it was not left alone");
+    second.kill()
+}
+
+/// Of all that was made only the run folder is left, as on a disk.
+fn anew(machine: &Machine) -> Result<()> {
+    let ground = Ground::new(machine)?;
+    let mut first = Other::start(ground.serial, &ground.state, &[])?;
+    first.wait("ready", is_ready)?;
+    first.kill()?;
+    let (pods, aside) = (ground.settings.run.join("pods"), machine.folder.join("pods"));
+    std::fs::rename(&pods, &aside)?;
+    runner::cleanup(&ground.settings);
+    std::fs::create_dir_all(&ground.settings.run)?;
+    std::fs::rename(&aside, &pods)?;
+    let mut second = Other::start(ground.serial, &ground.state, &[])?;
+    let again = second.wait("started again", |pod| {
+        container(pod)["restartCount"] == 1 && is_ready(pod)
+    })?;
+    ensure!(counted(&again)? == "0", "the first request of a new process");
     second.kill()
 }

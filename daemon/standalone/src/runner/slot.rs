@@ -263,6 +263,12 @@ impl Pool {
         Ok(slot)
     }
 
+    /// Whether a pod of a runner before may live in a place: it has its cgroup, unless the machine was started anew.
+    #[must_use]
+    pub(super) fn is_inhabited(&self, place: u32) -> bool {
+        self.ground.cgroups.pod(&name(place)).exists()
+    }
+
     /// Keeps the places of pods that a runner before has left: no slot is made there until somebody adopts them.
     /// What is found in a place that nobody has is removed, so this comes before the first slot is made.
     pub(super) fn reserve(&self, left: impl Iterator<Item = u32>) {
