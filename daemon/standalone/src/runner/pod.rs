@@ -131,6 +131,8 @@ async fn watch_for_end(
     stop: watch::Sender<Option<Stop>>,
 ) -> std::convert::Infallible {
     loop {
+        // It may have gone before the first look.
+        let has_gone = changes.has_changed().is_err();
         let grace = {
             let object = changes.borrow_and_update();
             match &*object {
@@ -139,7 +141,7 @@ async fn watch_for_end(
                     let seconds = object["metadata"]["deletionGracePeriodSeconds"].as_u64();
                     Some(Duration::from_secs(seconds.unwrap_or_default()))
                 }
-                Some(_) => None,
+                Some(_) => has_gone.then_some(Duration::ZERO),
             }
         };
         let most = *ending.borrow_and_update();
@@ -157,7 +159,6 @@ async fn watch_for_end(
                 is_sooner
             });
         }
-        let has_gone = changes.has_changed().is_err();
         tokio::select! {
             changed = changes.changed(), if !has_gone => if changed.is_err() && grace.is_none() {
                 let stopped = Stop { deadline: Instant::now(), grace: Duration::ZERO };
