@@ -116,6 +116,11 @@ pub(crate) struct Lane<'a> {
     pub(crate) progress: &'a Progress,
 }
 
+/// Why one more informational head, after so many, is no part of an answer.
+pub(crate) fn too_many(before: usize, limits: &Limits) -> Option<&'static str> {
+    (before >= limits.informational).then_some("the application sent too many informational responses")
+}
+
 /// A client with one request open.
 pub(crate) trait Client: Send {
     /// Sends a whole answer.

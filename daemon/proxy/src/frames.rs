@@ -4,7 +4,7 @@
 //! Invariants: data is sent as the other side's window allows, never stored beyond it.
 //! Depends on: exchange, limits, message, target, h2.
 
-use crate::exchange::Broken;
+use crate::exchange::{Broken, too_many};
 use crate::limits::Limits;
 use crate::message::{BodySize, Request, Response, prune_trailers};
 use crate::target::NoUri;
@@ -76,7 +76,7 @@ pub(crate) fn objection(status: StatusCode, before: usize, limits: &Limits) -> O
         // There is nothing to switch to (RFC 9113 8.6).
         return Some("the application switched protocols in HTTP/2");
     }
-    (before >= limits.informational).then_some("the application sent too many informational responses")
+    too_many(before, limits)
 }
 
 /// Why there is no answer: a pod that has refused the stream, or ends its connection without it, has not looked at the

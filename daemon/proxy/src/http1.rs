@@ -7,6 +7,7 @@
 //! only a flush writes them.
 //! Depends on: wire, pod, path, frames.
 
+use crate::exchange::Broken;
 use std::io;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
@@ -21,4 +22,9 @@ mod tunnel;
 async fn write_whole<W: AsyncWrite + Unpin>(to: &mut W, bytes: &[u8]) -> io::Result<()> {
     to.write_all(bytes).await?;
     to.flush().await
+}
+
+/// The same to a client.
+async fn tell<W: AsyncWrite + Unpin>(client: &mut W, bytes: &[u8]) -> Result<(), Broken> {
+    write_whole(client, bytes).await.map_err(|_| Broken::Gone)
 }

@@ -9,6 +9,7 @@
 //! Depends on: logic (limiter, routes, templates), life. docs/request-path.md says how it is meant to be used.
 
 mod alarm;
+mod by_one;
 mod cores;
 mod door;
 mod durations;

@@ -16,7 +16,7 @@ pub(crate) mod control;
 pub(crate) mod words;
 
 use crate::limits::{Limits, SEND_BUFFER};
-use crate::pod::{DialFault, Stream};
+use crate::pod::{DialFault, Stream, is_alive};
 use crate::reader::Reader;
 use crate::way::{FromPeer, FromPod, ToPeer, ToPod};
 use bytes::Bytes;
@@ -29,7 +29,6 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::UnboundedSender;
@@ -268,7 +267,7 @@ impl Links {
     async fn line(&self, link: &Arc<Link>) -> io::Result<Arc<Line>> {
         let mut lines = link.lines.lock().await;
         // One that has ended, or takes no more, would fail whatever is asked on it.
-        lines.retain(|line| line.is_alive());
+        lines.retain(|line| is_alive(&mut line.sender.clone()));
         // A tunnel holds its line, and so does who is about to open one.
         let most = |line: &Line| line.sender.current_max_send_streams().clamp(2, TUNNELS);
         if let Some(line) = lines.iter().find(|line| Arc::strong_count(line) < most(line)) {
@@ -302,13 +301,6 @@ impl Links {
             }
         });
         Ok(Line { sender })
-    }
-}
-
-impl Line {
-    fn is_alive(&self) -> bool {
-        let mut context = Context::from_waker(Waker::noop());
-        !matches!(self.sender.clone().poll_ready(&mut context), Poll::Ready(Err(_)))
     }
 }
 
@@ -367,7 +359,7 @@ mod tests {
         assert!(Arc::ptr_eq(&first, &links.line(&link).await.unwrap()));
         leave.notify_one();
         let heard = async {
-            while first.is_alive() {
+            while is_alive(&mut first.sender.clone()) {
                 tokio::task::yield_now().await;
             }
         };

@@ -241,9 +241,7 @@ struct Two {
 impl Two {
     /// It has not ended, and is not left alone in its silence.
     fn is_of_use(&mut self) -> bool {
-        let mut context = Context::from_waker(Waker::noop());
-        let is_alive = !matches!(self.sender.poll_ready(&mut context), Poll::Ready(Err(_)));
-        is_alive && (self.load() > 0 || !self.streams.is_silent())
+        is_alive(&mut self.sender) && (self.load() > 0 || !self.streams.is_silent())
     }
 
     fn load(&self) -> usize {
@@ -267,6 +265,12 @@ impl Two {
             is_answered: false,
         }
     }
+}
+
+/// Whether a connection, to a pod or another daemon, takes one more request.
+pub(crate) fn is_alive(sender: &mut h2::client::SendRequest<Bytes>) -> bool {
+    let mut context = Context::from_waker(Waker::noop());
+    !matches!(sender.poll_ready(&mut context), Poll::Ready(Err(_)))
 }
 
 /// A place for one request on an HTTP/2 connection, until it is dropped.

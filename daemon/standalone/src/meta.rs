@@ -56,6 +56,12 @@ pub fn is_deleting(object: &Value) -> bool {
     !text(object, "deletionTimestamp").is_empty()
 }
 
+/// Whether all containers of a pod have ended for good.
+#[must_use]
+pub fn is_over(pod: &Value) -> bool {
+    matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"))
+}
+
 /// The finalizers.
 #[must_use]
 pub fn finalizers(object: &Value) -> Vec<&str> {

@@ -357,7 +357,7 @@ impl Watching {
         let has_left = left.is_some();
         let place = left.and_then(|left| left.place);
         // One that is over keeps its log until it is deleted.
-        if pod::is_over(pod) && !has_left && !meta::is_deleting(pod) {
+        if meta::is_over(pod) && !has_left && !meta::is_deleting(pod) {
             return;
         }
         let Some(counted) = self.shared.count() else { return };

@@ -25,7 +25,7 @@ use crate::child_name::child_name;
 use crate::condition::ConditionStatus;
 use crate::conditions::{Conditioned, is};
 use crate::image::{Image, ImageSpec, ImageStatus};
-use crate::names::{kubernetes, protocol, serving};
+use crate::names::{kubernetes, port, protocol, serving};
 use crate::pod_autoscaler::{PodAutoscaler, PodAutoscalerSpec, PodAutoscalerStatus};
 
 /// Annotations of a Revision that are nobody else's business: they change while it lives.
@@ -108,6 +108,16 @@ pub fn protocol_of(revision: &Revision) -> &'static str {
         Some(protocol::H2C) => protocol::H2C,
         _ => protocol::HTTP1,
     }
+}
+
+/// The port by the name that every pod of a Revision has it under.
+#[must_use]
+pub fn user_port(containers: &[Container]) -> Option<i32> {
+    let ports = containers.iter().filter_map(|container| container.ports.as_ref());
+    let mut named = ports
+        .flatten()
+        .filter(|one| one.name.as_deref() == Some(port::USER_NAME));
+    named.next().map(|one| one.container_port)
 }
 
 fn has_ports(container: &Container) -> bool {

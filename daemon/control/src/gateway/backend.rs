@@ -10,7 +10,7 @@ use std::time::Duration;
 use api::annotation::Annotations;
 use api::names::{port, product, protocol, serving};
 use api::revision::Revision;
-use api::revision::desired::protocol_of;
+use api::revision::desired::{protocol_of, user_port};
 use k8s_openapi::api::core::v1::{Container, Pod, Probe, Service, ServicePort};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -155,7 +155,7 @@ pub fn pod(pod: &Pod) -> Option<BackendPod> {
     let text = |text: &Option<String>| text.as_deref().unwrap_or_default().into();
     let spec = pod.spec.as_ref()?;
     (!is_over).then(|| BackendPod {
-        address: SocketAddr::new(ip, user_port(&spec.containers)),
+        address: SocketAddr::new(ip, serving_port(&spec.containers)),
         uid: text(&pod.metadata.uid),
         name: text(&pod.metadata.name),
         node: text(&spec.node_name),
@@ -164,14 +164,8 @@ pub fn pod(pod: &Pod) -> Option<BackendPod> {
     })
 }
 
-/// The port by the name that every pod of a Revision has it under.
-fn user_port(containers: &[Container]) -> u16 {
-    let ports = containers
-        .iter()
-        .filter_map(|container| container.ports.as_ref())
-        .flatten();
-    let mut named = ports.filter(|one| one.name.as_deref() == Some(port::USER_NAME));
-    let number = named.next().map_or(port::USER, |one| one.container_port);
+fn serving_port(containers: &[Container]) -> u16 {
+    let number = user_port(containers).unwrap_or(port::USER);
     u16::try_from(number).unwrap_or_default()
 }
 

@@ -5,7 +5,7 @@
 //! Depends on: exchange, pod, relay, side, to_two, wire.
 
 use super::side::One;
-use super::{relay, to_two, write_whole};
+use super::{relay, tell, to_two};
 use crate::exchange::{Broken, Client, Lane};
 use crate::message::{Answer, Request};
 use crate::pod::Look;
@@ -39,7 +39,7 @@ where
         progress.answering(answer.status.as_u16());
         // Until it is written, the response is not whole.
         let was_over = std::mem::replace(&mut self.is_over, true);
-        write_whole(self.writer, &out).await.map_err(|_| Broken::Gone)?;
+        tell(self.writer, &out).await?;
         self.is_over = was_over || self.facts.close;
         progress.wrote(answer.body.len() as u64);
         Ok(())

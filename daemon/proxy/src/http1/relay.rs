@@ -7,9 +7,10 @@
 //! Depends on: side, tunnel, wire, headers.
 
 use super::side::One;
+use super::tell;
 use super::tunnel;
-use super::write_whole;
-use crate::exchange::{Broken, Intake, Lane};
+use crate::by_one::{closed_early, head_end, next_part};
+use crate::exchange::{Broken, Intake, Lane, too_many};
 use crate::headers;
 use crate::limits::Limits;
 use crate::message::{Request, Response, Version, upgrade};
@@ -202,12 +203,10 @@ impl Download<'_> {
             match response.status {
                 StatusCode::SWITCHING_PROTOCOLS => return self.switch(response, to).await,
                 status if status.is_informational() => {
-                    informed += 1;
-                    if informed > self.lane.limits.informational {
-                        return Err(Broken::Pod(
-                            "the application sent too many informational responses".to_owned(),
-                        ));
+                    if let Some(objection) = too_many(informed, limits) {
+                        return Err(Broken::Pod(objection.to_owned()));
                     }
+                    informed += 1;
                     self.inform(response, to).await?;
                 }
                 status if status.is_success() && self.request.is_connect() => {
@@ -227,11 +226,7 @@ impl Download<'_> {
         let limits = self.lane.limits;
         let mut search = Search::default();
         loop {
-            let end = search.end(&from.buffer);
-            if end.unwrap_or(from.buffer.len()) > limits.response_head {
-                return Err(Broken::Pod("the application sent too large a head".to_owned()));
-            }
-            if let Some(end) = end {
+            if let Some(end) = head_end(&mut search, &from.buffer, limits)? {
                 return Ok(end);
             }
             let read = if *self.waits {
@@ -298,7 +293,7 @@ impl Download<'_> {
     /// Lets the client send its body.
     async fn go_on<W: AsyncWrite + Unpin>(&mut self, to: &mut W) -> Result<(), Broken> {
         *self.waits = false;
-        send(to, b"HTTP/1.1 100 Continue\r\n\r\n").await?;
+        tell(to, b"HTTP/1.1 100 Continue\r\n\r\n").await?;
         self.signals.go.notify_one();
         Ok(())
     }
@@ -313,7 +308,7 @@ impl Download<'_> {
         headers::to_client(&mut response.headers);
         let mut out = BytesMut::new();
         write::informational(response.status, &response.headers, &mut out);
-        send(to, &out).await
+        tell(to, &out).await
     }
 
     /// The pod goes on in another protocol: only in the one the client asked for.
@@ -335,7 +330,7 @@ impl Download<'_> {
         let mut out = BytesMut::new();
         write::informational(response.status, &response.headers, &mut out);
         self.lane.progress.answering(response.status.as_u16());
-        send(to, &out).await?;
+        tell(to, &out).await?;
         Ok(Downloaded::Tunnel)
     }
 
@@ -345,7 +340,7 @@ impl Download<'_> {
         let mut out = BytesMut::new();
         write::informational(response.status, &response.headers, &mut out);
         self.lane.progress.answering(response.status.as_u16());
-        send(to, &out).await?;
+        tell(to, &out).await?;
         Ok(Downloaded::Tunnel)
     }
 
@@ -384,7 +379,7 @@ impl Download<'_> {
         let mut body = Body::new(framing);
         let mut out = BytesMut::with_capacity(1024);
         let first = match needs_sniff(&response, framing) {
-            true => Some(next(&mut body, from, self.lane.limits).await?),
+            true => Some(next_part(&mut body, from, self.lane.limits).await?),
             false => None,
         };
         if let Some(Part::Data(data)) = &first {
@@ -417,27 +412,6 @@ async fn beginning<R: AsyncRead + Unpin>(from: &mut Reader<R>, length: u64) -> R
     }
     let most = usize::try_from(length).unwrap_or(usize::MAX);
     Ok(from.buffer.get(..most).unwrap_or(&from.buffer))
-}
-
-fn closed_early() -> Broken {
-    Broken::Pod("the application closed the connection within a body".to_owned())
-}
-
-/// The next part of a body.
-async fn next<R: AsyncRead + Unpin>(body: &mut Body, from: &mut Reader<R>, limits: &Limits) -> Result<Part, Broken> {
-    loop {
-        match body.take(&mut from.buffer, limits) {
-            Ok(Some(part)) => return Ok(part),
-            Ok(None) => {}
-            Err(_) => return Err(Broken::Cut),
-        }
-        match from.fill().await {
-            Ok(true) => {}
-            Ok(false) if body.ends_with_connection() => return Ok(Part::End),
-            // A reset is no end: nobody knows what should have come before it.
-            Ok(false) | Err(_) => return Err(closed_early()),
-        }
-    }
 }
 
 /// Writes the rest of a body, `out` before it.
@@ -490,7 +464,7 @@ where
             return Ok(());
         }
         if part.is_none() {
-            match next(body, from, lane.limits).await {
+            match next_part(body, from, lane.limits).await {
                 Ok(part) => first = Some(part),
                 Err(_) => return Err(Broken::Cut),
             }
@@ -525,8 +499,4 @@ async fn flush<W: AsyncWrite + Unpin>(out: &mut BytesMut, to: &mut W) -> io::Res
         out.clear();
     }
     to.flush().await
-}
-
-async fn send<W: AsyncWrite + Unpin>(to: &mut W, bytes: &[u8]) -> Result<(), Broken> {
-    write_whole(to, bytes).await.map_err(|_| Broken::Gone)
 }

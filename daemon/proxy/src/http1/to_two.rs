@@ -6,7 +6,7 @@
 //! Depends on: side, frames, wire, headers, sniff.
 
 use super::side::One;
-use super::write_whole;
+use super::tell;
 use crate::exchange::{Broken, Client as _, Intake, Lane};
 use crate::frames::{self, Head, outgoing};
 use crate::headers;
@@ -35,7 +35,7 @@ where
     let mut lease = client.unless_gone(lease).await?;
     if std::mem::take(&mut client.waits) {
         // There is room on a pod: the body may come.
-        write_to(client.writer, b"HTTP/1.1 100 Continue\r\n\r\n").await?;
+        tell(client.writer, b"HTTP/1.1 100 Continue\r\n\r\n").await?;
     }
     let mut head = outgoing(request, lane.host, None)?;
     head.headers_mut().remove(header::EXPECT);
@@ -141,7 +141,7 @@ impl Back<'_> {
                         headers::to_client(&mut headers);
                         let mut out = BytesMut::new();
                         write::informational(head.status, &headers, &mut out);
-                        write_to(to, &out).await?;
+                        tell(to, &out).await?;
                     }
                 }
                 Head::Final(response) => return self.answer(response, to).await,
@@ -181,7 +181,7 @@ impl Back<'_> {
         *self.is_over = true;
         self.lane.progress.answering(response.status.as_u16());
         if bodiless {
-            write_to(to, &out).await?;
+            tell(to, &out).await?;
         } else {
             copy(first, body, framing, out, to, self.lane).await?;
         }
@@ -219,7 +219,7 @@ async fn copy<W: AsyncWrite + Unpin>(
     to: &mut W,
     lane: &Lane<'_>,
 ) -> Result<(), Broken> {
-    write_to(to, &out).await?;
+    tell(to, &out).await?;
     loop {
         let data = match first.take() {
             Some(data) => Some(data),
@@ -236,15 +236,11 @@ async fn copy<W: AsyncWrite + Unpin>(
         };
         out.clear();
         put(&part, framing, &mut out);
-        write_to(to, &out).await?;
+        tell(to, &out).await?;
         let Part::Data(data) = part else {
             return Ok(());
         };
         lane.progress.wrote(data.len() as u64);
         drop(body.flow_control().release_capacity(data.len()));
     }
-}
-
-async fn write_to<W: AsyncWrite + Unpin>(to: &mut W, bytes: &[u8]) -> Result<(), Broken> {
-    write_whole(to, bytes).await.map_err(|_| Broken::Gone)
 }

@@ -3,7 +3,6 @@
 
 use crate::rig::{Rig, ask, get, said, two};
 use proxy::{Front, Limits, PodProtocol};
-use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -33,58 +32,45 @@ async fn keeps_two(stream: TcpStream) {
     }
 }
 
-/// The statuses that a client of HTTP/1.1 and one of HTTP/2 get.
-async fn statuses(gateway: SocketAddr, rig: &Rig) -> [u16; 2] {
+/// The statuses that a client of HTTP/1.1 and one of HTTP/2 get when a pod answers so.
+async fn statuses(answer: String, limits: &Limits) -> [u16; 2] {
+    let pod = move |stream| {
+        let answer = answer.clone();
+        async move { keeps(stream, answer.as_bytes()).await }
+    };
+    let rig = Rig::with_pod(PodProtocol::Http1, pod).await;
+    let gateway = rig.listen_within(Front::default(), limits.clone()).await;
     let uri = "http://app.example.com/";
     let by_one = ask(gateway, get(uri)).await;
     let mut sender = two(TcpStream::connect(gateway).await.unwrap(), &rig.tasks).await;
     let by_two = said(sender.send_request(get(uri)).await).await;
+    rig.tasks.stop().await;
     [by_one.status, by_two.status]
 }
 
 #[tokio::test]
 async fn a_pods_head_has_a_size() {
-    let head = |value: usize| {
-        let answer = format!(
-            "HTTP/1.1 200 OK\r\nx: {}\r\nContent-Length: 0\r\n\r\n",
-            "x".repeat(value)
-        );
-        move |stream| {
-            let answer = answer.clone();
-            async move { keeps(stream, answer.as_bytes()).await }
-        }
-    };
     let limits = Limits {
         response_head: 4096,
         ..Limits::default()
     };
     for (value, status) in [(3000, 200), (5000, 502)] {
-        let rig = Rig::with_pod(PodProtocol::Http1, head(value)).await;
-        let gateway = rig.listen_within(Front::default(), limits.clone()).await;
-        assert_eq!(statuses(gateway, &rig).await, [status; 2], "{value} bytes");
-        rig.tasks.stop().await;
+        let field = "x".repeat(value);
+        let answer = format!("HTTP/1.1 200 OK\r\nx: {field}\r\nContent-Length: 0\r\n\r\n");
+        assert_eq!(statuses(answer, &limits).await, [status; 2], "{value} bytes");
     }
 }
 
 #[tokio::test]
 async fn a_pod_says_only_so_much_before_its_answer() {
-    let hints = |many: usize| {
-        let hint = "HTTP/1.1 103 Early Hints\r\nlink: </a>; rel=preload\r\n\r\n".repeat(many);
-        let answer = format!("{hint}HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
-        move |stream| {
-            let answer = answer.clone();
-            async move { keeps(stream, answer.as_bytes()).await }
-        }
-    };
     let limits = Limits {
         informational: 3,
         ..Limits::default()
     };
     for (many, status) in [(3, 200), (4, 502)] {
-        let rig = Rig::with_pod(PodProtocol::Http1, hints(many)).await;
-        let gateway = rig.listen_within(Front::default(), limits.clone()).await;
-        assert_eq!(statuses(gateway, &rig).await, [status; 2], "{many} hints");
-        rig.tasks.stop().await;
+        let hints = "HTTP/1.1 103 Early Hints\r\nlink: </a>; rel=preload\r\n\r\n".repeat(many);
+        let answer = format!("{hints}HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        assert_eq!(statuses(answer, &limits).await, [status; 2], "{many} hints");
     }
 }
 

@@ -112,10 +112,8 @@ impl Sets {
         self.objects.iter().enumerate().any(|(index, (_, set))| {
             let has_pods = || {
                 let pods = transaction.dependents(meta::uid(set));
-                pods.iter().any(|(key, pod)| {
-                    let has_ended = matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
-                    key.resource.kind == "Pod" && !has_ended
-                })
+                pods.iter()
+                    .any(|(key, pod)| key.resource.kind == "Pod" && !meta::is_over(pod))
             };
             Some(index) != self.newest
                 && (set["status"]["replicas"].as_i64().is_some_and(|count| count > 0) || has_pods())

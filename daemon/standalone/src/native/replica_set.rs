@@ -86,7 +86,7 @@ fn release(actor: &Actor, transaction: &mut Transaction, uid: &str, strangers: P
 
 /// Whether a pod counts.
 fn is_active(pod: &Value) -> bool {
-    !matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed")) && !meta::is_deleting(pod)
+    !meta::is_over(pod) && !meta::is_deleting(pod)
 }
 
 /// How long to wait before a pod is made where others have failed; none for the first.

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use api::names::port;
+use api::revision::desired::user_port;
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
 use life::Tasks;
 use serde::{Deserialize, Serialize};
@@ -83,11 +83,6 @@ impl Drop for Counted {
 
 /// A pod's object as it changes; none when it is gone.
 pub(super) type Changes = watch::Receiver<Option<Arc<Value>>>;
-
-/// Whether all containers of a pod have ended for good.
-pub(super) fn is_over(pod: &Value) -> bool {
-    matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"))
-}
 
 /// Lives a pod, to its end; `place` is where an earlier runner left it.
 pub(super) async fn live(shared: Shared, object: Arc<Value>, changes: Changes, place: Option<u32>) {
@@ -241,7 +236,11 @@ impl PodLife {
 
     /// Whether a pod that has no place needs none.
     fn is_past(&self) -> bool {
-        let is_over = self.changes.borrow().as_ref().is_some_and(|object| is_over(object));
+        let is_over = self
+            .changes
+            .borrow()
+            .as_ref()
+            .is_some_and(|object| meta::is_over(object));
         is_over || self.is_deleted()
     }
 
@@ -259,6 +258,15 @@ impl PodLife {
         }
     }
 
+    /// Tells of what stands in the way, unless that was `told` last, and waits; whether the pod stops meanwhile.
+    async fn stops_before_retry(&mut self, reason: &str, message: String, told: &mut String) -> bool {
+        if *told != message {
+            self.shared.objects.tell(&self.identity, true, reason, &message);
+            *told = message;
+        }
+        timeout(RETRY, self.stopping.wait_for(Option::is_some)).await.is_ok()
+    }
+
     async fn find_place(&mut self) -> Option<Slot> {
         let mut told = String::new();
         loop {
@@ -268,13 +276,10 @@ impl PodLife {
                 Err(error) => error,
             };
             let message = format!("Failed to create pod sandbox: {error}");
-            if told != message {
-                self.shared
-                    .objects
-                    .tell(&self.identity, true, "FailedCreatePodSandBox", &message);
-                told = message;
-            }
-            if timeout(RETRY, self.stopping.wait_for(Option::is_some)).await.is_ok() {
+            if self
+                .stops_before_retry("FailedCreatePodSandBox", message, &mut told)
+                .await
+            {
                 return None;
             }
         }
@@ -282,13 +287,14 @@ impl PodLife {
 
     async fn inhabit(&mut self, pod: Pod, slot: Slot) {
         self.view.ip = Some(slot.ip.to_string());
+        let port = pod.spec.as_ref().and_then(|spec| user_port(&spec.containers));
         let running = RunningPod {
             uid: self.identity.uid.clone(),
             namespace: self.identity.namespace.clone(),
             name: self.identity.name.clone(),
             labels: pod.metadata.labels.clone().unwrap_or_default(),
             ip: slot.ip,
-            port: pod.spec.as_ref().and_then(serving_port),
+            port: port.and_then(|port| u16::try_from(port).ok()),
             netns: slot.netns.clone(),
             cgroup: slot.cgroup.clone(),
         };
@@ -328,11 +334,7 @@ impl PodLife {
                 Ok(volumes) => return Some(volumes),
                 Err(error) => error,
             };
-            if told != error {
-                self.shared.objects.tell(&self.identity, true, "FailedMount", &error);
-                told = error;
-            }
-            if timeout(RETRY, self.stopping.wait_for(Option::is_some)).await.is_ok() {
+            if self.stops_before_retry("FailedMount", error, &mut told).await {
                 return None;
             }
         }
@@ -524,14 +526,6 @@ fn view_of(pod: &Pod, settings: &Settings, object: &Value, is_adopted: bool) -> 
         containers: spec.containers.iter().map(view).collect(),
         class: class(&spec),
     }
-}
-
-/// The port that every pod of a revision has by this name.
-fn serving_port(spec: &PodSpec) -> Option<u16> {
-    let ports = spec.containers.iter().filter_map(|container| container.ports.as_ref());
-    let mut ports = ports.flatten();
-    let own = ports.find(|one| one.name.as_deref() == Some(port::USER_NAME))?;
-    u16::try_from(own.container_port).ok()
 }
 
 /// The class of a pod's service.

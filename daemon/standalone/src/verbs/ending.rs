@@ -32,9 +32,8 @@ pub(super) fn mark(moment: &Moment, key: &Key, object: &mut Value, wanted: Optio
 /// Seconds: only a pod that runs on a node has any.
 fn grace(key: &Key, object: &Value, wanted: Option<i64>) -> i64 {
     let is_pod = key.resource.group.is_empty() && key.resource.kind == "Pod";
-    let is_over = matches!(object["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
     let runs = object["spec"]["nodeName"].as_str().is_some_and(|node| !node.is_empty());
-    if !is_pod || is_over || !runs {
+    if !is_pod || meta::is_over(object) || !runs {
         return 0;
     }
     let own = || object["spec"]["terminationGracePeriodSeconds"].as_i64();

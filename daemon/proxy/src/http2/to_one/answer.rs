@@ -4,7 +4,8 @@
 //! Depends on: frames, headers, wire, sniff.
 
 use super::no_more;
-use crate::exchange::{Broken, Lane};
+use crate::by_one::{head_end, next_part};
+use crate::exchange::{Broken, Lane, too_many};
 use crate::frames::{begin, inform, send};
 use crate::headers;
 use crate::message::{BodySize, Request, Response, lists};
@@ -49,12 +50,10 @@ impl Back<'_> {
             match response.status {
                 StatusCode::SWITCHING_PROTOCOLS => return self.switched(response),
                 status if status.is_informational() => {
-                    informed += 1;
-                    if informed > self.lane.limits.informational {
-                        return Err(Broken::Pod(
-                            "the application sent too many informational responses".to_owned(),
-                        ));
+                    if let Some(objection) = too_many(informed, self.lane.limits) {
+                        return Err(Broken::Pod(objection.to_owned()));
                     }
+                    informed += 1;
                     let mut headers = response.headers;
                     headers::to_client(&mut headers);
                     inform(self.respond, status, headers);
@@ -77,11 +76,7 @@ impl Back<'_> {
         let limits = self.lane.limits;
         let mut search = Search::default();
         loop {
-            let end = search.end(&from.buffer);
-            if end.unwrap_or(from.buffer.len()) > limits.response_head {
-                return Err(Broken::Pod("the application sent too large a head".to_owned()));
-            }
-            if let Some(end) = end {
+            if let Some(end) = head_end(&mut search, &from.buffer, limits)? {
                 let head = from.take(end);
                 return parse::response(&head, limits, self.is_head).map_err(Broken::Pod);
             }
@@ -153,7 +148,7 @@ impl Back<'_> {
             && !response.headers.contains_key(header::CONTENT_ENCODING);
         if matches!(framing, Framing::Length(1..)) && is_unnamed {
             let part = tokio::select! {
-                part = next(&mut body, from, self.lane) => part?,
+                part = next_part(&mut body, from, self.lane.limits) => part?,
                 _ = poll_fn(|context| self.respond.poll_reset(context)) => return Err(Broken::Gone),
             };
             if let Part::Data(data) = &part {
@@ -174,27 +169,6 @@ impl Back<'_> {
     }
 }
 
-/// The next part of a body.
-async fn next<R: AsyncRead + Unpin>(body: &mut Body, from: &mut Reader<R>, lane: &Lane<'_>) -> Result<Part, Broken> {
-    loop {
-        match body.take(&mut from.buffer, lane.limits) {
-            Ok(Some(part)) => return Ok(part),
-            Ok(None) => {}
-            Err(_) => return Err(Broken::Cut),
-        }
-        match from.fill().await {
-            Ok(true) => {}
-            Ok(false) if body.ends_with_connection() => return Ok(Part::End),
-            // A reset is no end: nobody knows what should have come before it.
-            Ok(false) | Err(_) => {
-                return Err(Broken::Pod(
-                    "the application closed the connection within a body".to_owned(),
-                ));
-            }
-        }
-    }
-}
-
 /// Passes the body on, `first` before what is still to come.
 async fn copy<R: AsyncRead + Unpin>(
     mut first: Option<Part>,
@@ -207,7 +181,7 @@ async fn copy<R: AsyncRead + Unpin>(
         let part = match first.take() {
             Some(part) => part,
             None => tokio::select! {
-                part = next(body, from, lane) => part.map_err(|_| Broken::Cut)?,
+                part = next_part(body, from, lane.limits) => part.map_err(|_| Broken::Cut)?,
                 _ = poll_fn(|context| out.poll_reset(context)) => return Err(Broken::Gone),
             },
         };

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What a pod of HTTP/1 says, whoever the client is (`frames`: of HTTP/2).
+//!
+//! Invariants: what breaks off never looks whole.
+//! Depends on: exchange, limits, reader, wire.
+
+use crate::exchange::Broken;
+use crate::limits::Limits;
+use crate::reader::Reader;
+use crate::wire::body::{Body, Part};
+use crate::wire::parse::Search;
+use tokio::io::AsyncRead;
+
+/// The length of the head at the beginning of `bytes`; none: it is not all there yet.
+pub(crate) fn head_end(search: &mut Search, bytes: &[u8], limits: &Limits) -> Result<Option<usize>, Broken> {
+    let end = search.end(bytes);
+    match end.unwrap_or(bytes.len()) > limits.response_head {
+        true => Err(Broken::Pod("the application sent too large a head".to_owned())),
+        false => Ok(end),
+    }
+}
+
+/// The next part of a body.
+pub(crate) async fn next_part<R: AsyncRead + Unpin>(
+    body: &mut Body,
+    from: &mut Reader<R>,
+    limits: &Limits,
+) -> Result<Part, Broken> {
+    loop {
+        match body.take(&mut from.buffer, limits) {
+            Ok(Some(part)) => return Ok(part),
+            Ok(None) => {}
+            Err(_) => return Err(Broken::Cut),
+        }
+        match from.fill().await {
+            Ok(true) => {}
+            Ok(false) if body.ends_with_connection() => return Ok(Part::End),
+            // A reset is no end: nobody knows what should have come before it.
+            Ok(false) | Err(_) => return Err(closed_early()),
+        }
+    }
+}
+
+pub(crate) fn closed_early() -> Broken {
+    Broken::Pod("the application closed the connection within a body".to_owned())
+}
