@@ -4,8 +4,8 @@
 //! The app here is gone a second after it is told to end, whatever it has: who is told too early breaks requests off.
 
 use crate::place::{
-    FAST, Instance, PATIENCE, Place, SERVICES, ask, broken, delete, executable, figure, is_ready, patch, post, service,
-    within,
+    FAST, Instance, PATIENCE, Place, SERVICES, answer, ask, broken, delete, executable, figure, is_ready, patch, post,
+    service, within,
 };
 use crate::rig::SLUICE;
 use nix::sys::signal::{Signal, kill};
@@ -77,6 +77,32 @@ fn end_one(more: &[&str], is_counted: bool) {
 
 #[test]
 fn a_pod_that_ends_while_its_daemon_is_killed_answers_to_the_last_byte() {
+    let end = |instance: &Instance, name: &str| {
+        let (status, body) = delete(instance.api, &format!("{PODS}/{name}"));
+        assert_eq!(status, 200, "{body}");
+        // It is told to end by nobody.
+        wait_for(instance, "kn_revision_pods_terminating_count", 1);
+    };
+    kill_after(end, |place, state| start(place, KEPT, state));
+}
+
+#[test]
+fn a_service_that_is_deleted_while_its_daemon_is_killed_answers_to_the_last_byte() {
+    let end = |instance: &Instance, _: &str| {
+        assert_eq!(delete(instance.api, &format!("{SERVICES}/hello")).0, 200);
+        let is_ending = || {
+            let revisions = instance.list(&SERVICES.replace("services", "revisions"));
+            let pods = instance.list(PODS);
+            revisions.is_empty() && pods.iter().all(|pod| pod["metadata"]["deletionTimestamp"].is_string())
+        };
+        assert!(within(PATIENCE, is_ending), "{:?}", instance.list(PODS));
+    };
+    // Nobody tells the next one of a revision that the pod is of.
+    kill_after(end, Place::start_without_files);
+}
+
+/// Begins to `end` what a pod is of while that has a request, kills the daemon, and starts the `next`.
+fn kill_after(end: impl FnOnce(&Instance, &str), next: impl FnOnce(&Place, &[&str]) -> Instance) {
     let Some(place) = Place::new() else { return };
     let state = place.folder.join("state");
     let state = ["--state", state.to_str().unwrap()];
@@ -86,40 +112,9 @@ fn a_pod_that_ends_while_its_daemon_is_killed_answers_to_the_last_byte() {
         // No gateway is between: what goes through the killed one is lost.
         let late = scope.spawn(move || ask(pod, HOST, "/sleep/15000"));
         wait_for(&instance, "kn_revision_request_active", 1);
-        let (status, body) = delete(instance.api, &format!("{PODS}/{name}"));
-        assert_eq!(status, 200, "{body}");
-        // It is told to end by nobody.
-        wait_for(&instance, "kn_revision_pods_terminating_count", 1);
+        end(&instance, &name);
         instance.kill();
-        let again = start(&place, KEPT, &state);
-        assert_eq!(late.join().unwrap(), (200, GREETING.to_owned()));
-        let is_gone = || pods(&again).iter().all(|(other, _)| *other != name);
-        assert!(within(PATIENCE, is_gone), "{name} stays");
-        again.end();
-    });
-    place.assert_nothing_left();
-}
-
-#[test]
-fn a_service_that_is_deleted_while_its_daemon_is_killed_answers_to_the_last_byte() {
-    let Some(place) = Place::new() else { return };
-    let state = place.folder.join("state");
-    let state = ["--state", state.to_str().unwrap()];
-    let instance = start(&place, KEPT, &state);
-    let (name, pod) = pods(&instance).remove(0);
-    thread::scope(|scope| {
-        let late = scope.spawn(move || ask(pod, HOST, "/sleep/15000"));
-        wait_for(&instance, "kn_revision_request_active", 1);
-        assert_eq!(delete(instance.api, &format!("{SERVICES}/hello")).0, 200);
-        let is_ending = || {
-            let revisions = instance.list(&SERVICES.replace("services", "revisions"));
-            let pods = instance.list(PODS);
-            revisions.is_empty() && pods.iter().all(|pod| pod["metadata"]["deletionTimestamp"].is_string())
-        };
-        assert!(within(PATIENCE, is_ending), "{:?}", instance.list(PODS));
-        instance.kill();
-        // Nobody tells it of a revision that the pod is of.
-        let again = place.start_without_files(&state);
+        let again = next(&place, &state);
         assert_eq!(late.join().unwrap(), (200, GREETING.to_owned()));
         let is_gone = || pods(&again).iter().all(|(other, _)| *other != name);
         assert!(within(PATIENCE, is_gone), "{name} stays");
@@ -221,17 +216,17 @@ fn a_pod_that_is_unready_for_a_while_keeps_what_it_has() {
         assert!(within(PATIENCE, as_said), "its readiness is not {is_ready}");
     };
     thread::scope(|scope| {
-        let first = scope.spawn(|| instance.get(HOST, LONG));
+        let first = Open::begin(instance.gateway);
         wait_for(&instance, "kn_revision_request_active", 1);
         make(false);
         stands(false);
         make(true);
         stands(true);
-        assert!(!first.is_finished(), "it took too long");
         // There is room for one.
-        assert_eq!(instance.get(HOST, "/"), (200, GREETING.to_owned()));
-        assert!(first.is_finished(), "two at once");
-        assert_eq!(first.join().unwrap(), (200, GREETING.to_owned()));
+        let second = scope.spawn(|| instance.get(HOST, "/"));
+        wait_for(&instance, "kn_revision_request_queued", 1);
+        assert_eq!(first.end(), (200, "hi".to_owned()));
+        assert_eq!(second.join().unwrap(), (200, GREETING.to_owned()));
         let last = scope.spawn(|| instance.get(HOST, LONG));
         wait_for(&instance, "kn_revision_request_active", 1);
         make(false);
@@ -336,22 +331,41 @@ fn the_pod_that_has_a_request_stays_and_the_idle_ones_go() {
     let pod: SocketAddr = format!("{}:8080", first["status"]["podIP"].as_str().unwrap())
         .parse()
         .unwrap();
-    thread::scope(|scope| {
-        let late = scope.spawn(move || ask(pod, HOST, "/sleep/25000"));
-        wait_for(&instance, "kn_revision_request_active", 1);
-        // Until now none may go.
-        let revision = format!("{}/hello-00001", SERVICES.replace("services", "revisions"));
-        let free = json!({"metadata": {"annotations": {"autoscaling.knative.dev/min-scale": null}}});
-        let (status, body) = patch(instance.api, &revision, &free);
-        assert_eq!(status, 200, "{body}");
-        let is_one = within(PATIENCE, || pods(&instance).len() == 1);
-        assert!(is_one, "{:?}", pods(&instance));
-        assert_eq!(pods(&instance)[0].0, name, "the busy one has gone");
-        assert!(!late.is_finished(), "the request had ended before the others went");
-        assert_eq!(late.join().unwrap(), (200, GREETING.to_owned()));
-    });
+    let late = Open::begin(pod);
+    wait_for(&instance, "kn_revision_request_active", 1);
+    // Until now none may go.
+    let revision = format!("{}/hello-00001", SERVICES.replace("services", "revisions"));
+    let free = json!({"metadata": {"annotations": {"autoscaling.knative.dev/min-scale": null}}});
+    let (status, body) = patch(instance.api, &revision, &free);
+    assert_eq!(status, 200, "{body}");
+    let is_one = within(PATIENCE, || pods(&instance).len() == 1);
+    assert!(is_one, "{:?}", pods(&instance));
+    assert_eq!(pods(&instance)[0].0, name, "the busy one has gone");
+    assert_eq!(late.end(), (200, "hi".to_owned()));
     instance.end();
     place.assert_nothing_left();
+}
+
+/// A request that lasts until its client has said all of it.
+struct Open(TcpStream);
+
+impl Open {
+    fn begin(to: SocketAddr) -> Self {
+        let mut stream = TcpStream::connect(to).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        write!(
+            stream,
+            "POST /echo HTTP/1.0\r\nHost: {HOST}\r\nContent-Length: 2\r\n\r\nh"
+        )
+        .unwrap();
+        Self(stream)
+    }
+
+    /// Status and body of the answer.
+    fn end(mut self) -> (u16, String) {
+        self.0.write_all(b"i").unwrap();
+        answer(self.0, "POST /echo")
+    }
 }
 
 fn start(place: &Place, annotations: &str, more: &[&str]) -> Instance {

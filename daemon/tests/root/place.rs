@@ -361,6 +361,11 @@ fn said(to: SocketAddr, request: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(to).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
+    answer(stream, request)
+}
+
+/// Status and body of what is answered to a request until the connection ends.
+pub(crate) fn answer(mut stream: TcpStream, request: &str) -> (u16, String) {
     let mut answer = String::new();
     let first = request.lines().next().unwrap_or_default();
     stream
