@@ -142,6 +142,25 @@ impl<R: AsyncRead + Unpin> Reader<R> {
 }
 
 impl<R: Watched> Reader<R> {
+    /// Waits for this, during which nothing is read, for as long as the client is there; `None`: it has left. What is done
+    /// at once costs nothing more.
+    pub(crate) async fn unless_left<T>(&mut self, done: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            done = done => Some(done),
+            () = self.left() => None,
+        }
+    }
+
+    async fn left(&mut self) {
+        loop {
+            sleep(LOOK).await;
+            if self.io.has_left() {
+                return;
+            }
+        }
+    }
+
     /// Reads ahead, at most so many bytes, and returns when the other side has ended.
     pub(crate) async fn end(&mut self, most: usize) {
         while self.buffer.len() < most && self.has_room() {
@@ -149,8 +168,8 @@ impl<R: Watched> Reader<R> {
                 return;
             }
         }
-        while !self.io.has_left() {
-            sleep(LOOK).await;
+        if !self.io.has_left() {
+            self.left().await;
         }
     }
 }

@@ -125,10 +125,11 @@ impl Upload<'_> {
         W: AsyncWrite + Unpin,
     {
         if self.waits {
-            if to.write_all(&out).await.is_err() {
-                return watch(from, self.limits).await;
+            match from.unless_left(to.write_all(&out)).await {
+                Some(Ok(())) => out.clear(),
+                Some(Err(_)) => return watch(from, self.limits).await,
+                None => return Broken::Gone,
             }
-            out.clear();
             tokio::select! {
                 () = signals.go.notified() => {}
                 broken = watch(from, self.limits) => return broken,
@@ -146,13 +147,20 @@ impl Upload<'_> {
                 return broken;
             }
             let is_last = matches!(part, Some(Part::End | Part::Trailers(_)));
-            let written = match &part {
-                Some(part) => pass(part, self.framing, &mut out, to).await,
-                None => flush(&mut out, to).await,
+            let writing = async {
+                if let Some(part) = &part {
+                    pass(part, self.framing, &mut out, to).await?;
+                }
+                match part.is_none() || is_last {
+                    true => flush(&mut out, to).await,
+                    false => Ok(()),
+                }
             };
-            // The pod may have answered and closed already: the download knows.
-            if written.is_err() || is_last && flush(&mut out, to).await.is_err() {
-                return watch(from, self.limits).await;
+            match from.unless_left(writing).await {
+                Some(Ok(())) => {}
+                // The pod may have answered and closed already: the download knows.
+                Some(Err(_)) => return watch(from, self.limits).await,
+                None => return Broken::Gone,
             }
             if is_last {
                 signals.sent.store(true, Relaxed);

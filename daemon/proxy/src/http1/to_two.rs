@@ -84,7 +84,13 @@ async fn upload<R: Watched>(
         is_taken.fetch_or(matches!(part, Ok(Some(_))), Relaxed);
         let passed = match part {
             Ok(Some(Part::Data(data))) => match intake.count(data.len()) {
-                Ok(()) => frames::send(&mut to, data, false, Duration::ZERO).await.is_ok(),
+                Ok(()) => {
+                    let sending = frames::send(&mut to, data, false, Duration::ZERO);
+                    match from.unless_left(sending).await {
+                        Some(sent) => sent.is_ok(),
+                        None => return Broken::Gone,
+                    }
+                }
                 Err(broken) => return broken,
             },
             Ok(Some(last)) => {

@@ -7,7 +7,7 @@ use rustls::version::TLS13;
 use std::future::{pending, poll_fn};
 use std::net::SocketAddr;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::{sleep, timeout};
 
@@ -136,4 +136,83 @@ async fn who_leaves_before_the_first_byte_of_a_body_frees_its_slot() {
             rig.tasks.stop().await;
         }
     }
+}
+
+/// Agrees to HTTP/2, and takes no more of a body than the protocol's first window.
+async fn deaf_two(stream: TcpStream) {
+    let mut connection = h2::server::handshake(stream).await.unwrap();
+    let _request = connection.accept().await;
+    drop(poll_fn(|context| connection.poll_closed(context)).await);
+}
+
+/// Reads nothing.
+async fn deaf(stream: TcpStream) {
+    pending::<()>().await;
+    drop(stream);
+}
+
+/// Writes until the way is full.
+async fn fill<S: AsyncWrite + Unpin>(to: &mut S) {
+    let piece = vec![b'x'; 64 << 10];
+    while let Ok(written) = timeout(Duration::from_millis(500), to.write(&piece)).await {
+        written.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn who_leaves_while_its_body_is_stuck_frees_its_slot() {
+    for (protocol, is_tls) in [
+        (PodProtocol::Http1, false),
+        (PodProtocol::Http1, true),
+        (PodProtocol::H2c, false),
+        (PodProtocol::H2c, true),
+    ] {
+        let rig = match protocol {
+            PodProtocol::H2c => Rig::with_pod(protocol, deaf_two).await,
+            _ => Rig::with_pod(protocol, deaf).await,
+        };
+        let (mine, believed) = certificate(&[HOST]);
+        rig.certificates.replace(vec![mine]);
+        let request = format!("POST / HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 1000000000\r\n\r\n");
+        let leaving: Box<dyn std::any::Any> = match is_tls {
+            true => {
+                let config = client(&[believed], &["http/1.1"], &[&TLS13]);
+                let gateway = rig.listen(rig.https()).await;
+                let mut stream = connect(gateway, &config, HOST).await.unwrap();
+                stream.write_all(request.as_bytes()).await.unwrap();
+                fill(&mut stream).await;
+                // Its end would come behind what nobody reads; a reset does not.
+                stream.get_ref().0.set_zero_linger().unwrap();
+                Box::new(stream)
+            }
+            false => {
+                let gateway = rig.listen(Front::default()).await;
+                let mut stream = TcpStream::connect(gateway).await.unwrap();
+                stream.write_all(request.as_bytes()).await.unwrap();
+                fill(&mut stream).await;
+                stream.set_zero_linger().unwrap();
+                Box::new(stream)
+            }
+        };
+        until(&rig.revision, "it runs", |counts| counts.running == 1).await;
+        drop(leaving);
+        let what = format!("{protocol:?}, by TLS: {is_tls}: it has left");
+        until(&rig.revision, &what, |counts| counts.running == 0).await;
+        rig.tasks.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn an_end_behind_what_is_stuck_is_seen_if_the_socket_took_it() {
+    let rig = Rig::with_pod(PodProtocol::H2c, deaf_two).await;
+    let gateway = rig.listen(Front::default()).await;
+    // The pod's window takes 65535 bytes.
+    let body = "x".repeat(120_000);
+    let request = format!("POST / HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 1000000000\r\n\r\n{body}");
+    let mut leaving = TcpStream::connect(gateway).await.unwrap();
+    leaving.write_all(request.as_bytes()).await.unwrap();
+    until(&rig.revision, "it runs", |counts| counts.running == 1).await;
+    drop(leaving);
+    until(&rig.revision, "it has left", |counts| counts.running == 0).await;
+    rig.tasks.stop().await;
 }
