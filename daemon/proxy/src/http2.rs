@@ -12,3 +12,4 @@ pub(crate) mod serve;
 mod side;
 mod to_one;
 mod to_two;
+mod walk;

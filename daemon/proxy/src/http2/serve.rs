@@ -35,6 +35,9 @@ const LOOK: Duration = Duration::from_secs(1);
 /// How long a client may still send of a body that its answer did not wait for (HTTP/1 has the same).
 const LINGER: Duration = Duration::from_millis(500);
 
+/// A head may be so much longer than `request_head` that we refuse it, and say why; of a longer one the h2 crate says 431 and no more.
+const BEYOND: usize = 64 << 10;
+
 /// Serves a connection to its end.
 pub(crate) async fn connection<R, W>(door: &Arc<Door>, reader: Reader<R>, writer: W, mut arrival: Arrival)
 where
@@ -94,6 +97,7 @@ where
             }
             None => return,
         };
+        refusals.handed_out(respond.stream_id().into());
         let Some(share) = room.stream(limits.all_streams) else {
             refusals.known();
             respond.send_reset(Reason::REFUSED_STREAM);
@@ -125,7 +129,7 @@ fn settings(limits: &Limits, is_wide: bool) -> h2::server::Builder {
         .max_pending_accept_reset_streams(limits.pending_resets)
         .max_concurrent_reset_streams(limits.pending_resets)
         .enable_connect_protocol()
-        .max_header_list_size(u32::try_from(limits.request_head).unwrap_or(u32::MAX));
+        .max_header_list_size(u32::try_from(limits.request_head.saturating_add(BEYOND)).unwrap_or(u32::MAX));
     builder
 }
 
@@ -152,13 +156,19 @@ async fn stream(
         waits: !is_ended && lists(&head.headers, &header::EXPECT, "100-continue"),
         reason: Reason::INTERNAL_ERROR,
     };
-    if head.headers.len() > door.limits.header_count {
+    let size = size(&head);
+    let objection = match () {
+        () if head.headers.len() > door.limits.header_count => Some("too many header fields"),
+        () if size > door.limits.request_head => Some("too large a head"),
+        () => None,
+    };
+    if let Some(objection) = objection {
         door.front.room.refused(Limit::RequestHead);
-        let answer = Answer::error(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "too many header fields");
+        let answer = Answer::error(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, objection);
         return drop(client.answer(&answer, &Progress::new()).await);
     }
     let mut heads = door.front.room.heads(door.limits.all_heads);
-    if !heads.hold(size(&head)) {
+    if !heads.hold(size) {
         door.front.room.refused(Limit::AllHeads);
         let answer = Answer::error(StatusCode::SERVICE_UNAVAILABLE, "too much is held");
         return drop(client.answer(&answer, &Progress::new()).await);
@@ -183,11 +193,23 @@ async fn linger(body: &mut RecvStream) {
     drop(timeout(LINGER, rest).await);
 }
 
-/// What a head holds, about.
+/// The size of a head as HTTP/2 counts it (RFC 9113 6.5.2).
 fn size(head: &http::request::Parts) -> usize {
+    let uri = &head.uri;
+    let protocol = head.extensions.get::<Protocol>().map(Protocol::as_str);
+    let first = [
+        (":method", Some(head.method.as_str())),
+        (":scheme", uri.scheme_str()),
+        (":authority", uri.authority().map(http::uri::Authority::as_str)),
+        (":path", uri.path_and_query().map(http::uri::PathAndQuery::as_str)),
+        (":protocol", protocol),
+    ];
+    let first = first
+        .iter()
+        .filter_map(|(name, value)| Some(name.len() + (*value)?.len() + 32));
     let fields = head.headers.iter();
-    let fields: usize = fields.map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
-    fields + head.uri.path_and_query().map_or(0, |path| path.as_str().len())
+    let fields = fields.map(|(name, value)| name.as_str().len() + value.len() + 32);
+    first.chain(fields).sum()
 }
 
 /// Reads a request's head, or says what is wrong with it.

@@ -235,16 +235,25 @@ async fn a_head_of_too_many_fields_is_refused_and_counted() {
             request = request.header("x", value);
         }
         let (answer, _) = client.send_request(request.body(()).unwrap(), true).unwrap();
-        answer.await.unwrap().status().as_u16()
+        let (head, mut body) = answer.await.unwrap().into_parts();
+        let mut text = String::new();
+        while let Some(Ok(part)) = body.data().await {
+            text += &String::from_utf8_lossy(&part);
+        }
+        (head.status.as_u16(), text)
     };
+    let is = |status, text: &str| (status, text.to_owned());
     // 100 are the most.
-    assert_eq!(status(100, "y").await, 200);
-    assert_eq!(status(200, "y").await, 431);
+    assert_eq!(status(100, "y").await, is(200, "ok"));
+    assert_eq!(status(200, "y").await, is(431, "too many header fields\n"));
     flooded.until("/limit/request_head", 1).await;
-    // The list is longer than `request_head`: h2 says so itself.
-    assert_eq!(status(90, &"y".repeat(1000)).await, 431);
-    assert_eq!(status(1, "y").await, 200);
-    flooded.until("/limit/request_head", 1).await;
+    // The list is longer than `request_head`.
+    assert_eq!(status(90, &"y".repeat(1000)).await, is(431, "too large a head\n"));
+    flooded.until("/limit/request_head", 2).await;
+    // By so much that h2 answers itself.
+    assert_eq!(status(90, &"y".repeat(2000)).await, is(431, ""));
+    assert_eq!(status(1, "y").await, is(200, "ok"));
+    flooded.until("/limit/request_head", 3).await;
     connection.abort();
     flooded.end(24 << 20).await;
 }
