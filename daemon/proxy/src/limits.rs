@@ -51,6 +51,9 @@ pub struct Limits {
     pub streams: u32,
     /// Resets by the client that an HTTP/2 connection may have unhandled (rapid reset).
     pub pending_resets: usize,
+    /// Frames of an HTTP/2 connection in a second that belong to no request, as settings, pings and priorities; beside them as
+    /// many as frames and KiB of answers were sent (window updates). Beyond: the connection ends.
+    pub control_frames: u32,
     /// Bytes of an HTTP/2 stream in flight, each way.
     pub stream_window: u32,
     /// Bytes of an HTTP/2 connection in flight, each way.
@@ -85,6 +88,7 @@ impl Default for Limits {
             all_windows: 512 << 20,
             streams: 250,
             pending_resets: 50,
+            control_frames: 10_000,
             stream_window: 1 << 20,
             connection_window: 4 << 20,
             idle_to_pod: 1000,

@@ -25,7 +25,7 @@ pub enum Limit {
     AllStreams,
     /// `streams`: the stream is refused.
     Streams,
-    /// `all_heads`: 503.
+    /// `all_heads`: 503; within a head of HTTP/2 the connection is closed.
     AllHeads,
     /// `request_head` or `header_count`: 431.
     RequestHead,
@@ -41,10 +41,12 @@ pub enum Limit {
     WriteTime,
     /// `pending_resets`, or more of other frames than any request needs: GOAWAY with `ENHANCE_YOUR_CALM`.
     PendingResets,
+    /// `control_frames`: the connection is closed.
+    ControlFrames,
 }
 
 impl Limit {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::AllConnections,
         Self::AllStreams,
         Self::Streams,
@@ -56,6 +58,7 @@ impl Limit {
         Self::HandshakeTime,
         Self::WriteTime,
         Self::PendingResets,
+        Self::ControlFrames,
     ];
 
     /// The name of the field in `Limits`.
@@ -73,6 +76,7 @@ impl Limit {
             Self::HandshakeTime => "handshake_time",
             Self::WriteTime => "write_time",
             Self::PendingResets => "pending_resets",
+            Self::ControlFrames => "control_frames",
         }
     }
 }

@@ -17,7 +17,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use tokio::io::AsyncWrite;
 
-/// The kinds of frames that begin an answer and end a stream.
+/// The kinds of frames that an answer is made of, and that ends a stream.
+const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 
@@ -61,6 +62,7 @@ impl Refusals {
             io,
             walk: Walk::default(),
             code: None,
+            sent: 0,
             room: self.room.clone(),
             known: Arc::clone(&self.known),
         }
@@ -73,16 +75,22 @@ pub(super) struct Watched<W> {
     walk: Walk,
     /// The payload's number so far, if it is a RST_STREAM's.
     code: Option<u32>,
+    /// Frames and KiB of answers that went out: as many frames that are no request may come for their sake (`incoming`).
+    pub(super) sent: u32,
     room: Room,
     known: Arc<Known>,
 }
 
 impl<W> Watched<W> {
     fn went_out(&mut self, bytes: &[u8]) {
-        let (code, known, room) = (&mut self.code, &self.known, &self.room);
+        let (code, sent, known, room) = (&mut self.code, &mut self.sent, &self.known, &self.room);
         self.walk.over(bytes, |step| match step {
             Step::Head(head) => {
                 *code = (head.kind == RST_STREAM).then_some(0);
+                if matches!(head.kind, DATA | HEADERS) {
+                    let kib = u32::try_from(head.length >> 10).unwrap_or(u32::MAX);
+                    *sent = sent.saturating_add(1).saturating_add(kib);
+                }
                 if head.kind == HEADERS && head.stream > known.last.load(Relaxed) {
                     room.refused(Limit::RequestHead);
                 }

@@ -2,8 +2,9 @@
 //! A client's HTTP/2 connection: a task for each of its streams.
 //!
 //! Invariants: streams, resets, heads and windows are bounded by `Limits`; draining says GOAWAY and lets streams finish.
-//! Depends on: side, io, refusals, origin, path, peers, door, limits.
+//! Depends on: side, incoming, io, refusals, origin, path, peers, door, limits.
 
+use super::incoming::Incoming;
 use super::io::Whole;
 use super::refusals::Refusals;
 use super::side::Two;
@@ -51,6 +52,7 @@ where
     let handshake = settings(limits, wide.is_some()).handshake::<_, bytes::Bytes>(Whole {
         reader,
         writer: refusals.watch(writer),
+        incoming: Incoming::new(limits, longest(limits), room),
     });
     let mut connection = match timeout(limits.head_time, handshake).await {
         Ok(Ok(connection)) => connection,
@@ -129,8 +131,13 @@ fn settings(limits: &Limits, is_wide: bool) -> h2::server::Builder {
         .max_pending_accept_reset_streams(limits.pending_resets)
         .max_concurrent_reset_streams(limits.pending_resets)
         .enable_connect_protocol()
-        .max_header_list_size(u32::try_from(limits.request_head.saturating_add(BEYOND)).unwrap_or(u32::MAX));
+        .max_header_list_size(u32::try_from(longest(limits)).unwrap_or(u32::MAX));
     builder
+}
+
+/// The longest head that the h2 crate takes.
+fn longest(limits: &Limits) -> usize {
+    limits.request_head.saturating_add(BEYOND)
 }
 
 async fn stream(

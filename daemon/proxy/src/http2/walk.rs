@@ -41,6 +41,14 @@ pub(super) struct Walk {
 }
 
 impl Walk {
+    /// Begins behind so many bytes.
+    pub(super) fn behind(bytes: usize) -> Self {
+        Self {
+            left: bytes,
+            ..Self::default()
+        }
+    }
+
     /// Goes on.
     pub(super) fn over(&mut self, mut bytes: &[u8], mut step: impl FnMut(Step<'_>)) {
         while !bytes.is_empty() {
@@ -101,14 +109,15 @@ pub(super) mod tests {
     proptest! {
         #[test]
         fn however_it_is_cut_each_frame_is_seen_once(
+            preface in 0_usize..30,
             frames in prop::collection::vec((any::<u8>(), any::<u8>(), 0_u32..1 << 31, prop::collection::vec(any::<u8>(), 0..40)), 0..30),
             cuts in prop::collection::vec(1_usize..30, 1..20),
         ) {
-            let mut bytes = Vec::new();
+            let mut bytes = vec![7; preface];
             for (kind, flags, stream, payload) in &frames {
                 bytes.extend(frame(*kind, *flags, *stream, payload));
             }
-            let (mut walk, mut rest) = (Walk::default(), &bytes[..]);
+            let (mut walk, mut rest) = (Walk::behind(preface), &bytes[..]);
             let (mut heads, mut payload, mut ends) = (Vec::new(), Vec::new(), 0);
             for cut in cuts.iter().cycle() {
                 if rest.is_empty() {
@@ -131,8 +140,8 @@ pub(super) mod tests {
                 stream: *stream,
             }).collect();
             prop_assert_eq!(heads, due);
-            prop_assert_eq!(ends, frames.len());
-            prop_assert_eq!(payload, frames.iter().flat_map(|(.., payload)| payload.clone()).collect::<Vec<_>>());
+            prop_assert_eq!(ends, frames.len() + usize::from(preface > 0));
+            prop_assert_eq!(&payload[preface..], frames.iter().flat_map(|(.., payload)| payload.clone()).collect::<Vec<_>>());
         }
     }
 }

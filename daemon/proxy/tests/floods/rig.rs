@@ -41,6 +41,7 @@ fn limits() -> Limits {
         write_time: Duration::from_secs(1),
         body_time: Duration::from_secs(1),
         request_body: 1 << 20,
+        control_frames: 1000,
         all_connections: larger(CONNECTIONS) + 200,
         all_streams: 1000,
         all_heads: 8 << 20,
@@ -119,6 +120,13 @@ impl Flooded {
             sleep(Duration::from_millis(50)).await;
         }
         panic!("{name} is not {count}: {answer:?}");
+    }
+
+    /// What the server counts under this name.
+    pub(crate) async fn count(&self, name: &str) -> usize {
+        let answer = ask(self.address, &get(name, HOST)).await;
+        let (_, count) = answer.split_once("\r\n\r\n").unwrap();
+        count.parse().unwrap()
     }
 
     /// Fails if the neighbour was not served, or memory grew by more than that at any time.

@@ -127,27 +127,99 @@ async fn a_head_without_end_ends_the_connection() {
 
 #[tokio::test]
 #[ignore = "of the suite floods"]
-async fn questions_whose_answers_nobody_reads_end_the_connection() {
+async fn a_head_whose_rest_does_not_come_is_given_up() {
     let flooded = Flooded::start().await;
-    for reads in [false, true] {
-        for kind in [PING, SETTINGS] {
-            let payload: &[u8] = if kind == PING { &[0; 8] } else { &[0, 4, 0, 1, 0, 0] };
-            let ended = flood(&flooded, Vec::new(), reads, |number| {
-                many(number, |_| frame(kind, 0, 0, payload))
-            })
-            .await;
-            assert!(reads || ended == Ended::ByServer, "{kind}: {ended:?}");
+    let get = frame(HEADERS, END_HEADERS | END_STREAM, 3, &head());
+    let mut held = vec![0x82, 0x86, 0x84, 0x41, u8::try_from(HELD.len()).unwrap()];
+    held.extend_from_slice(HELD.as_bytes());
+    let held = frame(HEADERS, END_HEADERS | END_STREAM, 1, &held);
+    let mut clients = Vec::new();
+    for begun in [
+        frame(HEADERS, END_STREAM, 1, &head()),
+        get[..get.len() - 1].to_vec(),
+        // Beside a stream that stays open.
+        [held, frame(HEADERS, END_STREAM, 3, &[])].concat(),
+    ] {
+        for _ in 0..larger(10) {
+            let mut client = connect(flooded.address).await;
+            client.write_all(&[preface(), begun.clone()].concat()).await.unwrap();
+            clients.push(client);
         }
     }
+    flooded.until("/limit/head_time", clients.len()).await;
+    flooded.until("/waiting", 0).await;
+    for mut client in clients {
+        let mut unread = Vec::new();
+        let ended = timeout(Duration::from_secs(20), client.read_to_end(&mut unread)).await;
+        assert!(ended.is_ok(), "the connection goes on");
+    }
+    flooded.end(16 << 20).await;
+}
+
+#[tokio::test]
+#[ignore = "of the suite floods"]
+async fn heads_of_two_that_are_held_in_all_have_a_bound() {
+    let flooded = Flooded::start().await;
+    // Each byte is a field of the table that every connection has; nothing comes after them.
+    let fields = [head(), vec![0x90; 4000]].concat();
+    let begun = [
+        preface(),
+        frame(HEADERS, END_STREAM, 1, &fields),
+        frame(CONTINUATION, 0, 1, &[]),
+    ]
+    .concat();
+    let mut clients = Vec::new();
+    for _ in 0..larger(300) {
+        let mut client = connect(flooded.address).await;
+        client.write_all(&begun).await.unwrap();
+        clients.push(client);
+    }
+    let mut ended = 0;
+    for mut client in clients {
+        let mut unread = Vec::new();
+        let end = timeout(Duration::from_secs(20), client.read_to_end(&mut unread)).await;
+        ended += usize::from(end.is_ok());
+    }
+    assert_eq!(ended, larger(300));
+    let limited = flooded.count("/limit/all_heads").await;
+    assert!(limited > 0, "{limited} for want of room");
     flooded.end(32 << 20).await;
 }
 
 #[tokio::test]
 #[ignore = "of the suite floods"]
-async fn empty_data_costs_nothing() {
+async fn questions_and_settings_without_end_end_the_connection() {
+    let flooded = Flooded::start().await;
+    const PRIORITY: u8 = 2;
+    for reads in [false, true] {
+        // Settings, a priority, a window update of stream 0, a frame of a kind that nobody knows.
+        for (kind, payload) in [
+            (PING, &[0; 8][..]),
+            (SETTINGS, &[0, 4, 0, 1, 0, 0]),
+            (PRIORITY, &[0; 5]),
+            (WINDOW_UPDATE, &[0, 0, 0, 1]),
+            (200, &[]),
+        ] {
+            let stream = u32::from(kind == PRIORITY);
+            let ended = flood(&flooded, Vec::new(), reads, |number| {
+                many(number, |_| frame(kind, 0, stream, payload))
+            })
+            .await;
+            assert_eq!(ended, Ended::ByServer, "{kind}");
+        }
+    }
+    flooded.until("/limit/control_frames", 10).await;
+    flooded.end(32 << 20).await;
+}
+
+#[tokio::test]
+#[ignore = "of the suite floods"]
+async fn empty_data_ends_the_connection() {
     let flooded = Flooded::start().await;
     let begin = frame(HEADERS, END_HEADERS, 1, &head());
-    flood(&flooded, begin, true, |number| many(number, |_| frame(DATA, 0, 1, &[]))).await;
+    let ended = flood(&flooded, begin, true, |number| many(number, |_| frame(DATA, 0, 1, &[]))).await;
+    assert_eq!(ended, Ended::ByServer);
+    flooded.until("/limit/pending_resets", 1).await;
     flooded.end(24 << 20).await;
 }
 

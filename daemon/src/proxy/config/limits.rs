@@ -34,6 +34,7 @@ pub(in crate::proxy) struct Limits {
     all_windows: Size,
     streams: u32,
     pending_resets: usize,
+    control_frames: u32,
     stream_window: Size,
     connection_window: Size,
     idle_to_pod: usize,
@@ -64,6 +65,7 @@ impl Default for Limits {
             all_windows: Size(limits.all_windows),
             streams: limits.streams,
             pending_resets: limits.pending_resets,
+            control_frames: limits.control_frames,
             stream_window: Size(usize::try_from(limits.stream_window).unwrap_or(usize::MAX)),
             connection_window: Size(usize::try_from(limits.connection_window).unwrap_or(usize::MAX)),
             idle_to_pod: limits.idle_to_pod,
@@ -96,6 +98,7 @@ impl Limits {
             ("all_heads", self.all_heads.0 == 0),
             ("streams", self.streams == 0),
             ("pending_resets", self.pending_resets == 0),
+            ("control_frames", self.control_frames == 0),
         ];
         if let Some((name, _)) = missing.iter().find(|(_, is_missing)| *is_missing) {
             return Err(BadLimit(name, "must be above 0"));
@@ -125,6 +128,7 @@ impl Limits {
             all_windows: self.all_windows.0,
             streams: self.streams,
             pending_resets: self.pending_resets,
+            control_frames: self.control_frames,
             stream_window: window("stream_window", self.stream_window)?,
             connection_window: window("connection_window", self.connection_window)?,
             idle_to_pod: self.idle_to_pod,
@@ -235,6 +239,7 @@ mod tests {
             ("{handshake_time: 0s}", "limits.handshake_time: must be above 0"),
             ("{idle_time: 0s}", "limits.idle_time: must be above 0"),
             ("{streams: 0}", "limits.streams: must be above 0"),
+            ("{control_frames: 0}", "limits.control_frames: must be above 0"),
             ("{pending_resets: 0}", "limits.pending_resets: must be above 0"),
             (
                 "{stream_window: 4Gi}",
