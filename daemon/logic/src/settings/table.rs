@@ -21,6 +21,7 @@ type Field<S, T> = fn(&mut S) -> &mut T;
 
 /// How the text of a key is read, and where it goes.
 pub(super) enum Reader<S> {
+    /// Spaces around it are dropped.
     Text(Field<S, String>),
     Bool(Field<S, bool>),
     Float(Field<S, f64>),
@@ -29,7 +30,7 @@ pub(super) enum Reader<S> {
     Uint32(Field<S, u32>),
     Span(Field<S, Span>),
     Quantity(Field<S, Option<Quantity>>),
-    /// Separated by commas; nothing is trimmed.
+    /// Separated by commas; spaces around each are dropped.
     Set(Field<S, BTreeSet<String>>),
     /// Reads the text itself; its error is complete.
     Own(fn(&mut S, &str) -> Result<(), String>),
@@ -148,7 +149,7 @@ impl<'a> Reading<'a> {
 /// The readers of a single value; the error is that of its parser.
 fn plain<S>(reader: &Reader<S>, text: &str, settings: &mut S) -> Result<(), String> {
     match reader {
-        Reader::Text(field) => put(field(settings), Ok::<_, String>(text.to_owned())),
+        Reader::Text(field) => put(field(settings), Ok::<_, String>(text.trim().to_owned())),
         Reader::Bool(field) => put(field(settings), number::boolean(text)),
         Reader::Float(field) => put(field(settings), number::float(text)),
         Reader::Int32(field) => put(field(settings), number::int32(text)),
@@ -167,7 +168,7 @@ fn put<T, E: ToString>(field: &mut T, value: Result<T, E>) -> Result<(), String>
 }
 
 fn set(text: &str) -> BTreeSet<String> {
-    text.split(',').map(str::to_owned).collect()
+    text.split(',').map(|part| part.trim().to_owned()).collect()
 }
 
 /// Whether one of the rows has this spelling.

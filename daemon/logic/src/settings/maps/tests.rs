@@ -2,6 +2,8 @@
 //! What holds for every map, and the maps that are shipped.
 
 use super::*;
+use crate::settings::autoscaler::Autoscaler;
+use crate::settings::deployment::Deployment;
 use crate::settings::yaml;
 use proptest::prelude::*;
 use std::fs;
@@ -65,6 +67,24 @@ fn shipped_maps_are_admitted_with_their_checksum() {
         assert_eq!(admit(&name, &annotations, &data), Ok(()), "{name}");
         assert_eq!(unknown_keys(&name, &data), [""; 0], "{name}");
     }
+}
+
+#[test]
+fn spaces_around_a_text_are_dropped_and_around_a_number_are_not() {
+    let class = Autoscaler::parse(&texts([("pod-autoscaler-class", " my.class\n")]))
+        .unwrap()
+        .class;
+    assert_eq!(class, "my.class");
+    let deployment = Deployment::parse(&texts([
+        ("queue-sidecar-image", "image"),
+        ("registries-skipping-tag-resolving", " kind.local, ko.local\t,dev.local"),
+    ]));
+    let skipped = deployment.unwrap().registries_skipping_tag_resolving;
+    assert_eq!(
+        skipped.into_iter().collect::<Vec<_>>(),
+        ["dev.local", "kind.local", "ko.local"]
+    );
+    assert!(Autoscaler::parse(&texts([("min-scale", " 1")])).is_err());
 }
 
 #[test]
