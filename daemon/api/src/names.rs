@@ -156,7 +156,7 @@ pub mod autoscaling {
         "autoscaling.knative.dev/targetUtilizationPercentage",
     ];
     /// Classes end so when they are Knative's.
-    pub const CLASS_DOMAIN: &str = "knative.dev";
+    pub const CLASS_DOMAIN: &str = ".knative.dev";
     /// The class of Knative's own autoscaler.
     pub const KPA: &str = "kpa.autoscaling.knative.dev";
     /// The class of Kubernetes' autoscaler.

@@ -204,3 +204,17 @@ fn initial_scale(annotations: &Annotations, settings: &Autoscaler) -> FieldError
         Ok(_) => FieldErrors::none(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_classes_below_the_domain_of_knative_are_its_own() {
+        let errors = |text: &str| class(&Annotations::from([(key::CLASS.to_owned(), text.to_owned())])).error();
+        for free in ["myknative.dev", "knative.dev", "a.example.com", "", key::KPA, key::HPA] {
+            assert_eq!(errors(free), None, "{free}");
+        }
+        assert!(errors("other.knative.dev").is_some());
+    }
+}
