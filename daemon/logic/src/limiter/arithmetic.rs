@@ -69,9 +69,10 @@ pub fn assign_slice<T: Clone>(pods: &[T], index: Option<u32>, count: u32) -> Vec
     own.map(|(_, pod)| pod.clone()).collect()
 }
 
-/// How many requests a revision may run at this activator; `own` counts the pods assigned to it (spec 3.4).
+/// How many requests a revision may run at this activator; `own` counts the pods assigned to it. Without backends there is
+/// no upper bound (spec 3.4).
 #[must_use]
-pub fn calculate_capacity(container_concurrency: u32, backends: u32, own: u32, activators: u32) -> u32 {
+pub fn calculate_capacity(container_concurrency: u32, backends: u32, own: u32, activators: u32) -> u64 {
     let concurrency = u64::from(container_concurrency);
     let capacity = if own > 0 {
         concurrency * u64::from(own)
@@ -81,10 +82,11 @@ pub fn calculate_capacity(container_concurrency: u32, backends: u32, own: u32, a
             all => (all / u64::from(activators.max(1))).max(1),
         }
     };
-    if backends > 0 && container_concurrency == 0 {
-        return MAX_CAPACITY;
+    let most = u64::from(MAX_CAPACITY);
+    if backends > 0 && (container_concurrency == 0 || capacity > most) {
+        return most;
     }
-    u32::try_from(capacity).map_or(MAX_CAPACITY, |capacity| capacity.min(MAX_CAPACITY))
+    capacity
 }
 
 /// The place of `own` in a sorted list of activators (spec 3.4).
@@ -138,6 +140,14 @@ mod tests {
     fn an_index_beyond_the_count_has_no_pods_of_others() {
         assert_eq!(positions(4, 9, 2), Vec::<usize>::new());
         assert_eq!(positions(4, u32::MAX, 2), Vec::<usize>::new());
+    }
+
+    #[test]
+    fn a_capacity_is_bounded_only_where_backends_are() {
+        assert_eq!(calculate_capacity(2_000_000_000, 2, 2, 1), u64::from(MAX_CAPACITY));
+        assert_eq!(calculate_capacity(2_000_000_000, 0, 2, 1), 4_000_000_000);
+        assert_eq!(calculate_capacity(0, 0, 2, 1), 0);
+        assert_eq!(calculate_capacity(0, 1, 2, 1), u64::from(MAX_CAPACITY));
     }
 
     #[test]

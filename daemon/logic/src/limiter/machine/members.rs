@@ -62,6 +62,7 @@ impl Limiter {
         let capacity = calculate_capacity(concurrency, self.backends(), own, self.activators.count);
         let most = if concurrency == 0 { 1 } else { MAX_CAPACITY };
         let empty = self.backends() == 0;
+        let capacity = u32::try_from(capacity).unwrap_or(u32::MAX);
         if empty { 0 } else { capacity.min(most) }
     }
 
