@@ -35,7 +35,7 @@ fn push_escaped(out: &mut String, char: char) {
     // Writing to a String cannot fail.
     let _ = if !named.is_empty() {
         out.write_str(named)
-    } else if char.escape_debug().len() == 1 {
+    } else if is_printable(char) {
         out.write_char(char)
     } else if code < 0x80 {
         write!(out, "\\x{code:02x}")
@@ -44,6 +44,15 @@ fn push_escaped(out: &mut String, char: char) {
     } else {
         write!(out, "\\U{code:08x}")
     };
+}
+
+/// Whether Go prints it as it is: letters, marks, digits, punctuation, symbols and the space of ASCII.
+#[must_use]
+pub fn is_printable(char: char) -> bool {
+    // At the start of a text Rust escapes combining marks, too; after a letter it does not.
+    let mut bytes = [b'a'; 5];
+    let length = char.encode_utf8(&mut bytes[1..]).len();
+    str::from_utf8(&bytes[..=length]).is_ok_and(|text| text.escape_debug().count() == 2)
 }
 
 /// A number as `%v` prints it: the shortest text, with an exponent below 1e-4 and from 1e6.
@@ -99,6 +108,11 @@ mod tests {
 
     #[test]
     fn quotes_escape_what_cannot_be_seen() {
+        assert_eq!(
+            quoted("e\u{301}\u{301}\u{20dd}\u{200c}"),
+            "\"e\u{301}\u{301}\u{20dd}\\u200c\""
+        );
+        assert_eq!(quoted("\u{a0}\u{7f}\u{85}\u{e000}"), r#""\u00a0\x7f\u0085\ue000""#);
         assert_eq!(quoted("a\"b\\\n\u{1}é\u{200b}'"), r#""a\"b\\\n\x01é\u200b'""#);
     }
 }

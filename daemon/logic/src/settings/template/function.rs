@@ -312,7 +312,7 @@ fn js(char: char) -> String {
         '>' => "\\u003E".to_owned(),
         '&' => "\\u0026".to_owned(),
         '=' => "\\u003D".to_owned(),
-        _ if char < ' ' || (!char.is_ascii() && char.escape_debug().len() > 1) => {
+        _ if char < ' ' || (!char.is_ascii() && !print::is_printable(char)) => {
             format!("\\u{:04X}", u32::from(char))
         }
         _ => char.to_string(),
