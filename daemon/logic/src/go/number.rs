@@ -19,6 +19,18 @@ pub struct NumberError {
 const SYNTAX: &str = "invalid syntax";
 const RANGE: &str = "value out of range";
 
+impl NumberError {
+    /// What Go's ParseInt gives beside the error, for 32 bits: the bound that was passed, else 0.
+    #[must_use]
+    pub fn nearest_int32(&self) -> i32 {
+        match (self.reason, self.input.starts_with('-')) {
+            (RANGE, true) => i32::MIN,
+            (RANGE, false) => i32::MAX,
+            _ => 0,
+        }
+    }
+}
+
 /// A boolean: `1`, `t`, `T`, `true`, `TRUE`, `True` and their opposites.
 ///
 /// # Errors
@@ -116,7 +128,7 @@ fn without_separators(unsigned: &str) -> Option<Cow<'_, str>> {
     (last != '_').then(|| Cow::Owned(unsigned.replace('_', "")))
 }
 
-/// `0x…p±…`: the exponent is required. Digits after the 28th are not looked at.
+/// `0x…p±…`: the exponent is required.
 fn hexadecimal(text: &str) -> Option<f64> {
     let (mantissa, exponent) = text.strip_prefix("0x")?.split_once('p')?;
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
@@ -131,23 +143,31 @@ fn hexadecimal(text: &str) -> Option<f64> {
         if value >> 112 == 0 {
             value = value << 4 | u128::from(digit);
             shift = shift.saturating_sub(if in_fraction { 4 } else { 0 });
-        } else if !in_fraction {
-            shift = shift.saturating_add(4);
+        } else {
+            // Only whether something was left decides how the rest is rounded.
+            value |= u128::from(digit > 0);
+            shift = shift.saturating_add(if in_fraction { 0 } else { 4 });
         }
     }
-    let exponent = exponent.strip_prefix('+').unwrap_or(exponent);
-    if !exponent
-        .trim_start_matches('-')
-        .starts_with(|first: char| first.is_ascii_digit())
-    {
-        return None;
-    }
-    let exponent: i32 = exponent.parse().ok()?;
+    let exponent = binary_exponent(exponent)?;
     let power = shift.saturating_add(exponent).clamp(-1400, 1400);
     #[expect(clippy::cast_precision_loss, reason = "rounding to a float is the purpose")]
     let value = value as f64;
     // Two steps: one factor alone may be zero or infinite where the product is not.
     Some(value * 2f64.powi(power / 2) * 2f64.powi(power - power / 2))
+}
+
+/// One sign, if any, and digits; what is too large for anything stays so.
+fn binary_exponent(text: &str) -> Option<i32> {
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => (-1, digits),
+        None => (1, text.strip_prefix('+').unwrap_or(text)),
+    };
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let magnitude: i32 = digits.parse().unwrap_or(i32::MAX);
+    Some(sign * magnitude)
 }
 
 fn signed(text: &str, min: i64, max: i64, digits_max: u64) -> Result<i64, NumberError> {
@@ -241,6 +261,28 @@ mod tests {
         for wrong in ["", ".", "e5", "1e", "+nan", "0x1", "--1", "0xp1", "0x1p"] {
             assert!(float(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn exponents_of_base_two_have_one_sign_and_any_size() {
+        assert_eq!(float("0x1p-99999999999"), Ok(0.0));
+        assert_eq!(float("0x0p99999999999"), Ok(0.0));
+        assert_eq!(float("0x1p+4"), Ok(16.0));
+        assert_eq!(
+            float("0x1p99999999999").unwrap_err().to_string(),
+            "strconv.ParseFloat: parsing \"0x1p99999999999\": value out of range"
+        );
+        for wrong in ["0x1p+-5", "0x1p-+5", "0x1p--5", "0x1p+", "0x1p5x"] {
+            let error = float(wrong).unwrap_err().to_string();
+            assert!(error.ends_with(": invalid syntax"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_digit_far_behind_still_decides_how_a_half_is_rounded() {
+        let half = "0x1.00000000000008";
+        assert_eq!(float(&format!("{half}p0")), Ok(1.0));
+        assert_eq!(float(&format!("{half}{}1p0", "0".repeat(40))), Ok(1.0 + f64::EPSILON));
     }
 
     #[test]

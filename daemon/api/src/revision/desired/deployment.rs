@@ -71,10 +71,10 @@ fn annotations_of_pods(revision: &Revision, mut annotations: BTreeMap<String, St
     annotations
 }
 
-/// The annotation's, 0 where it is no number, else the operator's.
+/// The annotation's, 0 where it is no number and the bound where it is too large, else the operator's.
 fn initial_scale(revision: &Revision, operator: &settings::Autoscaler) -> i32 {
     match annotation(revision, &autoscaling::INITIAL_SCALE) {
-        Some(text) => number::int32(text).unwrap_or_default(),
+        Some(text) => number::int32(text).unwrap_or_else(|error| error.nearest_int32()),
         None => operator.initial_scale,
     }
 }

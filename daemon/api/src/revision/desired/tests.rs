@@ -143,6 +143,18 @@ fn annotations_that_are_no_numbers_count_as_zero() {
 }
 
 #[test]
+fn an_initial_scale_out_of_range_is_the_bound() {
+    let silent = Silent::new();
+    let replicas = |text| {
+        let odd = annotated("hello", &[(crate::names::autoscaling::INITIAL_SCALE[0], text)]);
+        deployment(&odd, &silent.operator()).spec.unwrap().replicas
+    };
+    assert_eq!(replicas("3000000000"), Some(i32::MAX));
+    assert_eq!(replicas("-3000000000"), Some(i32::MIN));
+    assert_eq!(replicas("30000000000000000000000"), Some(i32::MAX));
+}
+
+#[test]
 fn a_broken_revision_without_a_ready_pod_is_unreachable() {
     let mut broken = revision("hello");
     broken.metadata.labels = Some(BTreeMap::from([(
