@@ -2,21 +2,21 @@
 //! What the API server and its webhooks would say to a manifest, without either: YAML or JSON, several documents, lists.
 //!
 //! Problem: a mistake shows only when a manifest is applied, without the line, and often without what should stand there.
-//! Mechanism: the text becomes a tree that knows its lines (`tree`); each object is held against the schema of its kind
-//! (`schema`) and then put to the webhooks (`admission`); every finding gets its line (`place`) and, where it can be known,
-//! the corrected form (`advice`, `indentation`, `foreign`).
+//! Mechanism: the text becomes a tree that knows its lines (`logic::go::yaml`); each object is held against the schema of
+//! its kind (`schema`) and then put to the webhooks (`admission`); every finding gets its line (`place`) and, where it can
+//! be known, the corrected form (`advice`, `indentation`, `foreign`).
 //! Invariants: pure; bounded in depth and size, whatever the text; one judgement for each object and each broken document.
-//! Depends on: admission, crd, context, saphyr-parser.
+//! Depends on: admission, crd, context, logic (YAML).
 
 mod advice;
 mod foreign;
 mod indentation;
 mod place;
 mod schema;
-mod tree;
 
 use std::collections::BTreeSet;
 
+use logic::go::yaml::{self, Document, Node};
 use serde_json::{Value, json};
 
 use crate::admission::{Operation, Refusal, Request, review};
@@ -24,7 +24,6 @@ use crate::context::Settings;
 use crate::field_error::{Level, Line};
 use crate::kind::Kind;
 use foreign::Foreign;
-use tree::{Document, Node};
 
 /// How unknown fields are taken, as `kubectl apply --validate` calls it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -108,7 +107,7 @@ pub struct Judgement {
 /// Judges every object in `text`.
 #[must_use]
 pub fn judge(text: &str, circumstances: &Circumstances) -> Vec<Judgement> {
-    let (documents, broken) = tree::documents(text);
+    let (documents, broken) = yaml::documents(text);
     let mut judgements: Vec<Judgement> = documents
         .iter()
         .flat_map(|document| objects(document, circumstances))
@@ -139,7 +138,7 @@ pub fn judge(text: &str, circumstances: &Circumstances) -> Vec<Judgement> {
 /// # Errors
 /// It is no YAML; the text says where.
 pub fn objects_in(text: &str) -> Result<Vec<Value>, String> {
-    match tree::documents(text) {
+    match yaml::documents(text) {
         (documents, None) => Ok(documents
             .iter()
             .flat_map(|document| single(&document.root))

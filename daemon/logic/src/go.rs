@@ -2,7 +2,7 @@
 //! Texts as Go reads and prints them.
 //!
 //! Problem: a ConfigMap or an annotation is right or wrong, and its error reads, as Go's parsers decide.
-//! Mechanism: one leaf a kind of value: numbers, durations, printed texts, URLs.
+//! Mechanism: one leaf a kind of value: numbers, durations, printed texts, URLs, YAML.
 //! Invariants: no input panics; error texts are those of Go.
 //! Depends on: nothing.
 
@@ -10,3 +10,4 @@ pub mod number;
 pub mod print;
 pub mod span;
 pub(crate) mod url;
+pub mod yaml;

@@ -2,11 +2,10 @@
 //! What to write instead.
 //!
 //! Invariants: nothing is said where it would be a guess.
-//! Depends on: tree.
+//! Depends on: logic (YAML).
 
+use logic::go::yaml::Node;
 use serde_json::{Map, Value};
-
-use super::tree::Node;
 
 /// For a finding of the webhook.
 pub(super) fn of(message: &str, path: &str, node: &Node) -> String {

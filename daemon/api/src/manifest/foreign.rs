@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Objects of kinds that are not ours: what they are, and who serves them.
 //!
-//! Depends on: tree.
+//! Depends on: logic (YAML).
 
+use logic::go::yaml::Node;
 use serde_json::Value;
 
 use super::Verdict;
-use super::tree::Node;
 use crate::kind::Kind;
 use crate::names::{autoscaling, group};
 

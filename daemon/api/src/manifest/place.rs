@@ -3,9 +3,9 @@
 //!
 //! Paths cannot be split at dots, since keys have dots too; some of Knative's name no field at all: then it is the
 //! nearest one around it.
-//! Depends on: tree.
+//! Depends on: logic (YAML).
 
-use super::tree::Node;
+use logic::go::yaml::Node;
 
 /// The line of the field, or of what is around the place where it should be.
 pub(super) fn line(root: &Node, path: &str) -> usize {

@@ -3,14 +3,14 @@
 //! required, allowed values, keys of lists.
 //!
 //! Invariants: what the schema keeps unknown is not looked into.
-//! Depends on: advice, tree.
+//! Depends on: advice, logic (YAML).
 
 use std::collections::BTreeSet;
 
+use logic::go::yaml::Node;
 use serde_json::{Map, Value};
 
 use super::advice;
-use super::tree::Node;
 use super::{Finding, Severity, UnknownFields};
 
 /// How the message about a wrong type begins.

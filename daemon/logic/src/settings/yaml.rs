@@ -5,9 +5,8 @@
 //! boolean where a text is wanted is taken as text. Errors start as those of Kubernetes.
 //! Depends on: go.
 
-use crate::go::print;
+use crate::go::{print, yaml};
 use serde_json::{Map, Value};
-use serde_saphyr::options::DuplicateKeyPolicy;
 use std::collections::BTreeMap;
 
 /// Texts by name.
@@ -18,14 +17,14 @@ pub(super) type Texts = BTreeMap<String, String>;
 pub(super) enum YamlError {
     /// Not YAML.
     #[error("error converting YAML to JSON: yaml: {}{reason}", named_line(*.line))]
-    Syntax { line: u64, reason: String },
+    Syntax { line: usize, reason: String },
     /// Something else than this type.
     #[error("error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {found} into {place}")]
     Type { found: &'static str, place: String },
 }
 
 /// The first line is not named.
-fn named_line(line: u64) -> String {
+fn named_line(line: usize) -> String {
     if line > 1 {
         format!("line {line}: ")
     } else {
@@ -33,21 +32,17 @@ fn named_line(line: u64) -> String {
     }
 }
 
-/// The first document; `Null` if there is none. Booleans and octal numbers are those of YAML 1.1.
+/// The first document; `Null` if there is none.
 pub(super) fn document(text: &str) -> Result<Value, YamlError> {
-    let options = serde_saphyr::options! {
-        duplicate_keys: DuplicateKeyPolicy::LastWins,
-        legacy_octal_numbers: true,
-        with_snippet: false,
-    };
-    let parsed: Result<Vec<Value>, _> = serde_saphyr::from_str_multiple_with_options(text, options);
-    match parsed {
-        Ok(documents) => Ok(documents.into_iter().next().unwrap_or(Value::Null)),
-        Err(error) => Err(YamlError::Syntax {
-            line: error.location().map_or(1, |location| location.line()),
-            reason: error.to_string(),
-        }),
+    let (documents, broken) = yaml::documents(text);
+    if let Some(broken) = broken.filter(|broken| broken.document == 1) {
+        return Err(YamlError::Syntax {
+            line: broken.line,
+            reason: broken.reason,
+        });
     }
+    let first = documents.iter().find(|document| document.number == 1);
+    Ok(first.map_or(Value::Null, |document| document.root.to_json()))
 }
 
 /// A value that must be of the Go type `name`.
@@ -166,7 +161,7 @@ fn text(value: &Value, place: impl Fn() -> String) -> Result<String, YamlError> 
         Value::String(text) => Ok(text.clone()),
         Value::Bool(value) => Ok(value.to_string()),
         Value::Number(number) => Ok(match number.as_f64() {
-            Some(value) if number.is_f64() => print::float(value),
+            Some(value) if number.is_f64() => print::short_float(value),
             _ => number.to_string(),
         }),
         other => Err(mistyped(other, place())),
@@ -202,12 +197,30 @@ mod tests {
 
     #[test]
     fn scalars_become_texts_where_texts_are_wanted() {
-        let value = parsed("Selector: {a: true, b: 5, c: 1000000.5, d: ~, e: yes, f: 010, g: 0x10, h: 1e3}");
+        let value =
+            parsed("Selector: {a: true, b: 5, c: 1000000.5, d: ~, e: yes, f: 010, g: 0x10, h: 1e3, i: yEs, j: .1}");
         let texts = Object::of(&value, "config.x").unwrap().texts("selector").unwrap();
         assert_eq!(
             texts.into_values().collect::<Vec<_>>(),
-            ["true", "5", "1.0000005e+06", "", "true", "8", "16", "1000"]
+            [
+                "true",
+                "5",
+                "1.0000005e+06",
+                "",
+                "true",
+                "8",
+                "16",
+                "1000",
+                "yEs",
+                "0.1"
+            ]
         );
+    }
+
+    #[test]
+    fn only_the_first_document_counts() {
+        assert_eq!(parsed("~\n---\na: 1"), Value::Null);
+        assert_eq!(parsed("a: 1\n---\n[").to_string(), r#"{"a":1}"#);
     }
 
     #[test]
