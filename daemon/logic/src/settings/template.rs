@@ -3,16 +3,17 @@
 //!
 //! Problem: names, hosts and log lines are made by templates that operators wrote for Go.
 //! Mechanism: `lex` cuts actions into tokens, `parse` makes nodes of them, `run` renders them over a `Value`.
-//! Understood: fields, variables, `if`, `else if`, `else`, `with`, `range`, `end`, pipes, parentheses, literals, comments,
-//! trim markers, the functions of `function`, `Get` and `Values` of headers. Refused when parsed: `define`, `block`,
-//! `template`, `break`, `continue`.
-//! Invariants: no text and no value panics; nesting is bounded.
+//! Understood: fields, variables, `if`, `else if`, `else`, `with`, `range`, `break`, `continue`, `end`, `define`, `block`,
+//! `template`, pipes, parentheses, literals, comments, trim markers, the functions of `function`, `Get` and `Values` of
+//! headers.
+//! Invariants: no text and no value panics; nesting and calls are bounded.
 //! Depends on: nothing.
 
 mod error;
 mod function;
 mod lex;
 mod parse;
+mod printf;
 mod run;
 mod value;
 
@@ -24,7 +25,7 @@ pub use value::{Record, Value, canonical};
 pub struct Template {
     name: &'static str,
     text: String,
-    nodes: Vec<parse::Node>,
+    parsed: parse::Parsed,
 }
 
 impl Template {
@@ -33,11 +34,11 @@ impl Template {
     /// # Errors
     /// Not a template, or one with what is not understood here.
     pub fn parse(name: &'static str, text: &str) -> Result<Self, TemplateError> {
-        let nodes = parse::nodes(name, text)?;
+        let parsed = parse::parsed(name, text)?;
         Ok(Self {
             name,
             text: text.to_owned(),
-            nodes,
+            parsed,
         })
     }
 
@@ -47,7 +48,10 @@ impl Template {
         Self {
             name,
             text: text.to_owned(),
-            nodes: vec![parse::Node::Text(text.to_owned())],
+            parsed: parse::Parsed {
+                nodes: vec![parse::Node::Text(text.to_owned())],
+                templates: parse::Templates::new(),
+            },
         }
     }
 
@@ -56,7 +60,7 @@ impl Template {
     /// # Errors
     /// A field that does not exist, a function that refuses its arguments.
     pub fn render(&self, value: &Value) -> Result<String, TemplateError> {
-        run::render(self.name, &self.text, &self.nodes, value)
+        run::render(self.name, &self.text, &self.parsed, value)
     }
 
     /// As it was written.

@@ -17,7 +17,7 @@ pub enum TemplateError {
         reason: String,
     },
     /// It cannot be rendered over this value.
-    #[error("template: {name}:{line}:{column}: executing \"{name}\" at <{at}>: {reason}")]
+    #[error("template: {name}:{line}:{column}: executing \"{executing}\" at <{at}>: {reason}")]
     Render {
         /// The name of the template.
         name: &'static str,
@@ -25,6 +25,8 @@ pub enum TemplateError {
         line: usize,
         /// In bytes, counted from 0.
         column: usize,
+        /// The template that fails: this one, or one it calls.
+        executing: String,
         /// The part that fails.
         at: String,
         /// Why.

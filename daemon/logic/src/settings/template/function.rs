@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The functions of templates.
 //!
-//! Invariants: a function that gets what it does not take answers with an error; widths in `printf` are bounded.
-//! Depends on: value.
+//! Invariants: a function that gets what it does not take answers with an error.
+//! Depends on: printf, value.
 
+use super::printf;
 use super::value::Value;
 use crate::go::print;
 use std::cmp::Ordering;
@@ -31,9 +32,6 @@ pub(super) enum Function {
     Html,
     Urlquery,
 }
-
-/// How wide `printf` pads at most.
-const WIDTH: usize = 1000;
 
 impl Function {
     pub(super) fn named(name: &str) -> Option<Self> {
@@ -79,7 +77,7 @@ impl Function {
             Self::Slice => slice(arguments)?,
             Self::Print => Value::Text(spaced(arguments)),
             Self::Println => Value::Text(printed().join(" ") + "\n"),
-            Self::Printf => Value::Text(formatted(arguments)?),
+            Self::Printf => Value::Text(printf::formatted(arguments)?),
             Self::Js => Value::Text(printed().concat().chars().map(js).collect()),
             Self::Html => Value::Text(printed().concat().chars().map(html).collect()),
             Self::Urlquery => Value::Text(printed().concat().bytes().map(query).collect()),
@@ -220,87 +218,6 @@ fn spaced(arguments: &[Value]) -> String {
         previous = Some(value);
     }
     out
-}
-
-/// A verb of `printf`, such as `%-5.3s`.
-#[derive(Default)]
-struct Verb {
-    is_left: bool,
-    has_zeros: bool,
-    width: usize,
-    precision: Option<usize>,
-}
-
-fn formatted(arguments: &[Value]) -> Result<String, String> {
-    let (format, mut values) = match arguments.split_first() {
-        Some((Value::Text(format), values)) => (format, values.iter()),
-        _ => return Err("printf needs a format text".to_owned()),
-    };
-    let mut out = String::new();
-    let mut chars = format.chars().peekable();
-    while let Some(char) = chars.next() {
-        if char != '%' {
-            out.push(char);
-            continue;
-        }
-        let mut verb = Verb::default();
-        while let Some(flag) = chars.next_if(|char| "-0+# ".contains(*char)) {
-            verb.is_left |= flag == '-';
-            verb.has_zeros |= flag == '0';
-        }
-        verb.width = digits(&mut chars).unwrap_or(0);
-        if chars.next_if_eq(&'.').is_some() {
-            verb.precision = Some(digits(&mut chars).unwrap_or(0));
-        }
-        match chars.next() {
-            None => out.push_str("%!(NOVERB)"),
-            Some('%') => out.push('%'),
-            Some(letter) => match values.next() {
-                None => out.push_str(&format!("%!{letter}(MISSING)")),
-                Some(value) => out.push_str(&verb.format(letter, value)?),
-            },
-        }
-    }
-    Ok(out)
-}
-
-fn digits(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<usize> {
-    let mut value = None;
-    while let Some(digit) = chars.peek().and_then(|char| char.to_digit(10)) {
-        chars.next();
-        value = Some((value.unwrap_or(0) * 10 + digit as usize).min(WIDTH));
-    }
-    value
-}
-
-impl Verb {
-    fn format(&self, letter: char, value: &Value) -> Result<String, String> {
-        let cut = |text: &str| {
-            text.chars()
-                .take(self.precision.unwrap_or(usize::MAX))
-                .collect::<String>()
-        };
-        let body = match (letter, value) {
-            ('s' | 'v', Value::Text(text)) => cut(text),
-            ('q', Value::Text(text)) => print::quoted(&cut(text)),
-            ('v', _) | ('d', Value::Integer(_)) | ('t', Value::Bool(_)) => value.printed(),
-            ('f', Value::Float(number)) => format!("{number:.*}", self.precision.unwrap_or(6)),
-            ('x', Value::Integer(number)) => format!("{number:x}"),
-            ('s' | 'q' | 'd' | 't' | 'f' | 'x', other) => {
-                format!("%!{letter}({}={})", other.type_name(), other.printed())
-            }
-            _ => return Err(format!("the verb %{letter} is not understood by Sluice")),
-        };
-        let missing = self.width.saturating_sub(body.chars().count());
-        Ok(match (self.is_left, self.has_zeros) {
-            (true, _) => body + &" ".repeat(missing),
-            (false, false) => " ".repeat(missing) + &body,
-            (false, true) => match body.strip_prefix('-') {
-                Some(rest) => format!("-{}{rest}", "0".repeat(missing)),
-                None => "0".repeat(missing) + &body,
-            },
-        })
-    }
 }
 
 fn js(char: char) -> String {

@@ -204,30 +204,63 @@ fn token(rest: &str, position: usize) -> Result<(Kind, usize), LexError> {
 }
 
 fn quoted_text(rest: &str, position: usize) -> Result<(Kind, usize), LexError> {
-    let mut out = String::new();
-    let mut chars = rest.char_indices().skip(1);
-    while let Some((index, char)) = chars.next() {
-        match char {
-            '"' => return Ok((Kind::Text(out), index + 1)),
-            '\n' => break,
-            '\\' => match chars.next().and_then(|(_, char)| escape(char)) {
-                Some(char) => out.push(char),
-                None => return fault(position, "this escape is not understood by Sluice"),
-            },
-            _ => out.push(char),
+    let mut bytes = Vec::new();
+    let mut inside = rest.get(1..).unwrap_or_default();
+    loop {
+        let Some(char) = inside.chars().next().filter(|char| *char != '\n') else {
+            return fault(position, "unterminated quoted string");
+        };
+        if char == '"' {
+            // Go's texts may hold any bytes, these here do not.
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            return Ok((Kind::Text(text), rest.len() - inside.len() + 1));
         }
+        let Some((written, length)) = written(inside, '"') else {
+            return fault(position, "invalid escape in a quoted string");
+        };
+        match written {
+            Written::Char(char) => bytes.extend(char.encode_utf8(&mut [0; 4]).bytes()),
+            Written::Byte(byte) => bytes.push(byte),
+        }
+        inside = inside.get(length..).unwrap_or_default();
     }
-    fault(position, "unterminated quoted string")
 }
 
-fn escape(char: char) -> Option<char> {
-    Some(match char {
+/// What stands for one character, or one byte, of a text.
+enum Written {
+    Char(char),
+    Byte(u8),
+}
+
+/// The first character of a text, or what its escape stands for, and how long that is.
+fn written(text: &str, quote: char) -> Option<(Written, usize)> {
+    let mut chars = text.chars();
+    let first = chars.next()?;
+    if first != '\\' {
+        return Some((Written::Char(first), first.len_utf8()));
+    }
+    let code = |start: usize, length: usize, base: u32| {
+        let digits = text.get(start..start + length)?;
+        let are_digits = digits.chars().all(|digit| digit.is_digit(base));
+        are_digits.then(|| u32::from_str_radix(digits, base).ok()).flatten()
+    };
+    let named = match chars.next()? {
+        'a' => '\u{7}',
+        'b' => '\u{8}',
+        'f' => '\u{c}',
         'n' => '\n',
-        't' => '\t',
         'r' => '\r',
-        '"' | '\\' | '\'' => char,
+        't' => '\t',
+        'v' => '\u{b}',
+        '\\' => '\\',
+        char if char == quote => char,
+        'x' => return Some((Written::Byte(u8::try_from(code(2, 2, 16)?).ok()?), 4)),
+        'u' => return Some((Written::Char(char::from_u32(code(2, 4, 16)?)?), 6)),
+        'U' => return Some((Written::Char(char::from_u32(code(2, 8, 16)?)?), 10)),
+        '0'..='7' => return Some((Written::Byte(u8::try_from(code(1, 3, 8)?).ok()?), 4)),
         _ => return None,
-    })
+    };
+    Some((Written::Char(named), 2))
 }
 
 fn raw_text(rest: &str, position: usize) -> Result<(Kind, usize), LexError> {
@@ -239,14 +272,15 @@ fn raw_text(rest: &str, position: usize) -> Result<(Kind, usize), LexError> {
 
 /// A character in single quotes is its number.
 fn character(rest: &str, position: usize) -> Result<(Kind, usize), LexError> {
-    let mut chars = rest.char_indices().skip(1);
-    let char = match chars.next() {
-        Some((_, '\\')) => chars.next().and_then(|(_, char)| escape(char)),
-        Some((_, char)) if char != '\'' => Some(char),
-        _ => None,
+    let inside = rest.get(1..).unwrap_or_default();
+    let first = written(inside, '\'').filter(|_| !inside.starts_with(['\'', '\n']));
+    let (number, length) = match first {
+        Some((Written::Byte(byte), length)) => (u32::from(byte), length),
+        Some((Written::Char(char), length)) => (u32::from(char), length),
+        None => return fault(position, "malformed character constant"),
     };
-    match (char, chars.next()) {
-        (Some(char), Some((end, '\''))) => Ok((Kind::Integer(i64::from(u32::from(char))), end + 1)),
+    match inside.get(length..) {
+        Some(after) if after.starts_with('\'') => Ok((Kind::Integer(number.into()), length + 2)),
         _ => fault(position, "malformed character constant"),
     }
 }

@@ -8,11 +8,24 @@ use super::error::{TemplateError, place};
 use super::function::Function;
 use super::lex::{self, Kind, Piece, Token};
 use super::value::Value;
+use crate::go::print::quoted;
+use std::collections::BTreeMap;
 use std::iter::Peekable;
 use std::slice::Iter;
 
 /// How deep blocks and parentheses may be nested.
 const DEPTH: usize = 50;
+
+/// What a text is made of.
+#[derive(Clone, Debug)]
+pub(super) struct Parsed {
+    pub(super) nodes: Vec<Node>,
+    /// Those that `define` and `block` made, by name.
+    pub(super) templates: Templates,
+}
+
+/// Templates by name.
+pub(super) type Templates = BTreeMap<String, Vec<Node>>;
 
 /// A part of a template.
 #[derive(Clone, Debug)]
@@ -31,6 +44,16 @@ pub(super) enum Node {
         over: Pipe,
         then: Vec<Node>,
         otherwise: Vec<Node>,
+    },
+    /// The innermost range ends.
+    Break,
+    /// The innermost range goes on to its next value.
+    Continue,
+    /// Another template, over its own value.
+    Call {
+        name: String,
+        argument: Option<Pipe>,
+        start: usize,
     },
 }
 
@@ -100,7 +123,7 @@ impl Operand {
 }
 
 /// The nodes of a template.
-pub(super) fn nodes(name: &'static str, text: &str) -> Result<Vec<Node>, TemplateError> {
+pub(super) fn parsed(name: &'static str, text: &str) -> Result<Parsed, TemplateError> {
     let error = |fault: Fault| TemplateError::Parse {
         name,
         line: place(text, fault.position).0,
@@ -115,12 +138,17 @@ pub(super) fn nodes(name: &'static str, text: &str) -> Result<Vec<Node>, Templat
     let mut parser = Parser {
         pieces: pieces.iter().peekable(),
         end: text.len(),
+        templates: Templates::new(),
+        ranges: 0,
     };
     let (nodes, stop) = parser.block(0).map_err(error)?;
     match stop {
         Stop::End => {
-            check_block(&nodes, &mut Vec::new()).map_err(error)?;
-            Ok(nodes)
+            let templates = parser.templates;
+            for nodes in templates.values().chain([&nodes]) {
+                check_block(nodes, &mut Vec::new()).map_err(error)?;
+            }
+            Ok(Parsed { nodes, templates })
         }
         Stop::Word(word, position, _) => Err(error(Fault {
             position,
@@ -152,6 +180,9 @@ enum Stop<'a> {
 struct Parser<'a> {
     pieces: Peekable<Iter<'a, Piece>>,
     end: usize,
+    templates: Templates,
+    /// How many ranges are open here.
+    ranges: usize,
 }
 
 impl<'a> Parser<'a> {
@@ -180,18 +211,68 @@ impl<'a> Parser<'a> {
             match word {
                 "end" | "else" => return Ok((nodes, Stop::Word(word, start, rest))),
                 "if" | "with" | "range" => nodes.push(self.choice(word, rest, start, depth)?),
-                "define" | "block" | "template" | "break" | "continue" => {
-                    return fault(start, format!("{word} is not understood by Sluice"));
-                }
+                "break" | "continue" => nodes.push(self.jump(word, rest, start)?),
+                "template" => nodes.push(call(rest, start, "template")?),
+                "block" => nodes.push(self.inline(rest, start, depth)?),
+                "define" if depth == 0 => self.define(rest, start)?,
+                "define" => return fault(start, "unexpected {{define}}"),
                 _ => nodes.push(Node::Output(pipe(tokens, start, 0)?)),
             }
         }
         Ok((nodes, Stop::End))
     }
 
+    fn jump(&self, word: &str, rest: &[Token], start: usize) -> Result<Node, Fault> {
+        match (self.ranges, rest) {
+            (0, _) => fault(start, format!("{{{{{word}}}}} outside {{{{range}}}}")),
+            (_, [unexpected, ..]) => fault(unexpected.start, format!("unexpected token in {{{{{word}}}}}")),
+            _ if word == "break" => Ok(Node::Break),
+            _ => Ok(Node::Continue),
+        }
+    }
+
+    /// A template, which stands beside the text.
+    fn define(&mut self, rest: &[Token], start: usize) -> Result<(), Fault> {
+        let (name, rest) = template_name(rest, start, "define")?;
+        match rest.first() {
+            Some(unexpected) => fault(unexpected.start, "unexpected token in define clause"),
+            None => self.template(name, start, 0),
+        }
+    }
+
+    /// A template that is also called where it is made.
+    fn inline(&mut self, rest: &[Token], start: usize, depth: usize) -> Result<Node, Fault> {
+        let node = call(rest, start, "block")?;
+        let (name, _) = template_name(rest, start, "block")?;
+        self.template(name, start, depth)?;
+        Ok(node)
+    }
+
+    /// Its nodes, up to its end. An empty one never takes the place of another.
+    fn template(&mut self, name: &str, start: usize, depth: usize) -> Result<(), Fault> {
+        let ranges = std::mem::take(&mut self.ranges);
+        let (nodes, stop) = self.block(depth + 1)?;
+        self.ranges = ranges;
+        match stop {
+            Stop::End => return fault(self.end, "unexpected EOF"),
+            Stop::Word("end", ..) => {}
+            Stop::Word(word, position, _) => return fault(position, format!("unexpected {{{{{word}}}}}")),
+        }
+        let known = self.templates.get(name);
+        match known.is_none_or(|known| is_empty(known)) {
+            true => drop(self.templates.insert(name.to_owned(), nodes)),
+            false if is_empty(&nodes) => {}
+            false => return fault(start, format!("multiple definition of template {}", quoted(name))),
+        }
+        Ok(())
+    }
+
     fn choice(&mut self, word: &str, condition: &[Token], start: usize, depth: usize) -> Result<Node, Fault> {
         let condition = pipe(condition, start, 0)?;
+        let is_range = usize::from(word == "range");
+        self.ranges += is_range;
         let (then, stop) = self.block(depth + 1)?;
+        self.ranges -= is_range;
         let otherwise = match stop {
             Stop::End => return fault(self.end, "unexpected EOF"),
             Stop::Word("end", ..) => Vec::new(),
@@ -226,6 +307,39 @@ impl<'a> Parser<'a> {
             Some(_) => fault(start, "unexpected token in else"),
         }
     }
+}
+
+fn is_empty(nodes: &[Node]) -> bool {
+    nodes
+        .iter()
+        .all(|node| matches!(node, Node::Text(text) if text.trim().is_empty()))
+}
+
+fn template_name<'a>(tokens: &'a [Token], start: usize, word: &str) -> Result<(&'a str, &'a [Token]), Fault> {
+    match tokens.split_first() {
+        Some((
+            Token {
+                kind: Kind::Text(name), ..
+            },
+            rest,
+        )) => Ok((name, rest)),
+        _ => fault(start, format!("unexpected token in {word} clause")),
+    }
+}
+
+/// `"name"`, or `"name" pipe`; a block needs its pipe.
+fn call(tokens: &[Token], start: usize, word: &str) -> Result<Node, Fault> {
+    let (name, rest) = template_name(tokens, start, word)?;
+    let argument = match rest {
+        [] if word == "block" => return fault(start, "missing value for block clause"),
+        [] => None,
+        _ => Some(pipe(rest, start, 0)?),
+    };
+    Ok(Node::Call {
+        name: name.to_owned(),
+        argument,
+        start: tokens.first().map_or(start, |token| token.start),
+    })
 }
 
 fn pipe(tokens: &[Token], start: usize, depth: usize) -> Result<Pipe, Fault> {
@@ -416,8 +530,15 @@ fn check_block(nodes: &[Node], scope: &mut Vec<String>) -> Result<(), Fault> {
     let outer = scope.len();
     for node in nodes {
         match node {
-            Node::Text(_) => {}
+            Node::Text(_) | Node::Break | Node::Continue | Node::Call { argument: None, .. } => {}
             Node::Output(pipe) => check_pipe(pipe, scope)?,
+            Node::Call {
+                argument: Some(pipe), ..
+            } => {
+                let before = scope.len();
+                check_pipe(pipe, scope)?;
+                scope.truncate(before);
+            }
             Node::Choice {
                 condition: pipe,
                 then,

@@ -1,33 +1,53 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Renders nodes over a value.
 //!
-//! Invariants: recursion is as deep as the parser let blocks be.
+//! Invariants: recursion is bounded, and so is how often templates are called.
 //! Depends on: error, function, parse, value.
 
 use super::error::{TemplateError, place};
 use super::function::Function;
-use super::parse::{Command, Node, Operand, Pipe};
+use super::parse::{Command, Node, Operand, Parsed, Pipe, Templates};
 use super::value::{Value, canonical};
 use crate::go::print;
 
-/// The text of these nodes over `dot`.
-pub(super) fn render(name: &'static str, text: &str, nodes: &[Node], dot: &Value) -> Result<String, TemplateError> {
+/// How deep blocks and templates may stand in one another.
+const DEPTH: usize = 200;
+/// How often templates may be called.
+const CALLS: usize = 10_000;
+
+/// The text of a template over `dot`.
+pub(super) fn render(name: &'static str, text: &str, parsed: &Parsed, dot: &Value) -> Result<String, TemplateError> {
     let mut out = String::new();
     let mut scope = Scope {
         root: dot,
         variables: Vec::new(),
+        templates: &parsed.templates,
+        depth: 0,
+        calls: 0,
+        failed: None,
     };
-    write(nodes, dot, &mut scope, &mut out).map_err(|fault| {
-        let (line, column) = place(text, fault.position);
-        TemplateError::Render {
-            name,
-            line,
-            column,
-            at: fault.at,
-            reason: fault.reason,
+    match write(&parsed.nodes, dot, &mut scope, &mut out) {
+        Ok(_) => Ok(out),
+        Err(fault) => {
+            let (line, column) = place(text, fault.position);
+            Err(TemplateError::Render {
+                name,
+                line,
+                column,
+                executing: scope.failed.unwrap_or_else(|| name.to_owned()),
+                at: fault.at,
+                reason: fault.reason,
+            })
         }
-    })?;
-    Ok(out)
+    }
+}
+
+/// How a block ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flow {
+    On,
+    Break,
+    Continue,
 }
 
 /// What names mean here.
@@ -36,6 +56,11 @@ struct Scope<'a> {
     root: &'a Value,
     /// The innermost last.
     variables: Vec<(String, Value)>,
+    templates: &'a Templates,
+    depth: usize,
+    calls: usize,
+    /// The innermost template that failed, unless it is the first.
+    failed: Option<String>,
 }
 
 impl Scope<'_> {
@@ -81,22 +106,28 @@ struct Fault {
 }
 
 /// Variables that are made in a block end with it.
-fn block(nodes: &[Node], dot: &Value, scope: &mut Scope<'_>, out: &mut String) -> Result<(), Fault> {
+fn block(nodes: &[Node], dot: &Value, scope: &mut Scope<'_>, out: &mut String) -> Result<Flow, Fault> {
     let outer = scope.variables.len();
-    write(nodes, dot, scope, out)?;
+    scope.depth += 1;
+    let flow = write(nodes, dot, scope, out)?;
+    scope.depth -= 1;
     scope.variables.truncate(outer);
-    Ok(())
+    Ok(flow)
 }
 
-fn write(nodes: &[Node], dot: &Value, scope: &mut Scope<'_>, out: &mut String) -> Result<(), Fault> {
+fn write(nodes: &[Node], dot: &Value, scope: &mut Scope<'_>, out: &mut String) -> Result<Flow, Fault> {
     for node in nodes {
-        match node {
-            Node::Text(text) => out.push_str(text),
+        let flow = match node {
+            Node::Text(text) => {
+                out.push_str(text);
+                Flow::On
+            }
             Node::Output(pipe) => {
                 let value = value_of(pipe, dot, scope)?;
                 if pipe.variables.is_empty() {
                     out.push_str(&value.printed());
                 }
+                Flow::On
             }
             Node::Choice {
                 condition,
@@ -106,17 +137,73 @@ fn write(nodes: &[Node], dot: &Value, scope: &mut Scope<'_>, out: &mut String) -
             } => {
                 let outer = scope.variables.len();
                 let value = value_of(condition, dot, scope)?;
-                match (value.is_true(), is_with) {
+                let flow = match (value.is_true(), is_with) {
                     (true, true) => block(then, &value, scope, out)?,
                     (true, false) => block(then, dot, scope, out)?,
                     (false, _) => block(otherwise, dot, scope, out)?,
-                }
+                };
                 scope.variables.truncate(outer);
+                flow
             }
             Node::Range { over, then, otherwise } => range(over, then, otherwise, dot, scope, out)?,
+            Node::Break => Flow::Break,
+            Node::Continue => Flow::Continue,
+            Node::Call { name, argument, start } => {
+                called(name, argument.as_ref(), *start, dot, scope, out)?;
+                Flow::On
+            }
+        };
+        if flow != Flow::On {
+            return Ok(flow);
         }
     }
-    Ok(())
+    Ok(Flow::On)
+}
+
+/// Another template; it sees none of the variables here.
+fn called(
+    name: &str,
+    argument: Option<&Pipe>,
+    start: usize,
+    dot: &Value,
+    scope: &mut Scope<'_>,
+    out: &mut String,
+) -> Result<(), Fault> {
+    let fault = |reason: String| Fault {
+        position: start,
+        at: format!("{{{{template {}}}}}", print::quoted(name)),
+        reason,
+    };
+    let templates = scope.templates;
+    let nodes = templates
+        .get(name)
+        .ok_or_else(|| fault(format!("template {} not defined", print::quoted(name))))?;
+    let outer = scope.variables.len();
+    let value = match argument {
+        Some(pipe) => value_of(pipe, dot, scope)?,
+        None => Value::Missing,
+    };
+    scope.variables.truncate(outer);
+    if scope.depth >= DEPTH {
+        return Err(fault(format!("exceeded maximum template depth ({DEPTH})")));
+    }
+    if scope.calls >= CALLS {
+        return Err(fault(format!("more than {CALLS} templates are called")));
+    }
+    let mut inner = Scope {
+        root: &value,
+        variables: Vec::new(),
+        templates,
+        depth: scope.depth + 1,
+        calls: scope.calls + 1,
+        failed: None,
+    };
+    let written = write(nodes, &value, &mut inner, out);
+    scope.calls = inner.calls;
+    if written.is_err() {
+        scope.failed = inner.failed.or_else(|| Some(name.to_owned()));
+    }
+    written.map(|_| ())
 }
 
 fn range(
@@ -126,7 +213,7 @@ fn range(
     dot: &Value,
     scope: &mut Scope<'_>,
     out: &mut String,
-) -> Result<(), Fault> {
+) -> Result<Flow, Fault> {
     let outer = scope.variables.len();
     let value = bare_value(over, dot, scope)?;
     let entries: Vec<(Value, Value)> = match value {
@@ -158,10 +245,13 @@ fn range(
             2 => scope.bind(over, [key, value.clone()])?,
             _ => scope.bind(over, [value.clone()])?,
         }
-        block(then, &value, scope, out)?;
+        let flow = block(then, &value, scope, out)?;
         scope.variables.truncate(outer);
+        if flow == Flow::Break {
+            break;
+        }
     }
-    Ok(())
+    Ok(Flow::On)
 }
 
 /// The value of a pipe, which its variable gets.

@@ -125,7 +125,32 @@ fn errors_say_where_as_in_go() {
         ),
         (
             "{{block .Labels}}{{end}}",
-            "template: t:1: block is not understood by Sluice",
+            "template: t:1: unexpected token in block clause",
+        ),
+        ("{{break}}", "template: t:1: {{break}} outside {{range}}"),
+        (
+            "{{range .Labels}}{{else}}{{continue}}{{end}}",
+            "template: t:1: {{continue}} outside {{range}}",
+        ),
+        (
+            "{{if true}}{{define \"x\"}}{{end}}{{end}}",
+            "template: t:1: unexpected {{define}}",
+        ),
+        (
+            "{{define \"x\"}}a{{end}}{{define \"x\"}}b{{end}}",
+            "template: t:1: multiple definition of template \"x\"",
+        ),
+        (
+            "{{define \"x\"}}{{$y}}{{end}}{{$y := 1}}",
+            "template: t:1: undefined variable \"$y\"",
+        ),
+        (
+            "{{template \"x\"}}",
+            "template: t:1:11: executing \"t\" at <{{template \"x\"}}>: template \"x\" not defined",
+        ),
+        (
+            "{{define \"x\"}}{{.Nope}}{{end}}{{template \"x\" .}}",
+            "template: t:1:16: executing \"x\" at <.Nope>: can't evaluate field Nope in type config.Sample",
         ),
         (
             "{{if .Name}}{{$x := .Name}}{{end}}{{$x}}",
@@ -138,7 +163,141 @@ fn errors_say_where_as_in_go() {
 }
 
 #[test]
+fn ranges_are_left_and_gone_on_with() {
+    let cases = [
+        (
+            "{{range index .Header \"X-Multi\"}}{{if eq . \"a\"}}{{continue}}{{end}}{{.}}{{end}}",
+            "b",
+        ),
+        (
+            "{{range $v := index .Header \"X-Multi\"}}{{$v}}{{break}}never{{end}}.{{.Name}}",
+            "a.blue",
+        ),
+        (
+            "{{range .Labels}}{{range index $.Header \"X-Multi\"}}{{break}}{{end}}x{{end}}",
+            "x",
+        ),
+        (
+            "{{range .Labels}}{{range $.Annotations}}{{else}}{{break}}{{end}}never{{end}}",
+            "",
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(rendered(text).as_deref(), Ok(expected), "{text}");
+    }
+}
+
+#[test]
+fn templates_call_one_another() {
+    let cases = [
+        (
+            "{{define \"x\"}}<{{.}}>{{end}}{{template \"x\" .Name}}{{template `x`}}",
+            "<blue><<no value>>",
+        ),
+        ("{{template \"x\" .}}{{define \"x\"}}{{$.Name}}{{end}}", "blue"),
+        (
+            "{{block \"x\" .Labels}}{{.app}}{{end}}-{{template \"x\" .Annotations}}",
+            "shop-<no value>",
+        ),
+        ("{{define \"x\"}} {{end}}{{block \"x\" .}}full{{end}}", "full"),
+        (
+            "{{define \"x\"}}{{.}}{{if ne . \"e\"}}{{template \"x\" (slice . 1)}}{{end}}{{end}}{{template \"x\" .Name}}",
+            "bluelueuee",
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(rendered(text).as_deref(), Ok(expected), "{text}");
+    }
+}
+
+#[test]
+fn texts_have_the_escapes_of_go() {
+    let cases = [
+        (
+            r#"{{"\x41\u00e9\U0001F600\101\a\b\f\v\""}}"#,
+            "Aé😀A\u{7}\u{8}\u{c}\u{b}\"",
+        ),
+        (r#"{{"\xc3\xa9"}}"#, "é"),
+        (r"{{'\x41'}} {{'\''}} {{'é'}} {{'\u00e9'}}", "65 39 233 233"),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(rendered(text).as_deref(), Ok(expected), "{text}");
+    }
+    for wrong in [
+        r#"{{"\'"}}"#,
+        r#"{{"\x4"}}"#,
+        r#"{{"\ud800"}}"#,
+        r#"{{"\400"}}"#,
+        r#"{{'\"'}}"#,
+        "{{''}}",
+        "{{'ab'}}",
+    ] {
+        assert!(rendered(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn verbs_print_as_gos_fmt_does() {
+    let cases = [
+        (
+            r#""%x %X %#x % x %.2x" "foo" "foo" "foo" "foo" "foo""#,
+            "666f6f 666F6F 0x666f6f 66 6f 6f 666f",
+        ),
+        (r#""%c%c|%q|%U|%#U" 65 128512 65 233 233"#, "A😀|'A'|U+00E9|U+00E9 'é'"),
+        (
+            r#""%o %O %#o %b %x %X %#x" 8 8 8 5 255 255 255"#,
+            "10 0o10 010 101 ff FF 0xff",
+        ),
+        (
+            r#""%+d|% d|%5d|%-5d|%05d|%.3d|%+05d" 7 7 7 7 -7 7 7"#,
+            "+7| 7|    7|7    |-0007|007|+0007",
+        ),
+        (
+            r#""%e %.1e %E %g %g %.3g" 0.25 0.25 0.25 0.25 1000000.5 1234.5"#,
+            "2.500000e-01 2.5e-01 2.500000E-01 0.25 1.0000005e+06 1.23e+03",
+        ),
+        (
+            r#""%6.2f|%-6.1f|%06.1f|%+.1f" 0.25 0.25 -0.25 0.25"#,
+            "  0.25|0.2   |-000.2|+0.2",
+        ),
+        (r#""%q %#q" "a\"b" "a\"b""#, "\"a\\\"b\" `a\"b`"),
+        (r#""%*d|%-*d|%.*f" 4 1 4 1 1 0.25"#, "   1|1   |0.2"),
+        (r#""%[2]s %[1]s|%[3]d" "a" "b""#, "b a|%!d(BADINDEX)"),
+        (r#""%d %s %t" "a" 1 0.5"#, "%!d(string=a) %!s(int=1) %!t(float64=0.5)"),
+        (r#""%s" "a" 1 nil"#, "a%!(EXTRA int=1, <nil>)"),
+        (
+            r#""%s %v %q" (index .Header "X-Multi") .Labels (index .Header "X-Multi")"#,
+            "[a b] map[app:shop] [\"a\" \"b\"]",
+        ),
+        (r#""%T %v %d%%" .Name .Labels.none 5"#, "string <nil> 5%"),
+        (r#""%z %d" 1"#, "%!z(int=1) %!d(MISSING)"),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(
+            rendered(&format!("{{{{printf {text}}}}}")).as_deref(),
+            Ok(expected),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn nesting_is_bounded() {
+    assert!(rendered("{{define \"x\"}}{{template \"x\"}}{{end}}{{template \"x\"}}").is_err());
+    let doubled: String = (0..40)
+        .map(|at| {
+            format!(
+                "{{{{define \"{at}\"}}}}{{{{template \"{0}\"}}}}{{{{template \"{0}\"}}}}{{{{end}}}}",
+                at + 1
+            )
+        })
+        .collect();
+    assert!(
+        rendered(&format!(
+            "{doubled}{{{{define \"40\"}}}}{{{{end}}}}{{{{template \"0\"}}}}"
+        ))
+        .is_err()
+    );
     assert!(rendered(&"{{if .Name}}".repeat(10_000)).is_err());
     assert!(rendered(&format!("{{{{{}}}}}", "(".repeat(10_000))).is_err());
     assert!(rendered(&format!("{{{{{}.Name{}}}}}", "(".repeat(10_000), ")".repeat(10_000))).is_err());
@@ -151,6 +310,7 @@ proptest! {
             prop::sample::select(vec![
                 "{{", "}}", "{{-", " -}}", ".", ".Name", "(", ")", "|", "if ", "else ", "end", "with ", "index ", "printf ",
                 "\"a\"", "\"%5s%d\"", "1", "-", " ", "é", "'x'", "`", "/*", "*/", "eq ", ".Labels", "$x", ":=", "nil", "slice ",
+                "range ", "break", "continue", "define ", "block ", "template ", "\"%[1]*.x%+q\"", "\"\\x41\"",
             ]),
             0..24,
         )
