@@ -5,7 +5,7 @@
 //! are lost, some empty values vanish and others appear; users see all of this.
 //! Mechanism: tables of fields (`pod`, `objects`), one walk over a value with its table (`decode`).
 //! Invariants: what was written decodes to itself; no input panics.
-//! Depends on: nothing.
+//! Depends on: logic (amounts, URLs).
 
 pub mod decode;
 pub mod objects;
@@ -22,6 +22,8 @@ pub enum Shape {
     Int64,
     /// A text.
     Text,
+    /// A URL; written as Go prints it.
+    Url,
     /// An amount of a resource; written in its canonical form.
     Amount,
     /// A number of 32 bits or a text.
@@ -121,6 +123,10 @@ const fn record(name: &'static str, fields: &'static [Field]) -> Record {
 
 const fn text(key: &'static str) -> Field {
     Field::new(key, Shape::Text)
+}
+
+const fn url(key: &'static str) -> Field {
+    Field::new(key, Shape::Url)
 }
 
 const fn flag(key: &'static str) -> Field {

@@ -9,5 +9,5 @@
 pub mod number;
 pub mod print;
 pub mod span;
-pub(crate) mod url;
+pub mod url;
 pub mod yaml;

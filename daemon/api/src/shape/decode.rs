@@ -5,6 +5,7 @@
 //! Depends on: its parent's tables.
 
 use k8s_openapi::jiff::Timestamp;
+use logic::go::url;
 use logic::quantity::Quantity;
 use serde_json::{Map, Value, json};
 
@@ -121,6 +122,9 @@ fn read(value: &Value, shape: Shape, place: &Place) -> Result<Value, DecodeError
         (Shape::Int64, Value::Number(number)) if number.is_i64() => Ok(value.clone()),
         (Shape::IntOrText, Value::String(_)) => Ok(value.clone()),
         (Shape::IntOrText, Value::Number(number)) if fits_32_bits(number) => Ok(value.clone()),
+        (Shape::Url, Value::String(text)) => url::normal(text)
+            .map(Value::String)
+            .map_err(|error| DecodeError::Text(error.to_string())),
         (Shape::Amount, Value::String(text)) => amount(text.trim()),
         (Shape::Amount, Value::Number(number)) => amount(&number.to_string()),
         (Shape::Time, Value::String(text)) => time(text),
@@ -180,7 +184,7 @@ fn zero(shape: Shape) -> Value {
     match shape {
         Shape::Flag => Value::Bool(false),
         Shape::Int32 | Shape::Int64 | Shape::IntOrText => json!(0),
-        Shape::Text => json!(""),
+        Shape::Text | Shape::Url => json!(""),
         Shape::Amount => json!("0"),
         Shape::Time | Shape::Any | Shape::List(_) | Shape::Map(_) => Value::Null,
         Shape::Record(record) => record
@@ -207,7 +211,7 @@ fn type_name(shape: Shape) -> String {
         Shape::Flag => "bool".to_owned(),
         Shape::Int32 => "int32".to_owned(),
         Shape::Int64 => "int64".to_owned(),
-        Shape::Text => "string".to_owned(),
+        Shape::Text | Shape::Url => "string".to_owned(),
         Shape::Amount => "resource.Quantity".to_owned(),
         Shape::IntOrText => "intstr.IntOrString".to_owned(),
         Shape::Time => "v1.Time".to_owned(),
@@ -215,5 +219,27 @@ fn type_name(shape: Shape) -> String {
         Shape::List(of) => format!("[]{}", type_name(*of)),
         Shape::Map(of) => format!("map[string]{}", type_name(*of)),
         Shape::Record(record) => format!("v1.{}", record.name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kind::Kind;
+    use crate::shape::objects;
+
+    #[test]
+    fn urls_are_read_and_printed_again() {
+        let decoded = |url: &str| {
+            let route = json!({"spec": {"traffic": [{"url": url}]}, "status": {"url": url, "address": {"url": url}}});
+            decode(&route, objects::of(Kind::Route))
+        };
+        let route = decoded("HTTP://x/a b").unwrap();
+        for place in ["/spec/traffic/0/url", "/status/url", "/status/address/url"] {
+            assert_eq!(route.pointer(place), Some(&json!("http://x/a%20b")), "{place}");
+        }
+        for wrong in ["http://%zz", "://x"] {
+            assert!(matches!(decoded(wrong), Err(DecodeError::Text(_))), "{wrong}");
+        }
     }
 }

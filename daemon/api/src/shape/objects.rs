@@ -4,7 +4,9 @@
 //! Depends on: its parent's constructors, pod.
 
 use super::pod::{LOCAL_OBJECT_REFERENCE, POD_SPEC};
-use super::{Record, Shape, any, flag, int32, int64, list, part, pointer, port, record, text, text_map, texts, time};
+use super::{
+    Record, Shape, any, flag, int32, int64, list, part, pointer, port, record, text, text_map, texts, time, url,
+};
 use crate::kind::Kind;
 
 /// The table of a kind.
@@ -93,7 +95,7 @@ static ADDRESSABLE: Record = record(
     "Addressable",
     &[
         text("name").when_set(),
-        text("url").when_set(),
+        url("url").when_set(),
         text("CACerts").when_set(),
         text("audience").when_set(),
     ],
@@ -123,7 +125,7 @@ static TRAFFIC_TARGET: Record = record(
         text("configurationName"),
         flag("latestRevision").when_set(),
         int64("percent").when_set(),
-        text("url").when_set(),
+        url("url").when_set(),
     ],
 );
 
@@ -145,7 +147,7 @@ static CONFIGURATION_STATUS_FIELDS: Record = record(
 static ROUTE_STATUS_FIELDS: Record = record(
     "RouteStatusFields",
     &[
-        text("url").when_set(),
+        url("url").when_set(),
         pointer("address", &ADDRESSABLE),
         list("traffic", &Shape::Record(&TRAFFIC_TARGET)),
     ],
@@ -234,7 +236,7 @@ static SECRET_TLS: Record = record("SecretTLS", &[text("secretName").always()]);
 
 static DOMAIN_MAPPING_STATUS: Record = Record {
     name: "DomainMappingStatus",
-    fields: &[text("url").when_set(), pointer("address", &ADDRESSABLE)],
+    fields: &[url("url").when_set(), pointer("address", &ADDRESSABLE)],
     inlined: &[&OBSERVED],
 };
 
@@ -409,7 +411,7 @@ static CERTIFICATE_STATUS: Record = Record {
 static CHALLENGE: Record = record(
     "HTTP01Challenge",
     &[
-        text("url").when_set(),
+        url("url").when_set(),
         text("serviceName"),
         text("serviceNamespace"),
         port("servicePort"),
