@@ -13,6 +13,7 @@ mod by_one;
 mod cores;
 mod door;
 mod durations;
+mod ending;
 mod exchange;
 mod frames;
 #[cfg(feature = "fuzz")]

@@ -5,9 +5,10 @@
 //! cost a comparison; the timer is made when one has to wait for the first time. An end waits as a write does: with TLS it
 //! comes after all that was written.
 //! Invariants: it never fails before the time has passed without a byte; who was given up is not waited for again.
-//! Depends on: alarm, room.
+//! Depends on: alarm, ending, room.
 
 use crate::alarm::Alarm;
+use crate::ending::Ending;
 use crate::room::{Limit, Room};
 use std::io;
 use std::pin::Pin;
@@ -58,6 +59,12 @@ impl<W: AsyncWrite + Unpin> Patient<W> {
             }),
             None => Poll::Pending,
         }
+    }
+}
+
+impl<W: Ending> Ending for Patient<W> {
+    fn is_amid(&mut self, is_amid: bool) {
+        self.io.is_amid(is_amid);
     }
 }
 

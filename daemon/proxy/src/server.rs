@@ -4,10 +4,11 @@
 //! Mechanism: one accepting task a listener, one task a connection, on the core that has the fewest. With TLS the handshake says the protocol; else HTTP/2 with
 //! prior knowledge is known by its first bytes. A stream is split in halves, and everything after takes any halves.
 //! Invariants: at most `Limits::connections` are served at once, `all_connections` by all listeners; draining stops accepting, and connections end politely.
-//! Depends on: cores, door, http1, http2, origin, patient, room, tls.
+//! Depends on: cores, door, ending, http1, http2, origin, patient, room, tls.
 
 use crate::cores::Spread;
 use crate::door::Door;
+use crate::ending::{Ending, Writing};
 use crate::origin::Arrival;
 use crate::patient::Patient;
 use crate::reader::{Reader, Watched};
@@ -18,7 +19,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
@@ -176,7 +177,7 @@ fn shed(mut stream: TcpStream, door: &Door, told: &Arc<Semaphore>) {
 
 async fn plain(stream: TcpStream, arrival: Arrival, door: &Arc<Door>) {
     let (reader, writer) = stream.into_split();
-    let writer = Patient::new(writer, door.limits.write_time, &door.front.room);
+    let writer = Patient::new(Writing::from(writer), door.limits.write_time, &door.front.room);
     serve(Reader::new(reader), writer, arrival, door).await;
 }
 
@@ -193,7 +194,7 @@ async fn encrypted(secured: tls::Secured, arrival: Arrival, door: &Arc<Door>) {
 async fn serve<R, W>(mut reader: Reader<R>, mut writer: W, arrival: Arrival, door: &Arc<Door>)
 where
     R: Watched + Send + 'static,
-    W: AsyncWrite + Unpin + Send + 'static,
+    W: Ending + Send + 'static,
 {
     match timeout(door.limits.head_time, is_two(&mut reader)).await {
         // Boxed: a connection of HTTP/1 is not as large as one of HTTP/2.
@@ -201,7 +202,7 @@ where
         Ok(Ok(false)) => {
             let reader = reader.within(door.front.room.heads(door.limits.all_heads));
             http1::serve::connection(door, reader, &mut writer, arrival).await;
-            // A client of TLS is told that nothing was cut off (RFC 8446 6.1); on a plain socket it costs nothing.
+            // A client of TLS is told that nothing was cut off (RFC 8446 6.1), if so; on a plain socket it costs nothing.
             drop(timeout(FAREWELL, writer.shutdown()).await);
         }
         Ok(Err(_)) => {}

@@ -6,6 +6,7 @@
 
 use super::side::One;
 use super::{relay, tell, to_two};
+use crate::ending::Ending;
 use crate::exchange::{Broken, Client, Lane};
 use crate::message::{Answer, Request};
 use crate::pod::Look;
@@ -15,12 +16,11 @@ use crate::reader::Watched;
 use crate::wire::parse::Framing;
 use crate::wire::write;
 use bytes::BytesMut;
-use tokio::io::AsyncWrite;
 
 impl<R, W> Client for One<'_, R, W>
 where
     R: Watched + Send,
-    W: AsyncWrite + Unpin + Send,
+    W: Ending + Send,
 {
     async fn answer(&mut self, answer: &Answer, progress: &Progress) -> Result<(), Broken> {
         if self.waits || !self.read_rest() {

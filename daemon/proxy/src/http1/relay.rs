@@ -10,6 +10,7 @@ use super::side::One;
 use super::tell;
 use super::tunnel;
 use crate::by_one::{closed_early, head_end, next_part};
+use crate::ending::Ending;
 use crate::exchange::{Broken, Intake, Lane, too_many};
 use crate::headers;
 use crate::limits::Limits;
@@ -63,7 +64,7 @@ pub(super) async fn run<R, W>(
 ) -> Result<bool, Broken>
 where
     R: Watched + Send,
-    W: AsyncWrite + Unpin + Send,
+    W: Ending + Send,
 {
     let signals = Signals {
         go: Notify::new(),
@@ -196,7 +197,7 @@ impl Download<'_> {
     async fn run<R, W>(mut self, from: &mut Reader<R>, to: &mut W) -> Result<Downloaded, Broken>
     where
         R: AsyncRead + Unpin,
-        W: AsyncWrite + Unpin,
+        W: Ending,
     {
         let mut informed = 0;
         loop {
@@ -361,7 +362,7 @@ impl Download<'_> {
     ) -> Result<Downloaded, Broken>
     where
         R: AsyncRead + Unpin,
-        W: AsyncWrite + Unpin,
+        W: Ending,
     {
         let keeps = !crate::message::lists(&response.headers, &header::CONNECTION, "close");
         headers::to_client(&mut response.headers);
@@ -397,8 +398,10 @@ impl Download<'_> {
         write::response(&response, outgoing, self.facts, &mut out);
         // Until its end is written, the response is not whole.
         *self.is_over = true;
+        to.is_amid(outgoing == Framing::UntilClose);
         self.lane.progress.answering(response.status.as_u16());
         copy(first, &mut body, outgoing, from, to, out, self.lane).await?;
+        to.is_amid(false);
         *self.is_over = false;
         Ok(Downloaded::Whole(
             keeps && framing != Framing::UntilClose && from.buffer.is_empty(),

@@ -7,6 +7,7 @@
 use super::side::One;
 use crate::alarm::Alarm;
 use crate::door::Door;
+use crate::ending::Ending;
 use crate::exchange::Client as _;
 use crate::limits::Limits;
 use crate::message::{Answer, Peer, Request};
@@ -48,10 +49,10 @@ struct Waits {
 }
 
 /// Serves a connection to its end.
-pub(crate) async fn connection<R, W>(door: &Door, mut reader: Reader<R>, mut writer: W, mut arrival: Arrival)
+pub(crate) async fn connection<R, W>(door: &Door, mut reader: Reader<R>, writer: &mut W, mut arrival: Arrival)
 where
     R: Watched + Send,
-    W: AsyncWrite + Unpin + Send,
+    W: Ending + Send,
 {
     let mut is_first = true;
     let mut waits = Waits {
@@ -69,7 +70,7 @@ where
                     _ => {}
                 }
                 if writer.write_all(refusal(fault, &door.limits).as_bytes()).await.is_ok() {
-                    linger(&mut reader, &mut writer).await;
+                    linger(&mut reader, writer).await;
                 }
                 return;
             }
@@ -77,16 +78,9 @@ where
         is_first = false;
         let alarm = &mut waits.alarm;
         // What an exchange needs is not kept by a connection that waits for the next.
-        let exchange = Box::pin(exchange(
-            door,
-            &mut arrival,
-            &mut request,
-            &mut reader,
-            &mut writer,
-            alarm,
-        ));
+        let exchange = Box::pin(exchange(door, &mut arrival, &mut request, &mut reader, writer, alarm));
         if !exchange.await {
-            linger(&mut reader, &mut writer).await;
+            linger(&mut reader, writer).await;
             return;
         }
     }
@@ -103,7 +97,7 @@ async fn exchange<R, W>(
 ) -> bool
 where
     R: Watched + Send,
-    W: AsyncWrite + Unpin + Send,
+    W: Ending + Send,
 {
     let mut client = One {
         reader,

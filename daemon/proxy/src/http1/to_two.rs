@@ -7,6 +7,7 @@
 
 use super::side::One;
 use super::tell;
+use crate::ending::Ending;
 use crate::exchange::{Broken, Client as _, Intake, Lane};
 use crate::frames::{self, Head, outgoing};
 use crate::headers;
@@ -29,7 +30,7 @@ use tokio::io::AsyncWrite;
 pub(super) async fn run<R, W>(client: &mut One<'_, R, W>, request: &Request, lane: &Lane<'_>) -> Result<(), Broken>
 where
     R: Watched + Send,
-    W: AsyncWrite + Unpin + Send,
+    W: Ending + Send,
 {
     let lease = lane.pod.two(lane.retries, lane.limits, lane.tasks);
     let mut lease = client.unless_gone(lease).await?;
@@ -129,7 +130,7 @@ struct Back<'a> {
 impl Back<'_> {
     async fn run<W>(self, mut answer: h2::client::ResponseFuture, to: &mut W) -> Result<(), Broken>
     where
-        W: AsyncWrite + Unpin,
+        W: Ending,
     {
         let mut informed = 0;
         loop {
@@ -155,11 +156,7 @@ impl Back<'_> {
         }
     }
 
-    async fn answer<W: AsyncWrite + Unpin>(
-        self,
-        response: http::Response<RecvStream>,
-        to: &mut W,
-    ) -> Result<(), Broken> {
+    async fn answer<W: Ending>(self, response: http::Response<RecvStream>, to: &mut W) -> Result<(), Broken> {
         let (mut response, mut body) = read(response);
         let bodiless = self.facts.is_head || matches!(response.status.as_u16(), 204 | 304);
         let framing = match (bodiless, response.body) {
@@ -185,12 +182,14 @@ impl Back<'_> {
         write::response(&response, framing, self.facts, &mut out);
         // Until its end is written, the response is not whole.
         *self.is_over = true;
+        to.is_amid(framing == Framing::UntilClose);
         self.lane.progress.answering(response.status.as_u16());
         if bodiless {
             tell(to, &out).await?;
         } else {
             copy(first, body, framing, out, to, self.lane).await?;
         }
+        to.is_amid(false);
         *self.is_over = false;
         Ok(())
     }

@@ -13,3 +13,4 @@ mod rig;
 mod targets;
 mod traced;
 mod two;
+mod until_close;
