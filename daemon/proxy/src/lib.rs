@@ -28,6 +28,7 @@ mod limits;
 mod links;
 mod log;
 mod message;
+mod motion;
 mod origin;
 mod path;
 mod patient;

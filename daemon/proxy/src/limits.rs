@@ -33,6 +33,8 @@ pub struct Limits {
     pub read_ahead: usize,
     /// How long a client may leave what it is sent unread; zero: any time.
     pub write_time: Duration,
+    /// How long one way of a tunnel may stand still after the other has ended; zero: as long as the request may take.
+    pub half_open_time: Duration,
     /// How long a client may send nothing within a body; zero: as long as the request may take. Later: 408.
     pub body_time: Duration,
     /// Bytes of a request's body; 0: any number. More is answered with 413.
@@ -79,6 +81,7 @@ impl Default for Limits {
             idle_time: Duration::from_secs(300),
             read_ahead: 64 << 10,
             write_time: Duration::from_secs(60),
+            half_open_time: Duration::from_secs(10),
             body_time: Duration::ZERO,
             request_body: 0,
             connections: 65_536,

@@ -142,7 +142,7 @@ impl Pod {
         let reader = Reader::new(FromPod::Socket(reader)).eager();
         Ok(Stream::new(
             reader,
-            ToPod::Socket(writer),
+            ToPod::Socket(writer.into()),
             Some(Open::count(&self.connections)),
         ))
     }

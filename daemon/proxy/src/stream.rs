@@ -85,9 +85,9 @@ impl Stream {
         }
         let (reader, writer) = match (self.reader.io, self.writer) {
             (FromPod::Socket(reader), ToPod::Socket(writer)) => {
-                let socket = reader.reunite(writer).ok()?.into_std().ok()?;
+                let socket = writer.reunite(reader)?.into_std().ok()?;
                 let (reader, writer) = TcpStream::from_std(socket).ok()?.into_split();
-                (FromPod::Socket(reader), ToPod::Socket(writer))
+                (FromPod::Socket(reader), ToPod::Socket(writer.into()))
             }
             granted => granted,
         };
@@ -110,8 +110,8 @@ impl Stream {
             },
             Look::Socket => match &self.writer {
                 ToPod::Socket(half) => {
-                    let socket = socket2::SockRef::from(half.as_ref());
-                    socket.peek(&mut [MaybeUninit::uninit()]).is_err_and(is_idle)
+                    let peek = |half| socket2::SockRef::from(half).peek(&mut [MaybeUninit::uninit()]);
+                    half.socket().is_some_and(|half| peek(half).is_err_and(is_idle))
                 }
                 ToPod::Peer(_) => true,
             },

@@ -4,8 +4,9 @@
 //! Mechanism: the latter is a stream of HTTP/2 whose data are the bytes (`peers`): whoever speaks to the pod need not know.
 //! A tunnel that ends with the trailer `CLEAN` leaves the connection fit for another request; any other end closes it.
 //! Invariants: data is sent as the window allows; windows are given back as the reader takes what filled them.
-//! Depends on: h2, tokio.
+//! Depends on: ending, h2, tokio.
 
+use crate::ending::{Ending, Writing};
 use bytes::{Buf as _, Bytes};
 use h2::{RecvStream, SendStream};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -15,7 +16,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::tcp::OwnedReadHalf;
 
 /// The trailer of a tunnel whose connection may be used again.
 pub(crate) const CLEAN: HeaderName = HeaderName::from_static("sluice-clean");
@@ -29,7 +30,7 @@ pub(crate) enum FromPod {
 
 /// What the pod is told.
 pub(crate) enum ToPod {
-    Socket(OwnedWriteHalf),
+    Socket(Writing),
     Peer(ToPeer),
 }
 
@@ -101,6 +102,16 @@ impl FromPeer {
         // A stream that is over needs no window.
         drop(self.body.flow_control().release_capacity(length));
         Poll::Ready(Ok(()))
+    }
+}
+
+impl Ending for ToPod {
+    fn is_amid(&mut self, is_amid: bool) {
+        match self {
+            Self::Socket(half) => half.is_amid(is_amid),
+            // A stream that was not ended ends in a reset.
+            Self::Peer(_) => {}
+        }
     }
 }
 

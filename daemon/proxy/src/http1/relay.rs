@@ -99,7 +99,7 @@ where
     match ended {
         Downloaded::Tunnel => {
             client.is_over = true;
-            tunnel::run(client.reader, client.writer, stream, lane.progress).await;
+            tunnel::run(client.reader, client.writer, stream, lane).await?;
             Ok(false)
         }
         Downloaded::Whole(keeps) => {

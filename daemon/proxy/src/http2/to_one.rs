@@ -95,7 +95,7 @@ async fn exchange(client: &mut Two, request: &Request, stream: &mut Stream, lane
     };
     match (answered, &mut client.out) {
         (Answered::Tunnel, Some(out)) => {
-            tunnel::run(&mut client.body, out, stream, lane).await;
+            tunnel::run(&mut client.body, out, stream, lane).await?;
             Ok(false)
         }
         (Answered::Tunnel, None) => Ok(false),

@@ -5,11 +5,15 @@ use crate::rig::{HOST, Rig};
 use crate::targets::told;
 use crate::two::{all, raw, request, said_to};
 use bytes::Bytes;
-use proxy::{Front, PodProtocol};
+use proxy::{Front, Limits, PodProtocol};
+use std::future::pending;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use tokio::io::AsyncWriteExt as _;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 /// To the application, by HTTP/2.
 fn connecting() -> http::Request<()> {
@@ -124,5 +128,101 @@ async fn a_pod_that_refuses_a_tunnel_gets_nothing_more_on_that_connection() {
     let (answer, _) = sender.send_request(request("GET", "/"), true).unwrap();
     assert_eq!(answer.await.unwrap().status(), 405);
     assert_eq!(count.load(Relaxed), 3);
+    rig.tasks.stop().await;
+}
+
+/// A listener whose tunnels may stand still for a moment.
+async fn impatient(rig: &Rig) -> SocketAddr {
+    let limits = Limits {
+        half_open_time: Duration::from_millis(200),
+        ..Limits::default()
+    };
+    rig.listen_within(Front::default(), limits).await
+}
+
+/// A client in a tunnel by HTTP/1.1.
+async fn tunnelled(gateway: SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(gateway).await.unwrap();
+    stream.write_all(connect("\r\n").as_bytes()).await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"hello") {
+        assert!(stream.read_buf(&mut head).await.unwrap() > 0);
+    }
+    assert!(
+        head.starts_with(b"HTTP/1.1 200 OK\r\n"),
+        "{}",
+        String::from_utf8_lossy(&head)
+    );
+    stream
+}
+
+/// What comes until the end.
+async fn rest(stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
+    let mut got = Vec::new();
+    let read = timeout(Duration::from_secs(20), stream.read_to_end(&mut got)).await;
+    read.unwrap().map(|_| got)
+}
+
+/// Agrees, and says no more after its client's end.
+async fn falling_silent(mut stream: TcpStream) {
+    said_to(&mut stream, b"HTTP/1.1 200 OK\r\n\r\nhello").await;
+    drop(stream.read_to_end(&mut Vec::new()).await);
+    pending::<()>().await;
+}
+
+/// Agrees, and breaks off.
+async fn breaking(mut stream: TcpStream) {
+    said_to(&mut stream, b"HTTP/1.1 200 OK\r\n\r\nhello").await;
+    drop(stream.read_u8().await);
+    stream.set_zero_linger().unwrap();
+}
+
+#[tokio::test]
+async fn what_is_cut_off_in_a_tunnel_does_not_look_whole() {
+    for is_silent in [true, false] {
+        let rig = match is_silent {
+            true => Rig::with_pod(PodProtocol::Http1, falling_silent).await,
+            false => Rig::with_pod(PodProtocol::Http1, breaking).await,
+        };
+        let gateway = impatient(&rig).await;
+        let mut stream = tunnelled(gateway).await;
+        stream.write_all(b"!").await.unwrap();
+        if is_silent {
+            stream.shutdown().await.unwrap();
+        }
+        let ended = rest(&mut stream).await;
+        assert!(
+            ended.is_err(),
+            "by HTTP/1, a pod that is silent: {is_silent}: {ended:?}"
+        );
+        let mut sender = raw(gateway, &rig).await;
+        let (answer, mut to) = sender.send_request(connecting(), false).unwrap();
+        let answer = answer.await.unwrap();
+        to.send_data(Bytes::from_static(b"!"), is_silent).unwrap();
+        let ended = timeout(Duration::from_secs(20), all(answer.into_body())).await.unwrap();
+        assert!(
+            ended.is_err(),
+            "by HTTP/2, a pod that is silent: {is_silent}: {ended:?}"
+        );
+        rig.tasks.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_stands_still_after_its_pods_end_has_all_and_the_pod_sees_a_reset() {
+    let (sender, mut ended) = tokio::sync::mpsc::channel(1);
+    let rig = Rig::with_pod(PodProtocol::Http1, move |mut stream| {
+        let sender = sender.clone();
+        async move {
+            said_to(&mut stream, b"HTTP/1.1 200 OK\r\n\r\nhello").await;
+            stream.shutdown().await.unwrap();
+            sender.send(rest(&mut stream).await).await.unwrap();
+        }
+    })
+    .await;
+    let mut stream = tunnelled(impatient(&rig).await).await;
+    assert_eq!(rest(&mut stream).await.unwrap(), b"");
+    let ended = timeout(Duration::from_secs(20), ended.recv()).await.unwrap().unwrap();
+    assert!(ended.is_err(), "{ended:?}");
     rig.tasks.stop().await;
 }
