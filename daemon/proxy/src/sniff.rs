@@ -2,7 +2,19 @@
 //! The content type of a body whose sender named none, as Go's server (and so Knative) guesses it.
 //!
 //! Mechanism: the table of the WHATWG's MIME sniffing standard, as far as Go has it.
-//! Depends on: nothing.
+//! Depends on: http.
+
+use http::{HeaderMap, HeaderValue, header};
+
+/// Whether nobody said what a body is: Go's server says it of one whose length is known, and so waits for its beginning.
+pub(crate) fn is_unnamed(headers: &HeaderMap) -> bool {
+    !headers.contains_key(header::CONTENT_TYPE) && !headers.contains_key(header::CONTENT_ENCODING)
+}
+
+/// Says it, by its beginning.
+pub(crate) fn name(headers: &mut HeaderMap, body: &[u8]) {
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type(body)));
+}
 
 /// So many bytes are looked at.
 const LOOKED_AT: usize = 512;

@@ -387,13 +387,12 @@ impl Download<'_> {
         self.facts.close |= *self.waits;
         let mut body = Body::new(framing);
         let mut out = BytesMut::with_capacity(1024);
-        let first = match needs_sniff(&response, framing) {
+        let first = match matches!(framing, Framing::Length(1..)) && sniff::is_unnamed(&response.headers) {
             true => Some(next_part(&mut body, from, self.lane.limits).await?),
             false => None,
         };
         if let Some(Part::Data(data)) = &first {
-            let kind = http::HeaderValue::from_static(sniff::content_type(data));
-            response.headers.insert(header::CONTENT_TYPE, kind);
+            sniff::name(&mut response.headers, data);
         }
         write::response(&response, outgoing, self.facts, &mut out);
         // Until its end is written, the response is not whole.
@@ -407,13 +406,6 @@ impl Download<'_> {
             keeps && framing != Framing::UntilClose && from.buffer.is_empty(),
         ))
     }
-}
-
-/// Go's server names the type of a body whose length is known, and so waits for its beginning.
-fn needs_sniff(response: &Response, framing: Framing) -> bool {
-    matches!(framing, Framing::Length(1..))
-        && !response.headers.contains_key(header::CONTENT_TYPE)
-        && !response.headers.contains_key(header::CONTENT_ENCODING)
 }
 
 /// What is there of a body of this length, which is not nothing.

@@ -21,7 +21,7 @@ use crate::wire::parse::Framing;
 use crate::wire::write;
 use bytes::{Bytes, BytesMut};
 use h2::{RecvStream, SendStream};
-use http::{HeaderValue, header};
+use http::header;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::io::AsyncWrite;
@@ -168,14 +168,11 @@ impl Back<'_> {
             (_, BodySize::None) => Framing::Length(0),
             (_, size) => size.into(),
         };
-        let is_unnamed = !response.headers.contains_key(header::CONTENT_TYPE)
-            && !response.headers.contains_key(header::CONTENT_ENCODING);
         let mut first = None;
-        if matches!(framing, Framing::Length(1..)) && is_unnamed {
+        if matches!(framing, Framing::Length(1..)) && sniff::is_unnamed(&response.headers) {
             first = body.data().await;
             if let Some(Ok(data)) = &first {
-                let kind = HeaderValue::from_static(sniff::content_type(data));
-                response.headers.insert(header::CONTENT_TYPE, kind);
+                sniff::name(&mut response.headers, data);
             }
         }
         let mut out = BytesMut::with_capacity(2048);

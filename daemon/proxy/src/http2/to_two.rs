@@ -167,15 +167,13 @@ impl Back<'_> {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         let mut first = None;
-        let is_unnamed = !headers.contains_key(header::CONTENT_TYPE) && !headers.contains_key(header::CONTENT_ENCODING);
-        if is_known && is_unnamed && !is_ended {
+        if is_known && !is_ended && sniff::is_unnamed(&headers) {
             first = tokio::select! {
                 data = body.data() => data,
                 _ = poll_fn(|context| self.respond.poll_reset(context)) => return Err(Fault::Gone),
             };
             if let Some(Ok(data)) = &first {
-                let kind = HeaderValue::from_static(sniff::content_type(data));
-                headers.insert(header::CONTENT_TYPE, kind);
+                sniff::name(&mut headers, data);
             }
         }
         let response = Response {

@@ -144,16 +144,13 @@ impl Back<'_> {
         }
         let mut body = Body::new(framing);
         let mut first = None;
-        let is_unnamed = !response.headers.contains_key(header::CONTENT_TYPE)
-            && !response.headers.contains_key(header::CONTENT_ENCODING);
-        if matches!(framing, Framing::Length(1..)) && is_unnamed {
+        if matches!(framing, Framing::Length(1..)) && sniff::is_unnamed(&response.headers) {
             let part = tokio::select! {
                 part = next_part(&mut body, from, self.lane.limits) => part?,
                 _ = poll_fn(|context| self.respond.poll_reset(context)) => return Err(Broken::Gone),
             };
             if let Part::Data(data) = &part {
-                let kind = HeaderValue::from_static(sniff::content_type(data));
-                response.headers.insert(header::CONTENT_TYPE, kind);
+                sniff::name(&mut response.headers, data);
             }
             first = Some(part);
         }
