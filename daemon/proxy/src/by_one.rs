@@ -2,13 +2,15 @@
 //! What a pod of HTTP/1 says, whoever the client is (`frames`: of HTTP/2).
 //!
 //! Invariants: what breaks off never looks whole.
-//! Depends on: exchange, limits, reader, wire.
+//! Depends on: exchange, limits, message, reader, wire.
 
 use crate::exchange::Broken;
 use crate::limits::Limits;
+use crate::message::{Response, lists};
 use crate::reader::Reader;
 use crate::wire::body::{Body, Part};
 use crate::wire::parse::Search;
+use http::{StatusCode, header};
 use tokio::io::AsyncRead;
 
 /// The length of the head at the beginning of `bytes`; none: it is not all there yet.
@@ -18,6 +20,12 @@ pub(crate) fn head_end(search: &mut Search, bytes: &[u8], limits: &Limits) -> Re
         true => Err(Broken::Pod("the application sent too large a head".to_owned())),
         false => Ok(end),
     }
+}
+
+/// What a server says on a connection on which it has waited for too long: it is about that, and may have crossed a request
+/// that it has not seen (RFC 9110 15.5.9).
+pub(crate) fn is_farewell(response: &Response) -> bool {
+    response.status == StatusCode::REQUEST_TIMEOUT && lists(&response.headers, &header::CONNECTION, "close")
 }
 
 /// The next part of a body.

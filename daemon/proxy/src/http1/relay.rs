@@ -9,7 +9,7 @@
 use super::side::One;
 use super::tell;
 use super::tunnel;
-use crate::by_one::{closed_early, head_end, next_part};
+use crate::by_one::{closed_early, head_end, is_farewell, next_part};
 use crate::ending::Ending;
 use crate::exchange::{Broken, Intake, Lane, too_many};
 use crate::headers;
@@ -83,6 +83,7 @@ where
         let down = Download {
             request,
             lane,
+            may_repeat: stream.is_reused && request.may_repeat() && !lane.tasks.is_hurrying(),
             facts: &mut client.facts,
             waits: &mut client.waits,
             is_over: &mut client.is_over,
@@ -187,6 +188,8 @@ async fn watch<R: Watched>(from: &mut Reader<R>, limits: &Limits) -> Broken {
 struct Download<'a> {
     request: &'a Request,
     lane: &'a Lane<'a>,
+    /// On another connection, if this one turns out to be over.
+    may_repeat: bool,
     facts: &'a mut write::Client,
     waits: &'a mut bool,
     is_over: &'a mut bool,
@@ -221,6 +224,7 @@ impl Download<'_> {
                 status if status.is_success() && self.request.is_connect() => {
                     return self.connected(response, to).await;
                 }
+                _ if self.may_repeat && informed == 0 && is_farewell(&response) => return Err(Broken::NoAnswer),
                 _ => return self.answer(response, framing, from, to).await,
             }
         }

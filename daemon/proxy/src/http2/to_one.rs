@@ -82,6 +82,7 @@ async fn exchange(client: &mut Two, request: &Request, stream: &mut Stream, lane
         let back = Back {
             request,
             protocol: client.protocol.as_ref(),
+            may_repeat: stream.is_reused && request.may_repeat() && !lane.tasks.is_hurrying(),
             respond: &mut client.respond,
             out: &mut client.out,
             is_head: client.is_head,

@@ -4,7 +4,7 @@
 //! Depends on: frames, headers, wire, sniff.
 
 use super::no_more;
-use crate::by_one::{head_end, next_part};
+use crate::by_one::{head_end, is_farewell, next_part};
 use crate::exchange::{Broken, Lane, too_many};
 use crate::frames::{begin, inform, send};
 use crate::headers;
@@ -36,6 +36,8 @@ pub(super) enum Answered {
 pub(super) struct Back<'a> {
     pub(super) request: &'a Request,
     pub(super) protocol: Option<&'a Protocol>,
+    /// On another connection, if this one turns out to be over.
+    pub(super) may_repeat: bool,
     pub(super) respond: &'a mut SendResponse<Bytes>,
     pub(super) out: &'a mut Option<SendStream<Bytes>>,
     pub(super) is_head: bool,
@@ -65,6 +67,7 @@ impl Back<'_> {
                         let message = format!("the application did not switch to the protocol {:?}", protocol.as_str());
                         return Err(Broken::Pod(message));
                     }
+                    _ if self.may_repeat && informed == 0 && is_farewell(&response) => return Err(Broken::NoAnswer),
                     _ => return self.answer(response, framing, from).await,
                 },
             }
