@@ -9,6 +9,7 @@ mod https;
 mod ingress;
 mod leaving;
 mod origin;
+mod peers;
 mod ready;
 mod rig;
 mod targets;

@@ -9,8 +9,8 @@ use life::Tasks;
 use logic::limiter;
 use logic::traffic::{BackendPort, Destination, PathRule, Rule, Split};
 use proxy::{
-    Certificate, Certificates, Door, Entry, Front, Health, Identity, Inside, Limits, NextHop, Origin, PodProtocol,
-    Probes, Revision, Revisions, Tables, Timeouts, Visibility,
+    Certificate, Certificates, Door, Entry, Front, Health, Identity, Inside, Limits, NextHop, Origin, Peers,
+    PodProtocol, Probes, Revision, Revisions, Tables, Timeouts, Visibility,
 };
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -30,6 +30,7 @@ pub(crate) struct Rig {
     pub(crate) tables: Tables,
     pub(crate) certificates: Arc<Certificates>,
     pub(crate) revision: Arc<Revision>,
+    pub(crate) peers: Option<Arc<Peers>>,
     revisions: Arc<Revisions>,
 }
 
@@ -70,6 +71,19 @@ impl Rig {
     }
 
     pub(crate) fn without_pods_speaking(protocol: PodProtocol) -> Self {
+        Self::of(protocol, limiter::Settings::new(0))
+    }
+
+    /// A node's, whose revision may have pods on others; a pod has one request at once.
+    pub(crate) fn on_node(name: &str) -> Self {
+        let mut rig = Self::of(PodProtocol::Http1, limiter::Settings::new(1));
+        let peers = Peers::new(name, Limits::default(), &rig.tasks).unwrap();
+        peers.join(&rig.revision);
+        rig.peers = Some(peers);
+        rig
+    }
+
+    fn of(protocol: PodProtocol, settings: limiter::Settings) -> Self {
         let identity = Identity {
             namespace: "ns".to_owned(),
             name: "rev".to_owned(),
@@ -79,7 +93,7 @@ impl Rig {
             request: Duration::from_secs(20),
             ..Timeouts::default()
         };
-        let revision = Revision::with_protocol(identity, timeouts, limiter::Settings::new(0), protocol);
+        let revision = Revision::with_protocol(identity, timeouts, settings, protocol);
         let revisions = Arc::new(Revisions::default());
         revisions.insert(Arc::clone(&revision));
         let rig = Self {
@@ -87,6 +101,7 @@ impl Rig {
             tables: Tables::default(),
             certificates: Arc::new(Certificates::new().unwrap()),
             revision,
+            peers: None,
             revisions,
         };
         rig.lead(vec![(Visibility::External, rule(HOST, to_app()))]);
@@ -147,7 +162,7 @@ impl Rig {
             timeout_text: "request timeout",
             cluster_domain: "cluster.local".to_owned(),
             log: None,
-            peers: None,
+            peers: self.peers.clone(),
             health: Health::default(),
             tasks: self.tasks.clone(),
         };
