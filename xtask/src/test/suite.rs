@@ -228,22 +228,33 @@ const PURE: &[&str] = &[
     "life",
     "logic-bench",
     "proxy",
+    "standalone",
     "xtask",
 ];
+
+/// What `cargo test` is told to test, in one run: whole packages, or parts of them.
+mod run {
+    pub(super) const INNER: &[&str] = &["--package", "kernel", "--package", "sluice", "--lib", "--bins"];
+    pub(super) const CALLED: &[&str] = &["--package", "sluice", "--test", "plain"];
+    pub(super) const FLOODS: &[&str] = &["--package", "proxy", "--test", "floods"];
+    pub(super) const ROOT: &[&str] = &["--package", "kernel", "--package", "sluice", "--test", "root"];
+    pub(super) const BUDGET: &[&str] = &["--package", "tests", "--bins"];
+    pub(super) const NETNS: &[&str] = &["--package", "tests", "--test", "netns"];
+    pub(super) const PATH: &[&str] = &["--package", "path-suite"];
+}
 
 /// The pure crates whole; of the others what needs no privilege.
 fn plain(manner: &Manner) -> Result<Outcome> {
     let pure = PURE.iter().flat_map(|name| ["--package", *name]).collect::<Vec<_>>();
     let pure = tests(&testing(manner, &pure));
-    let inner = ["--package", "kernel", "--package", "sluice", "--lib", "--bins"];
-    let inner = tests(&testing(manner, &inner));
-    let called = tests(&testing(manner, &["--package", "sluice", "--test", "plain"]));
+    let inner = tests(&testing(manner, run::INNER));
+    let called = tests(&testing(manner, run::CALLED));
     Ok(Outcome::Ran(pure + inner + called))
 }
 
 /// Those of the plain tests are ignored that take a process each.
 fn floods(manner: &Manner) -> Result<Outcome> {
-    let mut floods = testing(manner, &["--package", "proxy", "--test", "floods"]);
+    let mut floods = testing(manner, run::FLOODS);
     floods.runner = ["--ignored", "--skip", "server_process"].map(str::to_owned).into();
     Ok(Outcome::Ran(tests(&floods)))
 }
@@ -258,10 +269,7 @@ const PROCESSES: &[&str] = &[
 fn root(manner: &Manner) -> Result<Outcome> {
     object::build(Variant::Plain)?;
     let other = Other::build()?;
-    let mut root = testing(
-        manner,
-        &["--package", "kernel", "--package", "sluice", "--test", "root"],
-    );
+    let mut root = testing(manner, run::ROOT);
     for process in PROCESSES {
         root.runner.extend(["--skip".to_owned(), (*process).to_owned()]);
     }
@@ -273,7 +281,7 @@ fn root(manner: &Manner) -> Result<Outcome> {
         ("SLUICE_OLD_KUBECTL", Cluster::old_kubectl()?),
     ]);
     let root = tests(&root);
-    let budget = tests(&testing(manner, &["--package", "tests", "--bins"]));
+    let budget = tests(&testing(manner, run::BUDGET));
     Ok(Outcome::Ran(root + budget))
 }
 
@@ -282,7 +290,7 @@ fn netns(manner: &Manner) -> Result<Outcome> {
     // The cases of `steered` start it.
     process::run(process::cargo().args(["build", "--quiet", "--package", "sluice"]))?;
     let other = Other::build()?;
-    let mut run = testing(manner, &["--package", "tests", "--test", "netns"]);
+    let mut run = testing(manner, run::NETNS);
     run.environment = other.environment()?.to_vec();
     if manner.case.is_some() {
         run.runner.push("--nocapture".to_owned());
@@ -293,7 +301,7 @@ fn netns(manner: &Manner) -> Result<Outcome> {
 /// Its tests start it.
 fn path(manner: &Manner) -> Result<Outcome> {
     process::run(process::cargo().args(["build", "--quiet", "--package", "sluice"]))?;
-    let mut run = testing(manner, &["--package", "path-suite"]);
+    let mut run = testing(manner, run::PATH);
     run.environment.push(("SLUICE_H2SPEC", setup::h2spec()?));
     Ok(Outcome::Ran(tests(&run)))
 }
@@ -404,4 +412,54 @@ fn tests(run: &Testing) -> Tally {
         cargo.env("CI", "true");
     }
     counted(&mut cargo, &mut run.manner.failures.borrow_mut())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PURE, run};
+    use crate::process;
+    use serde_json::Value;
+
+    const RUNS: [&[&str]; 7] = [
+        run::INNER,
+        run::CALLED,
+        run::FLOODS,
+        run::ROOT,
+        run::BUDGET,
+        run::NETNS,
+        run::PATH,
+    ];
+
+    /// Whether a run of these arguments has the tests of a target.
+    fn has(arguments: &[&str], package: &str, kind: &str, name: &str) -> bool {
+        let follow = |option, value| arguments.windows(2).any(|pair| pair == [option, value]);
+        let parts = ["--lib", "--bins", "--test"];
+        let is_whole = !parts.iter().any(|part| arguments.contains(part));
+        let is_part = match kind {
+            "lib" => arguments.contains(&"--lib"),
+            "bin" => arguments.contains(&"--bins"),
+            _ => follow("--test", name),
+        };
+        follow("--package", package) && (is_whole || is_part)
+    }
+
+    #[test]
+    fn every_test_of_the_workspace_stands_in_a_suite() {
+        let metadata = process::output(process::cargo().args(["metadata", "--no-deps", "--format-version", "1"]));
+        let metadata: Value = serde_json::from_str(&metadata.unwrap()).unwrap();
+        let (mut seen, mut missing) = (0, Vec::new());
+        for package in metadata["packages"].as_array().unwrap() {
+            let of = package["name"].as_str().unwrap();
+            let targets = package["targets"].as_array().unwrap().iter();
+            for target in targets.filter(|target| target["test"] == true) {
+                let kind = target["kind"][0].as_str().unwrap();
+                let name = target["name"].as_str().unwrap();
+                let is_there = PURE.contains(&of) || RUNS.iter().any(|arguments| has(arguments, of, kind, name));
+                seen += 1;
+                missing.extend((!is_there).then(|| format!("{of}: {kind} {name}")));
+            }
+        }
+        assert!(seen > 20, "{seen} targets");
+        assert!(missing.is_empty(), "in no suite: {missing:?}");
+    }
 }
