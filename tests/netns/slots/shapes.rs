@@ -17,6 +17,9 @@ use super::node::Node;
 const PATIENCE: Duration = Duration::from_secs(40);
 const GATEWAYS: [&str; 2] = ["10.77.1.2:8000", "10.77.2.2:8000"];
 const POD: &str = "10.77.2.2:9100";
+const SHORT: Duration = Duration::from_millis(20);
+/// Many times what the way between takes, also where many others run.
+const WORK: Duration = Duration::from_millis(200);
 
 struct Site<'f> {
     field: &'f Field,
@@ -138,8 +141,9 @@ fn serve(mut stream: TcpStream, seen: &Seen) -> Result<()> {
         }
         let in_hand = InHand::new(seen);
         let text = String::from_utf8_lossy(&head).into_owned();
-        if text.starts_with("GET /short ") {
-            std::thread::sleep(Duration::from_millis(20));
+        let time = [("GET /short ", SHORT), ("GET /work ", WORK)];
+        if let Some((_, time)) = time.into_iter().find(|(begin, _)| text.starts_with(begin)) {
+            std::thread::sleep(time);
             drop(in_hand);
             stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nshort\n")?;
             head.clear();
@@ -233,8 +237,8 @@ pub(super) fn are_used(rig: &Rig) -> Result<()> {
     std::thread::scope(|scope| {
         let asking = clients?.into_iter().map(|mut stream| {
             scope.spawn(move || {
-                for _ in 0..30 {
-                    stream.write_all(b"GET /short HTTP/1.1\r\nhost: app.test\r\n\r\n")?;
+                for _ in 0..5 {
+                    stream.write_all(b"GET /work HTTP/1.1\r\nhost: app.test\r\n\r\n")?;
                     until(&mut stream, "short\n")?;
                 }
                 Ok::<_, anyhow::Error>(())
