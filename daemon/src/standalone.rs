@@ -102,7 +102,7 @@ async fn serve(arguments: &cli::Standalone, declared: &[declare::Declared]) -> R
     machine.close(&requests);
     let is_in_order = tokio::select! {
         () = machine.end_pods(GRACE) => true,
-        () = again(&mut signals) => false,
+        () = again(async || signals.came().await) => false,
     };
     // The gateway's threads are the machine's.
     let _ = timeout(LAST, requests.gone()).await;
@@ -133,10 +133,42 @@ async fn settle() {
     let _ = spawn_blocking(kernel::memory::give_back).await;
 }
 
-/// Waits for another wish to end.
-async fn again(signals: &mut Signals) {
+/// Waits for another wish to end, of signals that came.
+async fn again(mut came: impl AsyncFnMut()) {
     let first = Instant::now();
     while first.elapsed() < SAME {
-        signals.came().await;
+        came().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::again;
+    use std::future::pending;
+    use std::time::Duration;
+    use tokio::time::{Instant, sleep_until, timeout};
+
+    #[tokio::test(start_paused = true)]
+    async fn signals_near_the_first_are_one_wish_with_it_and_a_later_one_is_another() {
+        // When they come after the first, and whether that ends the wait, in milliseconds.
+        let cases: [(&[u64], Option<u64>); 6] = [
+            (&[], None),
+            (&[100], None),
+            (&[0, 100, 499], None),
+            (&[500], Some(500)),
+            (&[100, 600], Some(600)),
+            (&[2000, 2100], Some(2000)),
+        ];
+        for (times, due) in cases {
+            let begun = Instant::now();
+            let mut times = times.iter().map(|&time| begun + Duration::from_millis(time));
+            let came = async || match times.next() {
+                Some(time) => sleep_until(time).await,
+                None => pending().await,
+            };
+            let ended = timeout(Duration::from_secs(60), again(came)).await;
+            let ended = ended.ok().map(|()| begun.elapsed().as_millis() as u64);
+            assert_eq!(ended, due);
+        }
     }
 }

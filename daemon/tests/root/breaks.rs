@@ -2,7 +2,7 @@
 //! Things that break or go while requests are held and in flight: the daemon, services, pods, apps.
 
 use crate::place::{
-    FAST, Instance, Over, PATIENCE, Place, SERVICES, ask, broken, delete, executable, figure, service, within,
+    Doomed, FAST, Instance, Over, PATIENCE, Place, SERVICES, ask, delete, executable, figure, service, within,
 };
 use crate::rig::SLUICE;
 use nix::sys::signal::{Signal, kill};
@@ -44,26 +44,22 @@ fn pods_that_start_from_zero_outlive_a_daemon_that_is_killed_and_none_is_lost_or
     }
     for (names, (moment, has_come)) in both.iter().zip(moments) {
         let gateway = instance.gateway;
-        let (before, again) = thread::scope(|scope| {
-            let hosts = names
-                .iter()
-                .flat_map(|name| [0; 3].map(|_| format!("{name}.default.localhost")));
-            let held: Vec<_> = hosts
-                .map(|host| scope.spawn(move || broken(gateway, &host, "/")))
-                .collect();
-            let mut before = BTreeMap::new();
-            let are_there = within(PATIENCE, || {
-                before = names.iter().map(|name| (name, pods(&instance, name))).collect();
-                before.values().all(|pods| pods.iter().any(has_come))
-            });
-            assert!(are_there, "{moment}: {before:?}");
-            instance.kill();
-            for held in held {
-                let answer = held.join().unwrap();
-                assert!(answer.is_empty(), "half an answer: {answer}");
-            }
-            (before, place.start(&manifests, &more))
+        let hosts = names
+            .iter()
+            .flat_map(|name| [0; 3].map(|_| format!("{name}.default.localhost")));
+        let held: Vec<_> = hosts.map(|host| Doomed::begin(gateway, &host, "/")).collect();
+        let mut before = BTreeMap::new();
+        let are_there = within(PATIENCE, || {
+            before = names.iter().map(|name| (name, pods(&instance, name))).collect();
+            before.values().all(|pods| pods.iter().any(has_come))
         });
+        assert!(are_there, "{moment}: {before:?}");
+        instance.kill();
+        for held in held {
+            let answer = held.end();
+            assert!(answer.is_empty(), "half an answer: {answer}");
+        }
+        let again = place.start(&manifests, &more);
         for (name, before) in before {
             let host = format!("{name}.default.localhost");
             assert_eq!(again.get(&host, "/"), (200, format!("hello {name}\n")), "{moment}");

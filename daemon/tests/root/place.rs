@@ -340,16 +340,47 @@ pub(crate) fn delete(to: SocketAddr, path: &str) -> (u16, String) {
     said(to, &format!("DELETE {path} HTTP/1.0\r\nHost: api\r\n\r\n"))
 }
 
-/// What a client is told before its connection ends.
-pub(crate) fn broken(gateway: SocketAddr, host: &str, path: &str) -> String {
-    let mut stream = TcpStream::connect(gateway).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    if let Err(error) = stream.read_to_string(&mut answer) {
-        assert_ne!(error.kind(), ErrorKind::WouldBlock, "nobody ended the connection");
+/// A request whose connection is going to be broken off.
+pub(crate) struct Doomed(TcpStream);
+
+impl Doomed {
+    pub(crate) fn begin(to: SocketAddr, host: &str, path: &str) -> Self {
+        let mut stream = TcpStream::connect(to).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        write!(stream, "GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n").unwrap();
+        Self(stream)
     }
-    answer
+
+    /// What its client is told before its connection ends.
+    pub(crate) fn end(mut self) -> String {
+        let mut answer = String::new();
+        if let Err(error) = self.0.read_to_string(&mut answer) {
+            assert_ne!(error.kind(), ErrorKind::WouldBlock, "nobody ended the connection");
+        }
+        answer
+    }
+}
+
+/// A request that lasts until its client has said all of it.
+pub(crate) struct Open(TcpStream);
+
+impl Open {
+    pub(crate) fn begin(to: SocketAddr, host: &str) -> Self {
+        let mut stream = TcpStream::connect(to).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        write!(
+            stream,
+            "POST /echo HTTP/1.0\r\nHost: {host}\r\nContent-Length: 2\r\n\r\nh"
+        )
+        .unwrap();
+        Self(stream)
+    }
+
+    /// Status and body of the answer.
+    pub(crate) fn end(mut self) -> (u16, String) {
+        self.0.write_all(b"i").unwrap();
+        answer(self.0, "POST /echo")
+    }
 }
 
 pub(crate) fn ask(to: SocketAddr, host: &str, path: &str) -> (u16, String) {

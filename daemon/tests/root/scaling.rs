@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What annotations make of a service that runs: its way, its pods, its figures.
 
-use crate::place::{FAST, Instance, PATIENCE, Place, SERVICES, figure, service, within};
+use crate::place::{FAST, Instance, Over, PATIENCE, Place, SERVICES, figure, service, within};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -115,15 +115,14 @@ fn annotations_set_the_pods_and_figures_show_them() {
                 }
             });
         }
+        let _end = Over(&over);
         let told = |name: &str| figure(&instance, name, "rate").unwrap_or_default();
         // More than 20 a second, or the third pod would not be.
-        let reached = within(PATIENCE, || {
+        within(PATIENCE, || {
             let at_most = told("kn_revision_pods_count") == 3.0 && told("kn_revision_pods_requested") == 3.0;
             let wanted = told("kn_revision_pods_desired") >= 3.0;
             at_most && wanted && told("kn_revision_rps_stable_per_second") > 20.0
-        });
-        over.store(true, Ordering::Relaxed);
-        reached
+        })
     });
     assert!(
         reached,
