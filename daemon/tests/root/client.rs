@@ -2,16 +2,17 @@
 //! A client whose number of requests is known.
 
 use std::{
+    convert::Infallible,
     io::{Read as _, Write as _},
     net::TcpStream,
     thread::{self, JoinHandle},
 };
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Empty};
-use hyper::{Request, client::conn::http2};
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::{Request, body::Frame, client::conn::http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::task::JoinSet;
+use tokio::{sync::watch, task::JoinSet};
 
 /// One keep-alive connection.
 pub(crate) struct Client {
@@ -29,7 +30,18 @@ impl Client {
         write!(self.stream, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
     }
 
-    /// The answers of `/hello` and `/sleep`.
+    /// A request that lasts until its client says its last byte, by `end`.
+    pub(crate) fn begin(&mut self) {
+        let head = "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 6";
+        write!(self.stream, "{head}\r\n\r\nhello").unwrap();
+    }
+
+    pub(crate) fn end(&mut self) {
+        self.stream.write_all(b"\n").unwrap();
+        self.answer();
+    }
+
+    /// The answer of `/hello`, and what is echoed.
     pub(crate) fn answer(&mut self) {
         let mut bytes = Vec::new();
         let mut block = [0; 1024];
@@ -59,18 +71,32 @@ pub(crate) fn load(port: u16, connections: u64, requests: u64) -> u64 {
     connections * requests
 }
 
-/// `streams` requests at once on one HTTP/2 connection, in the background.
-pub(crate) fn h2_load(port: u16, streams: usize, path: &'static str) -> JoinHandle<()> {
-    thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(h2_requests(port, streams, path));
-    })
+/// Requests at once on one HTTP/2 connection, which last until they are to `end`.
+pub(crate) struct Streams {
+    over: watch::Sender<bool>,
+    asking: JoinHandle<()>,
 }
 
-async fn h2_requests(port: u16, streams: usize, path: &str) {
+impl Streams {
+    pub(crate) fn begin(port: u16, streams: usize) -> Self {
+        let (over, is_over) = watch::channel(false);
+        let asking = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(echoed(port, streams, &is_over));
+        });
+        Self { over, asking }
+    }
+
+    pub(crate) fn end(self) {
+        self.over.send_replace(true);
+        self.asking.join().unwrap();
+    }
+}
+
+async fn echoed(port: u16, streams: usize, is_over: &watch::Receiver<bool>) {
     let stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
         .await
@@ -79,14 +105,17 @@ async fn h2_requests(port: u16, streams: usize, path: &str) {
     driver.spawn(connection);
     let mut requests = JoinSet::new();
     for _ in 0..streams {
-        let mut sender = sender.clone();
-        let request = Request::get(format!("http://x{path}"))
-            .body(Empty::<Bytes>::new())
-            .unwrap();
+        let (mut sender, mut is_over) = (sender.clone(), is_over.clone());
+        let last = futures::stream::once(async move {
+            let _ = is_over.wait_for(|is_over| *is_over).await;
+            Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"hi")))
+        });
+        let request = Request::post("http://x/echo").body(StreamBody::new(Box::pin(last)));
         requests.spawn(async move {
-            let answer = sender.send_request(request).await.unwrap();
+            let answer = sender.send_request(request.unwrap()).await.unwrap();
             assert_eq!(answer.status(), 200);
-            answer.into_body().collect().await.unwrap();
+            let body = answer.into_body().collect().await.unwrap();
+            assert_eq!(body.to_bytes(), "hi");
         });
     }
     requests.join_all().await;

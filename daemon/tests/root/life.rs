@@ -7,7 +7,7 @@ use std::{
     os::fd::AsFd as _,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
-    thread,
+    thread::{self, JoinHandle},
 };
 
 use nix::{pty::openpty, sys::signal::Signal};
@@ -24,8 +24,7 @@ fn killed_in_the_middle_the_next_one_goes_on_exactly() {
     let mut top = rig.top(&["--pid", &server.pid()]);
     top.next();
     let mut slow = Client::connect(server.port);
-    // Longer than the next one takes to begin, also where many others run.
-    slow.ask("/sleep/10000");
+    slow.begin();
     let before = load(server.port, 2, 100);
     top.until(|line| line["ended"] == before && line["in_flight"] == 1);
     assert_eq!(top.end(Signal::SIGKILL).code, None);
@@ -39,7 +38,7 @@ fn killed_in_the_middle_the_next_one_goes_on_exactly() {
         (&1.into(), &0.into()),
         "{line}"
     );
-    slow.answer();
+    slow.end();
     let after = load(server.port, 2, 100);
     let all = before + meanwhile + after + 1;
     let line = top.until(|line| line["ended"] == all);
@@ -155,8 +154,7 @@ fn connections_of_an_earlier_counting_are_unaccounted_and_change_no_figure() {
     let mut top = rig.top(&["--pid", &server.pid()]);
     top.next();
     let mut older = Client::connect(server.port);
-    // Longer than the next one takes to begin, also where many others run.
-    older.ask("/sleep/10000");
+    older.begin();
     top.until(|line| line["in_flight"] == 1);
     assert_eq!(top.end(Signal::SIGTERM).code, Some(0));
     let mut top = rig.top(&["--pid", &server.pid()]);
@@ -166,14 +164,14 @@ fn connections_of_an_earlier_counting_are_unaccounted_and_change_no_figure() {
         (&0.into(), &1.into()),
         "{line}"
     );
-    older.answer();
+    older.end();
     older.get();
     let mut newer = Client::connect(server.port);
-    newer.ask("/sleep/2000");
+    newer.begin();
     let line = top.until(|line| line["started"] == 1);
     let open = &line["connections"]["open"];
     assert_eq!((open, &line["in_flight"]), (&1.into(), &1.into()), "{line}");
-    newer.answer();
+    newer.end();
     let line = top.until(|line| line["ended"] == 1);
     assert_eq!(line["connections"]["unaccounted"], 1, "{line}");
     assert_eq!(top.end(Signal::SIGTERM).code, Some(0));
@@ -369,6 +367,7 @@ pub(crate) struct Terminal {
     master: File,
     slave: Option<File>,
     shown: Arc<Mutex<Vec<u8>>>,
+    reader: Option<JoinHandle<()>>,
     child: Option<Child>,
 }
 
@@ -385,7 +384,7 @@ impl Terminal {
         let shown = Arc::new(Mutex::new(Vec::new()));
         let (mut reader, into) = (master.try_clone().unwrap(), Arc::clone(&shown));
         // Ends when the last holder of the other end has closed it.
-        thread::spawn(move || {
+        let reader = thread::spawn(move || {
             let mut block = [0; 4096];
             while let Ok(length @ 1..) = reader.read(&mut block) {
                 into.lock().unwrap().extend_from_slice(&block[..length]);
@@ -395,6 +394,7 @@ impl Terminal {
             master,
             slave: Some(File::from(pair.slave)),
             shown,
+            reader: Some(reader),
             child: None,
         }
     }
@@ -415,11 +415,15 @@ impl Terminal {
         self.master.write_all(keys).unwrap();
     }
 
+    /// Waits for its end; then all that it said is shown.
     pub(crate) fn finish(&mut self) -> Option<i32> {
         let child = self.child.as_mut().unwrap();
         assert!(eventually(|| child.try_wait().unwrap().is_some()), "it does not end");
         let code = child.wait().unwrap().code();
         self.slave = None;
+        let reader = self.reader.take().unwrap();
+        assert!(eventually(|| reader.is_finished()), "somebody holds the terminal");
+        reader.join().unwrap();
         code
     }
 

@@ -11,7 +11,7 @@ use kernel::Netns;
 use nix::sys::signal::Signal;
 
 use crate::{
-    client::{Client, h2_load, load},
+    client::{Client, Streams, load},
     rig::{Rig, eventually},
 };
 
@@ -45,12 +45,12 @@ fn requests_are_in_flight_until_they_are_answered() {
     let mut top = rig.top(&["--cgroup", rig.cgroup.to_str().unwrap()]);
     top.next();
     let mut clients: Vec<Client> = (0..3).map(|_| Client::connect(server.port)).collect();
-    clients.iter_mut().for_each(|client| client.ask("/sleep/1500"));
+    clients.iter_mut().for_each(Client::begin);
     let line = top.until(|line| line["in_flight"] == 3);
     assert_eq!(line["connections"]["open"], 3);
     // For a whole window of the shortest mean, three are in flight.
     top.until(|line| line["concurrency"]["1s"].as_f64() == Some(3.0));
-    clients.iter_mut().for_each(Client::answer);
+    clients.iter_mut().for_each(Client::end);
     let line = top.until(|line| line["in_flight"] == 0);
     assert_eq!((&line["started"], &line["ended"]), (&3.into(), &3.into()));
 }
@@ -135,13 +135,13 @@ fn streams_of_http2_are_requests() {
     let server = rig.server();
     let mut top = rig.top(&["--pid", &server.pid()]);
     top.next();
-    let made = h2_load(server.port, 20, "/sleep/700");
+    let streams = Streams::begin(server.port, 20);
     let line = top.until(|line| line["in_flight"] == 20);
     assert_eq!(
         (&line["connections"]["open"], &line["connections"]["http2"]),
         (&1.into(), &1.into())
     );
-    made.join().unwrap();
+    streams.end();
     let line = top.until(|line| line["ended"] == 20);
     assert_eq!(
         (&line["started"], &line["connections"]["uncertain"]),
