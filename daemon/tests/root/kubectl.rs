@@ -3,7 +3,7 @@
 //!
 //! `SLUICE_KUBECTL` and `SLUICE_OLD_KUBECTL` name them; `cargo xtask test root` has both.
 
-use crate::place::{Instance, Place, executable, service};
+use crate::place::{Instance, PATIENCE, Place, executable, service, within};
 use crate::rig::is_required;
 use std::fs;
 use std::path::PathBuf;
@@ -43,12 +43,30 @@ impl Kubectl {
         self.ends(true, words, expected)
     }
 
+    /// What is not there at once.
+    fn comes_to_say(&self, words: &str, expected: &str) {
+        let mut last = String::new();
+        let is_there = within(PATIENCE, || {
+            last = self.run(words).1;
+            last.contains(expected)
+        });
+        assert!(is_there, "kubectl {words} lacks {expected:?}:\n{last}");
+    }
+
     /// What one prints that is refused.
     fn refuses(&self, words: &str, expected: &str) -> String {
         self.ends(false, words, expected)
     }
 
     fn ends(&self, well: bool, words: &str, expected: &str) -> String {
+        let (is_well, said) = self.run(words);
+        assert!(said.contains(expected), "kubectl {words} lacks {expected:?}:\n{said}");
+        assert_eq!(is_well, well, "kubectl {words}: its end\n{said}");
+        said
+    }
+
+    /// Whether it ends well, and all that it said.
+    fn run(&self, words: &str) -> (bool, String) {
         let mut kubectl = Command::new("timeout");
         kubectl.arg("60").arg(&self.program);
         kubectl
@@ -62,15 +80,8 @@ impl Kubectl {
         }
         kubectl.env("HOME", &self.place.folder).env("KUBE_EDITOR", &self.editor);
         let ended = kubectl.output().unwrap();
-        let said = String::from_utf8_lossy(&[ended.stdout, ended.stderr].concat()).into_owned();
-        assert!(said.contains(expected), "kubectl {words} lacks {expected:?}:\n{said}");
-        assert_eq!(
-            ended.status.success(),
-            well,
-            "kubectl {words}: {}\n{said}",
-            ended.status
-        );
-        said
+        let said = [ended.stdout, ended.stderr].concat();
+        (ended.status.success(), String::from_utf8_lossy(&said).into_owned())
     }
 
     fn pod(&self, instance: &Instance) -> String {
@@ -108,7 +119,7 @@ impl Kubectl {
         self.says(remove, "hello patched");
         self.refuses("create -f FILE", "(AlreadyExists)");
         let pod = self.pod(&instance);
-        self.says(&format!("logs {pod} --tail=1"), "listening on http://");
+        self.comes_to_say(&format!("logs {pod} --tail=1"), "listening on http://");
         self.refuses(&format!("exec {pod} -- true"), "the subresource pods/exec");
         self.says("delete -f FILE", "\"hello\" deleted");
         self.refuses("get ksvc hello", "services.serving.knative.dev \"hello\" not found");

@@ -179,8 +179,12 @@ fn kubectl_shows_logs_and_follows_them() {
     let said = says("wait --for=condition=Ready ksvc/hello --timeout=40s");
     assert!(said.contains("condition met"), "{said}");
     let pod = pods_of(&instance, "hello").remove(0);
-    let said = says(&format!("logs {pod}"));
-    assert!(said.contains("begun as hello-00001\nlistening on http://"), "{said}");
+    let mut said = String::new();
+    let is_all = within(PATIENCE, || {
+        said = says(&format!("logs {pod}"));
+        said.contains("begun as hello-00001\nlistening on http://")
+    });
+    assert!(is_all, "{said}");
     let said = says(&format!("logs {pod} -c user-container --tail=1"));
     assert!(said.starts_with("listening on") && said.lines().count() == 1, "{said}");
     let said = says("logs -l serving.knative.dev/service=hello --prefix");
