@@ -384,12 +384,13 @@ const HEADS: &[Case] = &[
     ),
 ];
 
-/// Sends it, and reads until nothing comes any more; the first status.
+/// Sends it, and reads until nothing comes any more after an answer's first line; the first status.
 async fn send(gateway: SocketAddr, bytes: &[u8]) -> u16 {
     let mut stream = TcpStream::connect(gateway).await.unwrap();
     stream.write_all(bytes).await.unwrap();
     let (mut answer, mut piece) = (Vec::new(), [0; 4096]);
-    while let Ok(Ok(length @ 1..)) = timeout(Duration::from_secs(1), stream.read(&mut piece)).await {
+    let patience = |answer: &[u8]| Duration::from_secs(if answer.contains(&b'\n') { 1 } else { 20 });
+    while let Ok(Ok(length @ 1..)) = timeout(patience(&answer), stream.read(&mut piece)).await {
         answer.extend_from_slice(&piece[..length]);
     }
     let text = String::from_utf8_lossy(&answer).into_owned();
