@@ -177,8 +177,10 @@ listen: [127.0.0.1:0]
 revisions:
   app: {{pods: ['{app_address}']}}
   empty: {{timeout_seconds: 1}}
+  patient: {{timeout_seconds: 600}}
 routes:
   - {{hosts: [app.example.com], path: /none, to: {{empty: 1}}}}
+  - {{hosts: [app.example.com], path: /late, to: {{patient: 1}}}}
   - {{hosts: [app.example.com], to: {{app: 1}}, rewrite_host: other.example.com}}
 log: json
 "
@@ -235,7 +237,7 @@ log: json
     assert_eq!((&late["status"], &late["revision"]), (&504.into(), &"empty".into()));
     assert!(late.get("pod").is_none(), "{late}");
 
-    let gone = line_of("/none", &["--max-time", "0.3"]);
+    let gone = line_of("/late", &["--max-time", "3"]);
     assert_eq!((&gone["status"], &gone["end"]), (&499.into(), &"client_gone".into()));
 }
 
