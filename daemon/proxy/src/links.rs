@@ -16,7 +16,7 @@ pub(crate) mod control;
 pub(crate) mod words;
 
 use crate::limits::{Limits, SEND_BUFFER};
-use crate::pod::{DialFault, Stream, is_alive};
+use crate::pod::{DialFault, REMEMBERED, Stream, is_alive};
 use crate::reader::Reader;
 use crate::way::{FromPeer, FromPod, ToPeer, ToPod};
 use bytes::Bytes;
@@ -286,6 +286,9 @@ impl Links {
                 .initial_window_size(self.limits.stream_window)
                 .initial_connection_window_size(self.limits.connection_window)
                 .max_send_buffer_size(SEND_BUFFER)
+                // A request that was given up leaves frames of the other end on their way: no reason to end all the others.
+                .max_concurrent_reset_streams(REMEMBERED)
+                .max_local_error_reset_streams(None)
                 .enable_push(false)
                 .handshake::<_, Bytes>(stream)
                 .await

@@ -4,7 +4,8 @@
 //! Mechanism: idle HTTP/1.1 connections are stacks, the warmest on top (`shelves`); before one is used its socket is looked
 //! at, so that a request is not written into an end; one that may be repeated goes by what the runtime has heard of the socket.
 //! HTTP/2 has a connection for each hundred streams, or for as many as the pod allows; one that is silent gets none that
-//! another may have (`silence`).
+//! another may have (`silence`). A stream that is cut leaves frames of the pod on their way: one on which many were cut is
+//! replaced before h2 takes them for an attack.
 //! Dialling: Knative's schedule (data-plane spec 3.3): only time-outs are tried again, each attempt more patient.
 //! Invariants: at most `Limits::idle_to_pod` idle connections, and sixteen of HTTP/2; these are made one at a time, so that
 //! requests which need one at the same moment make one.
@@ -36,6 +37,13 @@ const RETRIES: u32 = 15;
 const TWO_MOST: usize = 16;
 /// Streams on one of them before there is another, if the pod allows so many: each connection is one task.
 const TWO_STREAMS: usize = 100;
+/// Streams that were cut and are remembered for a second: what the pod still says of them is dropped.
+pub(crate) const REMEMBERED: usize = 4096;
+/// Streams that were cut on a connection before it gets no new ones: what comes for those that are forgotten is counted.
+const TWO_CUT: usize = 16_384;
+/// Frames for forgotten streams that h2 bears before it ends the connection, more than as many streams can bring about. A pod
+/// can make each of them wait to be reset, so they are bounded.
+const STRAYS: usize = 4 * TWO_CUT;
 
 /// Why there is no connection; nothing was sent.
 #[derive(Debug, thiserror::Error)]
@@ -202,6 +210,8 @@ impl Pod {
             .initial_connection_window_size(limits.connection_window)
             .max_send_buffer_size(SEND_BUFFER)
             .max_header_list_size(u32::try_from(limits.response_head).unwrap_or(u32::MAX))
+            .max_concurrent_reset_streams(REMEMBERED)
+            .max_local_error_reset_streams(Some(STRAYS))
             .enable_push(false)
             .handshake::<_, Bytes>(stream)
             .await?;
@@ -223,7 +233,9 @@ impl Pod {
         let mut all = self.two.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain_mut(Two::is_of_use);
         let is_full = all.len() >= most;
-        let least = all.iter_mut().min_by_key(|two| (two.streams.is_silent(), two.load()))?;
+        let least = all
+            .iter_mut()
+            .min_by_key(|two| (two.streams.silence.is_silent(), two.load()))?;
         (least.has_room() || is_full).then(|| least.lease())
     }
 }
@@ -233,15 +245,25 @@ impl Pod {
 struct Two {
     sender: h2::client::SendRequest<Bytes>,
     /// Each lease has a clone.
-    streams: Arc<Silence>,
+    streams: Arc<Streams>,
     /// When it was found without a lease.
     rests_since: Option<Instant>,
 }
 
+/// What became of the streams of a connection.
+#[derive(Debug, Default)]
+struct Streams {
+    silence: Silence,
+    /// So many did not come to their end.
+    cut: AtomicUsize,
+}
+
 impl Two {
-    /// It has not ended, and is not left alone in its silence.
+    /// It has not ended, is not left alone in its silence, and has not had too many streams cut. What runs on it goes on.
     fn is_of_use(&mut self) -> bool {
-        is_alive(&mut self.sender) && (self.load() > 0 || !self.streams.is_silent())
+        is_alive(&mut self.sender)
+            && (self.load() > 0 || !self.streams.silence.is_silent())
+            && self.streams.cut.load(Relaxed) < TWO_CUT
     }
 
     fn load(&self) -> usize {
@@ -249,7 +271,7 @@ impl Two {
     }
 
     fn has_room(&self) -> bool {
-        !self.streams.is_silent() && self.load() < self.sender.current_max_send_streams().min(TWO_STREAMS)
+        !self.streams.silence.is_silent() && self.load() < self.sender.current_max_send_streams().min(TWO_STREAMS)
     }
 
     fn rests_for(&mut self, now: Instant, age: Duration) -> bool {
@@ -258,11 +280,12 @@ impl Two {
 
     fn lease(&mut self) -> Lease {
         self.rests_since = None;
-        self.streams.begin();
+        self.streams.silence.begin();
         Lease {
             sender: self.sender.clone(),
-            stream: Arc::clone(&self.streams),
+            streams: Arc::clone(&self.streams),
             is_answered: false,
+            is_whole: false,
         }
     }
 }
@@ -277,23 +300,32 @@ pub(crate) fn is_alive(sender: &mut h2::client::SendRequest<Bytes>) -> bool {
 #[derive(Debug)]
 pub(crate) struct Lease {
     pub(crate) sender: h2::client::SendRequest<Bytes>,
-    stream: Arc<Silence>,
+    streams: Arc<Streams>,
     is_answered: bool,
+    is_whole: bool,
 }
 
 impl Lease {
     /// The pod has said something about the request.
     pub(crate) fn answered(&mut self) {
         if !std::mem::replace(&mut self.is_answered, true) {
-            self.stream.answered();
+            self.streams.silence.answered();
         }
+    }
+
+    /// The pod has said all it had to say.
+    pub(crate) fn whole(&mut self) {
+        self.is_whole = true;
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
         if !self.is_answered {
-            self.stream.given_up();
+            self.streams.silence.given_up();
+        }
+        if !self.is_whole {
+            self.streams.cut.fetch_add(1, Relaxed);
         }
     }
 }
@@ -322,6 +354,7 @@ mod tests {
     use crate::silence::SILENT;
     use std::sync::atomic::Ordering::SeqCst;
     use tokio::net::TcpListener;
+    use tokio::sync::{Notify, watch};
 
     /// A pod that allows so many streams a connection, and counts connections.
     async fn pod_of_streams(tasks: &life::Tasks, most: u32) -> (Pod, Arc<AtomicUsize>) {
@@ -412,6 +445,113 @@ mod tests {
         assert_eq!(pod.two.lock().unwrap().len(), 1);
         assert_eq!(count.load(SeqCst), 2);
         drop(answered);
+        tasks.stop().await;
+    }
+
+    /// A pod of HTTP/2 that answers whom it hears no more of, and the others when it is told to; and what it heard: heads,
+    /// resets.
+    async fn late_pod(tasks: &life::Tasks, tell: Arc<Notify>) -> (Pod, watch::Receiver<(usize, usize)>) {
+        use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let pod = Pod::new(PodId(1), listener.local_addr().unwrap());
+        let (says, heard) = watch::channel((0, 0));
+        tasks.spawn("pod", async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let (from, mut to) = stream.into_split();
+            let mut from = tokio::io::BufReader::new(from);
+            from.read_exact(&mut [0; 24]).await.unwrap();
+            // SETTINGS without any.
+            to.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.unwrap();
+            // HEADERS of `:status: 200`.
+            let head = |id: [u8; 4], flags| [[0, 0, 1, 1, flags].as_slice(), &id, &[0x88]].concat();
+            let mut first = None;
+            loop {
+                let mut frame = [0; 9];
+                tokio::select! {
+                    read = from.fill_buf() => if read.unwrap().is_empty() { return },
+                    () = tell.notified() => {
+                        to.write_all(&head(first.unwrap(), 5)).await.unwrap();
+                        continue;
+                    }
+                }
+                from.read_exact(&mut frame).await.unwrap();
+                let length = u64::from(u32::from_be_bytes([0, frame[0], frame[1], frame[2]]));
+                tokio::io::copy(&mut (&mut from).take(length), &mut tokio::io::sink())
+                    .await
+                    .unwrap();
+                let id = [frame[5], frame[6], frame[7], frame[8]];
+                match frame[3] {
+                    1 => {
+                        first.get_or_insert(id);
+                        says.send_modify(|(heads, _)| *heads += 1);
+                    }
+                    3 => {
+                        if to.write_all(&head(id, 4)).await.is_err() {
+                            return;
+                        }
+                        says.send_modify(|(_, resets)| *resets += 1);
+                    }
+                    _ => {}
+                }
+            }
+        });
+        (pod, heard)
+    }
+
+    #[tokio::test]
+    async fn one_who_cancels_again_and_again_does_not_end_the_others() {
+        const ROUNDS: usize = 30;
+        const AT_ONCE: usize = TWO_STREAMS - 1;
+        let (tasks, tell) = (life::Tasks::new(), Arc::new(Notify::new()));
+        let (pod, mut heard) = late_pod(&tasks, Arc::clone(&tell)).await;
+        let limits = Limits::default();
+        let ask = async || {
+            let mut lease = pod.two(Retries::Here, &limits, &tasks).await.unwrap();
+            let request = http::Request::get("http://pod/").body(()).unwrap();
+            let (answer, _) = lease.sender.send_request(request, true).unwrap();
+            // However long this takes, it is not silence.
+            lease.answered();
+            (lease, answer)
+        };
+        let (_lease, waits) = ask().await;
+        let rounds = async {
+            for round in 1..=ROUNDS {
+                let mut asked = Vec::new();
+                for _ in 0..AT_ONCE {
+                    asked.push(ask().await);
+                }
+                heard
+                    .wait_for(|(heads, _)| *heads == 1 + round * AT_ONCE)
+                    .await
+                    .unwrap();
+                drop(asked);
+                heard.wait_for(|(_, resets)| *resets == round * AT_ONCE).await.unwrap();
+            }
+            tell.notify_one();
+            waits.await.unwrap()
+        };
+        let answer = timeout(Duration::from_secs(60), rounds).await.unwrap();
+        assert_eq!(answer.status(), 200);
+        tasks.stop().await;
+    }
+
+    #[tokio::test]
+    async fn a_connection_on_which_too_many_were_cut_is_replaced() {
+        let tasks = life::Tasks::new();
+        let (pod, _) = pod_of_streams(&tasks, 100).await;
+        let limits = Limits::default();
+        let runs = pod.two(Retries::Here, &limits, &tasks).await.unwrap();
+        for _ in 0..TWO_CUT {
+            assert!(Arc::ptr_eq(&pod.lease(TWO_MOST).unwrap().streams, &runs.streams));
+        }
+        let next = pod.two(Retries::Here, &limits, &tasks).await.unwrap();
+        assert!(!Arc::ptr_eq(&next.streams, &runs.streams));
+        assert!(is_alive(&mut runs.sender.clone()));
+        // Who comes to its end counts nothing.
+        for _ in 0..TWO_CUT {
+            pod.lease(TWO_MOST).unwrap().whole();
+        }
+        assert!(Arc::ptr_eq(&pod.lease(TWO_MOST).unwrap().streams, &next.streams));
         tasks.stop().await;
     }
 

@@ -67,6 +67,7 @@ where
             broken = upload => return Err(broken),
         }
     }
+    lease.whole();
     client.is_over |= client.facts.close || !is_sent.load(Relaxed);
     Ok(())
 }

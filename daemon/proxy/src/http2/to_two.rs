@@ -72,6 +72,9 @@ pub(super) async fn run(client: &mut Two, request: &Request, lane: &Lane<'_>) ->
             broken = upload => Err(Fault::Client(broken)),
         }
     };
+    if result.is_ok() {
+        lease.whole();
+    }
     result.map_err(|fault| match fault {
         Fault::Gone => Broken::Gone,
         Fault::Client(broken) => broken,
