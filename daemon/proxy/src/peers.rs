@@ -151,19 +151,20 @@ impl Peers {
 
     /// Starts to hold a session with it.
     fn begin(self: &Arc<Self>, peer: &Peer) -> Member {
-        let (stays, mut leaves) = oneshot::channel();
+        let (stays, leaves) = oneshot::channel();
         let id = self.links.number(&peer.name);
         let (peers, address) = (Arc::clone(self), peer.address);
         self.tasks.spawn("peer", async move {
-            loop {
-                tokio::select! {
-                    () = peers.session(id, address, &mut leaves) => {}
-                    () = peers.tasks.draining() => return,
+            let sessions = async {
+                loop {
+                    peers.session(id, address).await;
+                    sleep(AGAIN).await;
                 }
-                tokio::select! {
-                    _ = &mut leaves => return,
-                    () = sleep(AGAIN) => {}
-                }
+            };
+            tokio::select! {
+                () = sessions => {}
+                _ = leaves => {}
+                () = peers.tasks.draining() => {}
             }
         });
         Member {
@@ -174,10 +175,7 @@ impl Peers {
     }
 
     /// Asks a peer for as long as it can be.
-    async fn session(&self, node: NodeId, address: SocketAddr, leaves: &mut oneshot::Receiver<()>) {
-        if leaves.try_recv() != Err(oneshot::error::TryRecvError::Empty) {
-            return;
-        }
+    async fn session(&self, node: NodeId, address: SocketAddr) {
         let (words, mut queue) = mpsc::unbounded_channel();
         let Ok((link, body, out)) = self.links.open(address, words).await else {
             return;
@@ -194,11 +192,8 @@ impl Peers {
                 self.offered(node, &namespace, &name, &pod, offer);
             }
         };
-        tokio::select! {
-            ending = speak(body, out, &mut queue, hear) => if ending == Ending::Silent {
-                link.bury();
-            },
-            _ = leaves => {}
+        if speak(body, out, &mut queue, hear).await == Ending::Silent {
+            link.bury();
         }
     }
 

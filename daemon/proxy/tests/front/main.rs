@@ -4,6 +4,7 @@
 
 mod bounds;
 mod connect;
+mod daemons;
 mod farewell;
 mod https;
 mod ingress;

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Two daemons, and a pod that only the second one may give away.
+
+use crate::rig::{app, ask, get};
+use life::Tasks;
+use logic::limiter::{self, Home};
+use proxy::{
+    Door, Entry, Front, Health, Identity, Limits, NextHop, Peer, Peers, PodProtocol, Probes, Revision, Timeouts,
+};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+
+/// One of them.
+struct Daemon {
+    name: &'static str,
+    peers: Arc<Peers>,
+    gateway: SocketAddr,
+    /// What its `Peers` starts.
+    of_peers: Tasks,
+}
+
+/// The one that is asked first, and the pod's own.
+struct Two {
+    tasks: Tasks,
+    here: Daemon,
+    there: Daemon,
+}
+
+impl Two {
+    async fn with_pod(pod: SocketAddr, tasks: Tasks) -> Self {
+        let (here, revision) = Daemon::start("here", &tasks).await;
+        let (there, owned) = Daemon::start("there", &tasks).await;
+        here.peers.set(&[there.peer()]);
+        there.peers.set(&[here.peer()]);
+        revision.set_placed_pods(&[(pod, true, here.peers.home("there"))]);
+        owned.set_placed_pods(&[(pod, true, Home::Here)]);
+        Self { tasks, here, there }
+    }
+
+    async fn stop(self) {
+        for daemon in [&self.here, &self.there] {
+            daemon.of_peers.stop().await;
+            assert!(daemon.of_peers.panics().is_empty(), "{:?}", daemon.of_peers.panics());
+        }
+        self.tasks.stop().await;
+        assert!(self.tasks.panics().is_empty(), "{:?}", self.tasks.panics());
+    }
+}
+
+impl Daemon {
+    async fn start(name: &'static str, tasks: &Tasks) -> (Self, Arc<Revision>) {
+        let identity = Identity {
+            namespace: "ns".to_owned(),
+            name: "rev".to_owned(),
+            ..Identity::default()
+        };
+        let timeouts = Timeouts {
+            request: Duration::from_secs(120),
+            ..Timeouts::default()
+        };
+        let settings = limiter::Settings::new(0);
+        let revision = Revision::with_protocol(identity, timeouts, settings, PodProtocol::Http1);
+        let of_peers = Tasks::new();
+        let peers = Peers::new(name, Limits::default(), &of_peers).unwrap();
+        peers.join(&revision);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let gateway = listener.local_addr().unwrap();
+        let door = Door {
+            entry: Entry::Only(Arc::clone(&revision)),
+            front: Front::default(),
+            probes: Probes::Activator,
+            inside: None,
+            next: NextHop::App { restore_host: false },
+            limits: Limits::default(),
+            timeout_text: "request timeout",
+            cluster_domain: "cluster.local".to_owned(),
+            log: None,
+            peers: Some(Arc::clone(&peers)),
+            health: Health::default(),
+            tasks: tasks.clone(),
+        };
+        tasks.spawn("listener", proxy::listen(listener, Arc::new(door)));
+        let daemon = Self {
+            name,
+            peers,
+            gateway,
+            of_peers,
+        };
+        (daemon, revision)
+    }
+
+    fn peer(&self) -> Peer {
+        Peer {
+            name: self.name.to_owned(),
+            address: self.gateway,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_is_taken_off_the_list_leaves_quietly() {
+    let tasks = Tasks::new();
+    let two = Two::with_pod(app(&tasks).await, tasks).await;
+    // There is a session by then.
+    assert_eq!(ask(two.here.gateway, get("/")).await.status, 200);
+    two.here.peers.set(&[]);
+    let of_peers = &two.here.of_peers;
+    let left = async {
+        // What takes back offers stays.
+        while of_peers.running() > 1 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(20), left).await.unwrap();
+    assert!(of_peers.panics().is_empty(), "{:?}", of_peers.panics());
+    two.stop().await;
+}
