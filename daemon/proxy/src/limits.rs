@@ -10,6 +10,12 @@ use std::time::Duration;
 /// however slowly that side reads; as many as are gathered for HTTP/1.1 keep its connection busy.
 pub(crate) const SEND_BUFFER: usize = 64 << 10;
 
+/// The largest window of RFC 9113 6.9.1.
+const WIDEST: u32 = (1 << 31) - 1;
+
+/// Requests on a connection to another daemon, before there is another.
+pub(crate) const TUNNELS: u32 = 200;
+
 /// Bounds of one listener; those named `all_` are of all that share a `Room`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
@@ -60,12 +66,31 @@ pub struct Limits {
     pub stream_window: u32,
     /// Bytes of an HTTP/2 connection in flight, each way.
     pub connection_window: u32,
+    /// Bytes in flight, each way, of a stream of a pod's HTTP/2 connection, and of a request that goes through another node.
+    /// A connection has as much for each of them: who does not read holds up nobody else.
+    pub pod_stream_window: u32,
     /// Idle connections kept to each pod.
     pub idle_to_pod: usize,
     /// How long an idle connection to a pod is kept; it is closed within half as long again.
     pub idle_to_pod_time: Duration,
     /// `Retry-After` of a refusal for want of room, in seconds; `None`: no such header, as Knative.
     pub retry_after: Option<u32>,
+}
+
+impl Limits {
+    /// The largest `pod_stream_window`: so many of them are one connection's.
+    pub const POD_STREAM_WINDOW: u32 = WIDEST / TUNNELS;
+
+    /// The window of another daemon's connection: room for its requests, and for those that came before it was known.
+    pub(crate) fn peer_connection_window(&self) -> u32 {
+        let each = self.pod_stream_window.max(self.stream_window);
+        each.saturating_mul(TUNNELS).min(WIDEST)
+    }
+
+    /// The window of a connection on which so many streams may each fill theirs.
+    pub(crate) fn pod_connection_window(&self, streams: u32) -> u32 {
+        self.pod_stream_window.saturating_mul(streams).min(WIDEST)
+    }
 }
 
 impl Default for Limits {
@@ -94,6 +119,7 @@ impl Default for Limits {
             control_frames: 10_000,
             stream_window: 1 << 20,
             connection_window: 4 << 20,
+            pod_stream_window: 256 << 10,
             idle_to_pod: 1000,
             idle_to_pod_time: Duration::from_secs(90),
             retry_after: Some(1),

@@ -3,8 +3,9 @@
 //!
 //! Problem: a request for a pod of another node needs that node's leave, and a way to the pod (design 4.1).
 //! Mechanism: a few connections of HTTP/2 a node, made when they are needed. An ask is a request of its own; the answer says
-//! no, or that its data are from now on the bytes of a connection to the pod. A session is a control stream's life.
-//! Invariants: nothing is asked without a session, nor answered for an old one; a name keeps its number for ever.
+//! no, or that its data are from now on the bytes of a connection to the pod. A session is a control stream's life; that
+//! stream has a connection of its own.
+//! Invariants: a tunnel that nobody reads holds up no other, nor the control stream; nothing is asked without a session, nor answered for an old one; a name keeps its number for ever.
 //! Depends on: words, control, pod, way, limits.
 
 #![expect(
@@ -15,7 +16,7 @@
 pub(crate) mod control;
 pub(crate) mod words;
 
-use crate::limits::{Limits, SEND_BUFFER};
+use crate::limits::{Limits, SEND_BUFFER, TUNNELS};
 use crate::pod::{DialFault, REMEMBERED, Stream, is_alive};
 use crate::reader::Reader;
 use crate::way::{FromPeer, FromPod, ToPeer, ToPod};
@@ -36,8 +37,6 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use words::Word;
 
-/// Tunnels of one connection, before there is another.
-const TUNNELS: usize = 200;
 /// A connection to a daemon must stand within this time.
 const DIAL: Duration = Duration::from_secs(1);
 /// A pod's own node must answer within this time, its own dialling included.
@@ -129,13 +128,14 @@ impl Links {
             lines: tokio::sync::Mutex::default(),
             dead: watch::Sender::new(false),
         });
-        let line = self.line(&link).await?;
+        // One of its own: what fills the others must not keep a beat back.
+        let line = self.connect(&link).await?;
         let mut request = self.head(&link)?;
         request
             .headers_mut()
             .insert(words::CONTROL, HeaderValue::from_static("1"));
         let opening = async {
-            let mut sender = line.sender.clone().ready().await?;
+            let mut sender = line.sender.ready().await?;
             let (answer, out) = sender.send_request(request, false)?;
             Ok::<_, h2::Error>((answer.await?, out))
         };
@@ -269,7 +269,7 @@ impl Links {
         // One that has ended, or takes no more, would fail whatever is asked on it.
         lines.retain(|line| is_alive(&mut line.sender.clone()));
         // A tunnel holds its line, and so does who is about to open one.
-        let most = |line: &Line| line.sender.current_max_send_streams().clamp(2, TUNNELS);
+        let most = |line: &Line| line.sender.current_max_send_streams().clamp(2, TUNNELS as usize);
         if let Some(line) = lines.iter().find(|line| Arc::strong_count(line) < most(line)) {
             return Ok(Arc::clone(line));
         }
@@ -283,8 +283,8 @@ impl Links {
             let stream = TcpStream::connect(link.address).await?;
             stream.set_nodelay(true)?;
             h2::client::Builder::new()
-                .initial_window_size(self.limits.stream_window)
-                .initial_connection_window_size(self.limits.connection_window)
+                .initial_window_size(self.limits.pod_stream_window)
+                .initial_connection_window_size(self.limits.pod_connection_window(TUNNELS))
                 .max_send_buffer_size(SEND_BUFFER)
                 // A request that was given up leaves frames of the other end on their way: no reason to end all the others.
                 .max_concurrent_reset_streams(REMEMBERED)

@@ -298,6 +298,13 @@ impl Peers {
         state.members.iter().find(is_it).map(|member| Caller(member.id))
     }
 
+    /// Whether a peer is there, which may be who asks from there, or not.
+    pub(crate) fn is_at(&self, from: IpAddr) -> bool {
+        let state = self.state();
+        let mut members = state.members.iter();
+        members.any(|member| member.peer.address.ip().to_canonical() == from.to_canonical())
+    }
+
     /// Answers a peer.
     pub(crate) async fn serve(
         &self,

@@ -43,7 +43,7 @@ pub(crate) const REMEMBERED: usize = 4096;
 const TWO_CUT: usize = 16_384;
 /// Frames for forgotten streams that h2 bears before it ends the connection, more than as many streams can bring about. A pod
 /// can make each of them wait to be reset, so they are bounded.
-const STRAYS: usize = 4 * TWO_CUT;
+pub(crate) const STRAYS: usize = 4 * TWO_CUT;
 
 /// Why there is no connection; nothing was sent.
 #[derive(Debug, thiserror::Error)]

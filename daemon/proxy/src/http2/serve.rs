@@ -2,7 +2,7 @@
 //! A client's HTTP/2 connection: a task for each of its streams.
 //!
 //! Invariants: streams, resets, heads and windows are bounded by `Limits`; draining says GOAWAY and lets streams finish.
-//! Depends on: side, incoming, io, refusals, origin, path, peers, door, limits.
+//! Depends on: side, incoming, io, refusals, origin, path, peers, pod, door, limits.
 
 use super::incoming::Incoming;
 use super::io::Whole;
@@ -15,6 +15,8 @@ use crate::limits::{Limits, SEND_BUFFER};
 use crate::message::{Answer, BodySize, Peer, Request, Version, lists};
 use crate::origin::Arrival;
 use crate::path;
+use crate::peers::Caller;
+use crate::pod::{REMEMBERED, STRAYS};
 use crate::progress::Progress;
 use crate::reader::Reader;
 use crate::room::Limit;
@@ -49,7 +51,10 @@ where
     let room = &door.front.room;
     let wide = room.window(limits.connection_window, limits.all_windows);
     let refusals = Refusals::new(room);
-    let handshake = settings(limits, wide.is_some()).handshake::<_, bytes::Bytes>(Whole {
+    let peers = door.peers.as_deref();
+    let may_be_peer = peers.is_some_and(|peers| peers.is_at(arrival.peer.address.ip()));
+    let mut widening = Widening::Client;
+    let handshake = settings(limits, wide.is_some(), may_be_peer).handshake::<_, bytes::Bytes>(Whole {
         reader,
         writer: refusals.watch(writer),
         incoming: Incoming::new(limits, longest(limits), room),
@@ -105,18 +110,49 @@ where
             respond.send_reset(Reason::REFUSED_STREAM);
             continue;
         };
+        let caller = peers.and_then(|peers| peers.caller(request.headers(), arrival.peer.address.ip()));
+        if caller.is_some() {
+            widening.go_on(&mut connection, limits);
+        }
         last = Instant::now();
         let live = Arc::clone(&live);
         let (door_of_it, arrival) = (Arc::clone(door), arrival.clone());
         door.tasks.spawn("HTTP/2 stream", async move {
-            stream(&door_of_it, arrival, request, respond).await;
+            stream(&door_of_it, arrival, request, respond, caller).await;
             drop((share, live));
         });
     }
 }
 
+/// From the windows of a client to those of a daemon, whose requests are of many clients.
+#[derive(PartialEq, Eq)]
+enum Widening {
+    Client,
+    /// All of the connection's streams together have room.
+    Connection,
+    /// And each has its own.
+    Streams,
+}
+
+impl Widening {
+    /// Settings wait for those before them to be acknowledged: the next stream tries again. Until then a stream may have the
+    /// larger window of a client's, so the connection has room for as many of these.
+    fn go_on<S>(&mut self, connection: &mut h2::server::Connection<S, bytes::Bytes>, limits: &Limits)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        if *self == Self::Client {
+            connection.set_target_window_size(limits.peer_connection_window());
+            *self = Self::Connection;
+        }
+        if *self == Self::Connection && connection.set_initial_window_size(limits.pod_stream_window).is_ok() {
+            *self = Self::Streams;
+        }
+    }
+}
+
 /// What a connection is told, and kept within.
-fn settings(limits: &Limits, is_wide: bool) -> h2::server::Builder {
+fn settings(limits: &Limits, is_wide: bool, may_be_peer: bool) -> h2::server::Builder {
     // Windows are memory that the client may fill.
     let (of_stream, of_all) = match is_wide {
         true => (limits.stream_window, limits.connection_window),
@@ -132,6 +168,13 @@ fn settings(limits: &Limits, is_wide: bool) -> h2::server::Builder {
         .max_concurrent_reset_streams(limits.pending_resets)
         .enable_connect_protocol()
         .max_header_list_size(u32::try_from(longest(limits)).unwrap_or(u32::MAX));
+    if may_be_peer {
+        // One client that cancels must not end the requests of others.
+        builder
+            .max_pending_accept_reset_streams(REMEMBERED)
+            .max_concurrent_reset_streams(REMEMBERED)
+            .max_local_error_reset_streams(Some(STRAYS));
+    }
     builder
 }
 
@@ -145,12 +188,11 @@ async fn stream(
     mut arrival: Arrival,
     request: http::Request<RecvStream>,
     respond: h2::server::SendResponse<bytes::Bytes>,
+    caller: Option<Caller>,
 ) {
     let is_head = request.method() == Method::HEAD;
     let (head, body) = request.into_parts();
-    if let Some(peers) = &door.peers
-        && let Some(caller) = peers.caller(&head.headers, arrival.peer.address.ip())
-    {
+    if let Some((peers, caller)) = door.peers.as_ref().zip(caller) {
         return peers.serve(caller, &head.headers, body, respond).await;
     }
     let is_ended = body.is_end_stream();

@@ -2,6 +2,7 @@
 //! Two daemons, and a pod that only the second one may give away.
 
 use crate::rig::{app, ask, get};
+use crate::unread;
 use life::Tasks;
 use logic::limiter::{self, Home};
 use proxy::{
@@ -12,6 +13,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
+
+/// A good while more than daemons are silent before they are taken for dead.
+const MEANWHILE: Duration = Duration::from_secs(6);
 
 /// One of them.
 struct Daemon {
@@ -61,7 +65,8 @@ impl Daemon {
             request: Duration::from_secs(120),
             ..Timeouts::default()
         };
-        let settings = limiter::Settings::new(0);
+        // Where any number may run nobody is asked.
+        let settings = limiter::Settings::new(100);
         let revision = Revision::with_protocol(identity, timeouts, settings, PodProtocol::Http1);
         let of_peers = Tasks::new();
         let peers = Peers::new(name, Limits::default(), &of_peers).unwrap();
@@ -116,5 +121,26 @@ async fn a_peer_that_is_taken_off_the_list_leaves_quietly() {
     };
     timeout(Duration::from_secs(20), left).await.unwrap();
     assert!(of_peers.panics().is_empty(), "{:?}", of_peers.panics());
+    two.stop().await;
+}
+
+#[tokio::test]
+async fn who_does_not_read_holds_up_no_other_request_through_a_peer() {
+    let tasks = Tasks::new();
+    let two = Two::with_pod(unread::pod(&tasks).await, tasks).await;
+    let stuck = unread::downloads(two.here.gateway).await;
+    unread::others_are_answered(two.here.gateway, MEANWHILE).await;
+    unread::go_on(stuck).await;
+    two.stop().await;
+}
+
+#[tokio::test]
+async fn nor_does_a_pod_that_does_not_read() {
+    let tasks = Tasks::new();
+    let two = Two::with_pod(unread::pod(&tasks).await, tasks).await;
+    // By then the connection between them is known for what it is.
+    assert_eq!(ask(two.here.gateway, get("/")).await.status, 200);
+    unread::uploads(two.here.gateway, &two.tasks).await;
+    unread::others_are_answered(two.here.gateway, MEANWHILE).await;
     two.stop().await;
 }

@@ -16,4 +16,5 @@ mod rig;
 mod targets;
 mod traced;
 mod two;
+mod unread;
 mod until_close;

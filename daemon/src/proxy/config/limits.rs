@@ -38,6 +38,7 @@ pub(in crate::proxy) struct Limits {
     control_frames: u32,
     stream_window: Size,
     connection_window: Size,
+    pod_stream_window: Size,
     idle_to_pod: usize,
     idle_to_pod_time: Time,
     retry_after: Time,
@@ -70,6 +71,7 @@ impl Default for Limits {
             control_frames: limits.control_frames,
             stream_window: Size(usize::try_from(limits.stream_window).unwrap_or(usize::MAX)),
             connection_window: Size(usize::try_from(limits.connection_window).unwrap_or(usize::MAX)),
+            pod_stream_window: Size(usize::try_from(limits.pod_stream_window).unwrap_or(usize::MAX)),
             idle_to_pod: limits.idle_to_pod,
             idle_to_pod_time: Time(limits.idle_to_pod_time),
             retry_after: Time(Duration::from_secs(limits.retry_after.unwrap_or(0).into())),
@@ -134,6 +136,7 @@ impl Limits {
             control_frames: self.control_frames,
             stream_window: window("stream_window", self.stream_window)?,
             connection_window: window("connection_window", self.connection_window)?,
+            pod_stream_window: self.pod_stream_window()?,
             idle_to_pod: self.idle_to_pod,
             idle_to_pod_time: self.idle_to_pod_time.0,
             retry_after: match u32::try_from(self.retry_after.0.as_secs()) {
@@ -142,6 +145,16 @@ impl Limits {
                 Err(_) => return Err(BadLimit("retry_after", "too long")),
             },
         })
+    }
+}
+
+impl Limits {
+    /// A connection has room for all of its streams' (RFC 9113 6.9.1: 31 bits).
+    fn pod_stream_window(&self) -> Result<u32, BadLimit> {
+        match u32::try_from(self.pod_stream_window.0) {
+            Ok(size @ 1..=proxy::Limits::POD_STREAM_WINDOW) => Ok(size),
+            _ => Err(BadLimit("pod_stream_window", "must be from 1 to 10737418 bytes")),
+        }
     }
 }
 
@@ -247,6 +260,10 @@ mod tests {
             (
                 "{stream_window: 4Gi}",
                 "limits.stream_window: must be from 1 to 2147483647 bytes",
+            ),
+            (
+                "{pod_stream_window: 16Mi}",
+                "limits.pod_stream_window: must be from 1 to 10737418 bytes",
             ),
         ] {
             assert_eq!(read(text).unwrap().checked().unwrap_err().to_string(), said);
