@@ -4,7 +4,8 @@
 //! Mechanism: idle HTTP/1.1 connections are stacks, the warmest on top (`shelves`); before one is used its socket is looked
 //! at, so that a request is not written into an end; one that may be repeated goes by what the runtime has heard of the socket.
 //! HTTP/2 has a connection for each hundred streams, or for as many as the pod allows; one that is silent gets none that
-//! another may have (`silence`). A stream that is cut leaves frames of the pod on their way: one on which many were cut is
+//! another may have (`silence`), and each has room for all its streams: one whose client does not read holds up no other. A
+//! stream that is cut leaves frames of the pod on their way: one on which many were cut is
 //! replaced before h2 takes them for an attack.
 //! Dialling: Knative's schedule (data-plane spec 3.3): only time-outs are tried again, each attempt more patient.
 //! Invariants: at most `Limits::idle_to_pod` idle connections, and sixteen of HTTP/2; these are made one at a time, so that
@@ -36,7 +37,7 @@ const RETRIES: u32 = 15;
 /// HTTP/2 connections to a pod: beyond that streams wait for each other.
 const TWO_MOST: usize = 16;
 /// Streams on one of them before there is another, if the pod allows so many: each connection is one task.
-const TWO_STREAMS: usize = 100;
+const TWO_STREAMS: u32 = 100;
 /// Streams that were cut and are remembered for a second: what the pod still says of them is dropped.
 pub(crate) const REMEMBERED: usize = 4096;
 /// Streams that were cut on a connection before it gets no new ones: what comes for those that are forgotten is counted.
@@ -206,8 +207,8 @@ impl Pod {
         };
         let stream = tokio::io::join(stream.reader.io, stream.writer);
         let (sender, connection) = h2::client::Builder::new()
-            .initial_window_size(limits.stream_window)
-            .initial_connection_window_size(limits.connection_window)
+            .initial_window_size(limits.pod_stream_window)
+            .initial_connection_window_size(limits.pod_connection_window(TWO_STREAMS))
             .max_send_buffer_size(SEND_BUFFER)
             .max_header_list_size(u32::try_from(limits.response_head).unwrap_or(u32::MAX))
             .max_concurrent_reset_streams(REMEMBERED)
@@ -271,7 +272,8 @@ impl Two {
     }
 
     fn has_room(&self) -> bool {
-        !self.streams.silence.is_silent() && self.load() < self.sender.current_max_send_streams().min(TWO_STREAMS)
+        !self.streams.silence.is_silent()
+            && self.load() < self.sender.current_max_send_streams().min(TWO_STREAMS as usize)
     }
 
     fn rests_for(&mut self, now: Instant, age: Duration) -> bool {
@@ -501,7 +503,7 @@ mod tests {
     #[tokio::test]
     async fn one_who_cancels_again_and_again_does_not_end_the_others() {
         const ROUNDS: usize = 30;
-        const AT_ONCE: usize = TWO_STREAMS - 1;
+        const AT_ONCE: usize = TWO_STREAMS as usize - 1;
         let (tasks, tell) = (life::Tasks::new(), Arc::new(Notify::new()));
         let (pod, mut heard) = late_pod(&tasks, Arc::clone(&tell)).await;
         let limits = Limits::default();

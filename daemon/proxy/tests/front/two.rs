@@ -2,6 +2,7 @@
 //! HTTP/2 on either side: what is translated, what goes through, what breaks.
 
 use crate::rig::{HOST, Rig, ask, certificate, client, connect, get, said, two};
+use crate::unread;
 use bytes::Bytes;
 use h2::ext::Protocol;
 use h2::{RecvStream, SendStream};
@@ -13,6 +14,7 @@ use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -656,4 +658,41 @@ async fn an_upgrade_to_h2c_is_ignored() {
         "{answer:?}"
     );
     rig.tasks.stop().await;
+}
+
+/// A pod of HTTP/2 that says `ok`, and on `/endless` something for ever.
+async fn endless(stream: TcpStream, tasks: life::Tasks) {
+    let mut server = h2::server::handshake(stream).await.unwrap();
+    while let Some(Ok((request, mut respond))) = server.accept().await {
+        let mut body = respond.send_response(http::Response::new(()), false).unwrap();
+        if request.uri().path() != "/endless" {
+            body.send_data(Bytes::from_static(b"ok"), true).unwrap();
+            continue;
+        }
+        tasks.spawn("pod's stream", async move {
+            loop {
+                body.reserve_capacity(65_536);
+                let Some(Ok(room)) = poll_fn(|context| body.poll_capacity(context)).await else {
+                    return;
+                };
+                if body.send_data(Bytes::from(vec![b'x'; room]), false).is_err() {
+                    return;
+                }
+            }
+        });
+    }
+}
+
+#[tokio::test]
+async fn who_does_not_read_holds_up_nobody_else_on_its_pods_connection() {
+    let tasks = life::Tasks::new();
+    let inner = tasks.clone();
+    let serve = move |stream| endless(stream, inner.clone());
+    let rig = Rig::with_pod(PodProtocol::H2c, serve).await;
+    let gateway = rig.listen(Front::default()).await;
+    let stuck = unread::downloads(gateway).await;
+    unread::others_are_answered(gateway, Duration::from_secs(1)).await;
+    unread::go_on(stuck).await;
+    rig.tasks.stop().await;
+    tasks.stop().await;
 }
