@@ -210,16 +210,20 @@ async fn run<C: Client>(
                 }
             }
         };
+        let Some(pod) = granted.or_else(|| revision.pod(permit.pod())) else {
+            // It was taken off the list before this task had its turn: there is a place elsewhere, or there will be.
+            drop(permit);
+            continue;
+        };
         tried += 1;
-        let pod = granted.or_else(|| revision.pod(permit.pod()));
         progress.sent();
-        if let (Some(line), Some(pod)) = (line.as_mut(), &pod) {
+        if let Some(line) = line.as_mut() {
             line.sent(pod.address);
         }
-        if let (Some(trace), Some(pod)) = (trace.as_mut(), &pod) {
+        if let Some(trace) = trace.as_mut() {
             trace.sent(pod.address);
         }
-        let broken = match forward(door, revision, request, client, pod, tried, progress).await {
+        let broken = match forward(door, revision, request, client, &pod, tried, progress).await {
             Ok(()) => return Ok(()),
             Err(broken) => broken,
         };
@@ -341,23 +345,22 @@ async fn forward<C: Client>(
     revision: &Revision,
     request: &Request,
     client: &mut C,
-    pod: Option<Arc<Pod>>,
+    pod: &Pod,
     tried: u32,
     progress: &Progress,
 ) -> Result<(), Broken> {
-    let pod = pod.ok_or_else(|| Broken::Pod("the pod has gone".to_owned()))?;
     let host = match &door.next {
         NextHop::App { .. } if request.host.is_empty() => &pod.authority,
         NextHop::App { .. } => &request.host,
         NextHop::Proxy { private_host: false } => &pod.authority,
         NextHop::Proxy { private_host: true } => &revision.private_host,
     };
-    let retries = match tried < PODS_TRIED && revision.has_other(&pod) {
+    let retries = match tried < PODS_TRIED && revision.has_other(pod) {
         true => Retries::Elsewhere,
         false => Retries::Here,
     };
     let lane = Lane {
-        pod: &pod,
+        pod,
         host,
         protocol: revision.protocol,
         retries,

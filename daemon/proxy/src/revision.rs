@@ -221,9 +221,14 @@ impl Revision {
             };
             listed.pods.push((pod, accepting, home));
         }
-        let by_id = listed.pods.iter().map(|(pod, ..)| (pod.id, Arc::clone(pod))).collect();
-        *self.pods.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(by_id);
+        let by_id: BTreeMap<_, _> = listed.pods.iter().map(|(pod, ..)| (pod.id, Arc::clone(pod))).collect();
+        // What the limiter may give can be found: first the new ones come, then the old ones go.
+        let mut both = by_id.clone();
+        both.extend(old.into_iter().map(|(pod, ..)| (pod.id, pod)));
+        let found = |pods| *self.pods.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(pods);
+        found(both);
         self.publish(&mut listed);
+        found(by_id);
     }
 
     /// Its pods, in order.

@@ -236,6 +236,30 @@ async fn a_pod_that_refuses_loses_no_request() {
 }
 
 #[tokio::test]
+async fn who_is_called_to_a_pod_that_is_gone_goes_to_another() {
+    let tasks = Tasks::new();
+    let (gone, _) = app(&tasks, Duration::ZERO).await;
+    let (good, app) = app(&tasks, Duration::ZERO).await;
+    let revision = revision(1, 10);
+    let gateway = gateway(&revision, &tasks).await;
+    let asking = Tasks::new();
+    let (sender, answer) = tokio::sync::oneshot::channel();
+    asking.spawn("client", async move { drop(sender.send(ask(gateway).await)) });
+    while revision.counts().waiting == 0 {
+        sleep(Duration::from_millis(5)).await;
+    }
+    // This thread is the request's, too: it hears of both at once.
+    revision.set_pods(&[(gone, true)]);
+    assert_eq!(revision.counts().waiting, 0, "it was called");
+    revision.set_pods(&[(good, true)]);
+    let answer = answer.await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert_eq!(app.all.load(SeqCst), 1);
+    tasks.stop().await;
+    assert_eq!(revision.counts(), limiter::Counts::default());
+}
+
+#[tokio::test]
 async fn draining_lets_a_request_finish_and_takes_no_new_connection() {
     let tasks = Tasks::new();
     let pods = Tasks::new();
