@@ -235,15 +235,13 @@ async fn run<C: Client>(
         let pod = revision.pod(permit.pod());
         let has_other = || pod.is_none_or(|pod| revision.has_other(&pod));
         let is_elsewhere = tried < PODS_TRIED && has_other();
-        if let Broken::Dial(_) = &broken
+        if let Broken::Dial(fault) = &broken
             && is_elsewhere
         {
             revision.counters.retries.fetch_add(1, Relaxed);
-            let (later, again) = (revision.shun(permit.pod()), Arc::clone(revision));
-            door.tasks.spawn("pod is tried again", async move {
-                later.await;
-                again.forgive();
-            });
+            if !matches!(fault, DialFault::Ours(..)) {
+                revision.shun(permit.pod(), &door.tasks);
+            }
             continue;
         }
         return Err(broken_end(door, broken, progress));

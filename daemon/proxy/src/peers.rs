@@ -367,6 +367,7 @@ impl Peers {
                 let fault = (words::FAULT, fault.to_string());
                 drop(say(&mut respond, answer::REFUSED, Some(fault)));
             }
+            Err(DialFault::Ours(..)) => drop(say(&mut respond, answer::UNKNOWN, None)),
             Err(_) => drop(say(&mut respond, answer::TIMED_OUT, None)),
         }
     }

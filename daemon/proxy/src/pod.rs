@@ -51,6 +51,9 @@ pub(crate) const STRAYS: usize = 4 * TWO_CUT;
 pub(crate) enum DialFault {
     #[error("dial tcp {0}: connect: {1}")]
     Refused(SocketAddr, io::Error),
+    /// There is nothing to connect with; another pod's address may have ports left.
+    #[error("dial tcp {0}: connect: {1}")]
+    Ours(SocketAddr, io::Error),
     #[error("dial tcp {0}: i/o timeout")]
     TimedOut(SocketAddr),
     /// The pod closed a connection that had been used, and its node must be asked for another.
@@ -178,6 +181,7 @@ impl Pod {
                     drop(stream.set_nodelay(true));
                     return Ok(stream);
                 }
+                Ok(Err(fault)) if is_ours(&fault) => return Err(DialFault::Ours(self.address, fault)),
                 Ok(Err(fault)) if fault.kind() != io::ErrorKind::TimedOut => {
                     return Err(DialFault::Refused(self.address, fault));
                 }
@@ -239,6 +243,18 @@ impl Pod {
             .min_by_key(|two| (two.streams.silence.is_silent(), two.load()))?;
         (least.has_room() || is_full).then(|| least.lease())
     }
+}
+
+/// Whether a connection failed before the pod heard of it: no descriptor, no port, no memory.
+fn is_ours(fault: &io::Error) -> bool {
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    const ENOBUFS: i32 = 105;
+    matches!(fault.raw_os_error(), Some(ENFILE | EMFILE | ENOBUFS))
+        || matches!(
+            fault.kind(),
+            io::ErrorKind::AddrNotAvailable | io::ErrorKind::OutOfMemory
+        )
 }
 
 /// An HTTP/2 connection to a pod.
@@ -357,6 +373,14 @@ mod tests {
     use std::sync::atomic::Ordering::SeqCst;
     use tokio::net::TcpListener;
     use tokio::sync::{Notify, watch};
+
+    #[test]
+    fn what_this_process_lacks_is_no_word_of_the_pod() {
+        let of = |code| is_ours(&io::Error::from_raw_os_error(code));
+        // ENOMEM, ENFILE, EMFILE, EADDRNOTAVAIL, ENOBUFS; ECONNRESET, ETIMEDOUT, ECONNREFUSED, EHOSTUNREACH.
+        assert_eq!([12, 23, 24, 99, 105].map(of), [true; 5]);
+        assert_eq!([104, 110, 111, 113].map(of), [false; 4]);
+    }
 
     /// A pod that allows so many streams a connection, and counts connections.
     async fn pod_of_streams(tasks: &life::Tasks, most: u32) -> (Pod, Arc<AtomicUsize>) {

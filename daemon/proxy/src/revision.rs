@@ -114,6 +114,7 @@ const LEFT_ALONE: Duration = Duration::from_millis(300);
 struct Listed {
     /// In order; whether it takes requests; whose it is.
     pods: Vec<(Arc<Pod>, bool, Home)>,
+    /// Each once.
     shunned: Vec<(PodId, Instant)>,
     next: u64,
 }
@@ -259,19 +260,38 @@ impl Revision {
         self.open.load(Relaxed) > usize::from(pod.is_open.load(Relaxed))
     }
 
-    /// A pod refused a connection: nothing new for it for a while. Returns when it may have requests again.
-    pub(crate) fn shun(&self, id: PodId) -> impl Future<Output = ()> + Send + use<> {
+    /// A pod refused a connection: nothing new for it for a while, from the last of those that it refused.
+    pub(crate) fn shun(self: &Arc<Self>, id: PodId, tasks: &life::Tasks) {
         let until = Instant::now() + SHUNNED;
-        let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
-        listed.shunned.push((id, until));
-        self.publish(&mut listed);
-        tokio::time::sleep_until(until)
+        {
+            let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some((_, known)) = listed.shunned.iter_mut().find(|(known, _)| *known == id) {
+                *known = until;
+                return;
+            }
+            listed.shunned.push((id, until));
+            self.publish(&mut listed);
+        }
+        let revision = Arc::clone(self);
+        tasks.spawn("pod is tried again", async move {
+            let mut shunned = Some(until);
+            while let Some(until) = shunned {
+                tokio::time::sleep_until(until).await;
+                shunned = revision.forgive(id);
+            }
+        });
     }
 
-    /// Tells the limiter again, after the time of `shun`.
-    pub(crate) fn forgive(&self) {
+    /// Tells the limiter, if the time of `shun` is over; else until when it is not.
+    fn forgive(&self, id: PodId) -> Option<Instant> {
         let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
-        self.publish(&mut listed);
+        let of_it = listed.shunned.iter().find(|(known, _)| *known == id);
+        let until = of_it.map(|(_, until)| *until);
+        let more = until.filter(|until| *until > Instant::now());
+        if more.is_none() {
+            self.publish(&mut listed);
+        }
+        more
     }
 
     fn publish(&self, listed: &mut Listed) {
@@ -322,5 +342,31 @@ impl Revision {
     #[must_use]
     pub fn counts(&self) -> limiter::Counts {
         self.limiter.counts()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pod_that_refuses_many_is_shunned_once() {
+        let (identity, tasks) = (Identity::default(), life::Tasks::new());
+        let revision = Revision::new(identity, Timeouts::default(), limiter::Settings::new(0));
+        let addresses = ["10.0.0.1:80", "10.0.0.2:80"].map(|address| (address.parse().unwrap(), true));
+        revision.set_pods(&addresses);
+        let pod = revision.pods().remove(0);
+        revision.shun(pod.id, &tasks);
+        tokio::time::sleep(SHUNNED / 2).await;
+        for _ in 0..1000 {
+            revision.shun(pod.id, &tasks);
+        }
+        assert_eq!(tasks.running(), 1);
+        assert_eq!(revision.listed.lock().unwrap().shunned.len(), 1);
+        tokio::time::sleep(SHUNNED * 3 / 4).await;
+        assert!(!pod.is_open.load(Relaxed), "the last refusal counts");
+        tasks.gone().await;
+        assert!(pod.is_open.load(Relaxed));
+        assert!(revision.listed.lock().unwrap().shunned.is_empty());
     }
 }

@@ -44,7 +44,7 @@ pub(crate) mod answer {
     pub(crate) const REFUSED: &str = "refused";
     /// The slot was free, the pod did not answer.
     pub(crate) const TIMED_OUT: &str = "timed-out";
-    /// The session is over, or the revision is not known.
+    /// The session is over, the revision is not known, or this node has nothing to connect to the pod with.
     pub(crate) const UNKNOWN: &str = "unknown";
     /// The control stream is open.
     pub(crate) const WELCOME: &str = "welcome";
