@@ -2,24 +2,32 @@
 //! What a pod of HTTP/1 says, whoever the client is (`frames`: of HTTP/2).
 //!
 //! Invariants: what breaks off never looks whole.
-//! Depends on: exchange, limits, message, reader, wire.
+//! Depends on: exchange, limits, message, reader, room, wire.
 
-use crate::exchange::Broken;
+use crate::exchange::{Broken, Lane};
 use crate::limits::Limits;
 use crate::message::{Response, lists};
 use crate::reader::Reader;
+use crate::room::Heads;
 use crate::wire::body::{Body, Part};
 use crate::wire::parse::Search;
 use http::{StatusCode, header};
 use tokio::io::AsyncRead;
 
-/// The length of the head at the beginning of `bytes`; none: it is not all there yet.
-pub(crate) fn head_end(search: &mut Search, bytes: &[u8], limits: &Limits) -> Result<Option<usize>, Broken> {
+/// The length of the head at the beginning of `bytes`, of which a large one is held; none: it is not all there yet.
+pub(crate) fn head_end(
+    search: &mut Search,
+    bytes: &[u8],
+    held: &mut Option<Heads>,
+    lane: &Lane<'_>,
+) -> Result<Option<usize>, Broken> {
     let end = search.end(bytes);
-    match end.unwrap_or(bytes.len()) > limits.response_head {
-        true => Err(Broken::Pod("the application sent too large a head".to_owned())),
-        false => Ok(end),
+    let length = end.unwrap_or(bytes.len());
+    if length > lane.limits.response_head {
+        return Err(Broken::Pod("the application sent too large a head".to_owned()));
     }
+    lane.hold(held, length)?;
+    Ok(end)
 }
 
 /// What a server says on a connection on which it has waited for too long: it is about that, and may have crossed a request

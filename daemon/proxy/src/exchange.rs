@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The client's side of a request, as the path sees it: HTTP/1 and HTTP/2 each are one.
 //!
-//! Depends on: message, pod, progress, protocol, target, limits.
+//! Depends on: message, pod, progress, protocol, room, target, limits.
 
 use crate::limits::Limits;
 use crate::message::{Answer, Request};
 use crate::pod::{DialFault, Pod, Retries, TwoFault};
 use crate::progress::Progress;
 use crate::protocol::PodProtocol;
+use crate::room::{FREE, Heads, Limit, Room};
 use crate::target::NoUri;
 use life::Tasks;
 use std::future::Future;
@@ -112,8 +113,24 @@ pub(crate) struct Lane<'a> {
     pub(crate) protocol: PodProtocol,
     pub(crate) retries: Retries,
     pub(crate) limits: &'a Limits,
+    pub(crate) room: &'a Room,
     pub(crate) tasks: &'a Tasks,
     pub(crate) progress: &'a Progress,
+}
+
+impl Lane<'_> {
+    /// A share in what pods' heads may take together, for one of so many bytes; small ones are free.
+    pub(crate) fn hold(&self, held: &mut Option<Heads>, bytes: usize) -> Result<(), Broken> {
+        if bytes <= FREE {
+            return Ok(());
+        }
+        let heads = held.get_or_insert_with(|| self.room.response_heads(self.limits.all_response_heads));
+        if heads.hold(bytes) {
+            return Ok(());
+        }
+        self.room.refused(Limit::AllResponseHeads);
+        Err(Broken::Pod("too much of the heads of answers is held".to_owned()))
+    }
 }
 
 /// Why one more informational head, after so many, is no part of an answer.

@@ -61,6 +61,12 @@ pub(crate) async fn next_head(answer: &mut ResponseFuture) -> Result<Head, h2::E
     .await
 }
 
+/// Bytes of a head's fields.
+pub(crate) fn size(headers: &HeaderMap) -> usize {
+    let fields = headers.iter();
+    fields.map(|(name, value)| name.as_str().len() + value.len()).sum()
+}
+
 /// The trailers after a body, which is over; `None`: there are none.
 pub(crate) async fn trailers(body: &mut RecvStream) -> Result<Option<HeaderMap>, h2::Error> {
     let mut trailers = body.trailers().await?;

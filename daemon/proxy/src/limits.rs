@@ -53,6 +53,8 @@ pub struct Limits {
     pub all_streams: usize,
     /// Bytes of heads above 16 KiB, and of what was read after them, in all; more is answered with 503.
     pub all_heads: usize,
+    /// Bytes of pods' heads above 16 KiB in all, until their answers have gone on; more is a 502.
+    pub all_response_heads: usize,
     /// Sum of the windows of HTTP/2 connections; those that come later get the smallest the protocol has, 65535 bytes.
     pub all_windows: usize,
     /// Streams of an HTTP/2 connection at once.
@@ -113,6 +115,7 @@ impl Default for Limits {
             all_connections: 131_072,
             all_streams: 65_536,
             all_heads: 256 << 20,
+            all_response_heads: 256 << 20,
             all_windows: 512 << 20,
             streams: 250,
             pending_resets: 50,

@@ -363,6 +363,7 @@ async fn forward<C: Client>(
         protocol: revision.protocol,
         retries,
         limits: &door.limits,
+        room: &door.front.room,
         tasks: &door.tasks,
         progress,
     };

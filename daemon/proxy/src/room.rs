@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 /// A head, or what was read ahead, up to this size is not counted.
-const FREE: usize = 16 << 10;
+pub(crate) const FREE: usize = 16 << 10;
 
 /// What is in use by all listeners that have a clone of it.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +27,8 @@ pub enum Limit {
     Streams,
     /// `all_heads`: 503; within a head of HTTP/2 the connection is closed.
     AllHeads,
+    /// `all_response_heads`: 502.
+    AllResponseHeads,
     /// `request_head` or `header_count`: 431.
     RequestHead,
     /// `request_body`: 413.
@@ -46,11 +48,12 @@ pub enum Limit {
 }
 
 impl Limit {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::AllConnections,
         Self::AllStreams,
         Self::Streams,
         Self::AllHeads,
+        Self::AllResponseHeads,
         Self::RequestHead,
         Self::RequestBody,
         Self::BodyTime,
@@ -69,6 +72,7 @@ impl Limit {
             Self::AllStreams => "all_streams",
             Self::Streams => "streams",
             Self::AllHeads => "all_heads",
+            Self::AllResponseHeads => "all_response_heads",
             Self::RequestHead => "request_head",
             Self::RequestBody => "request_body",
             Self::BodyTime => "body_time",
@@ -88,6 +92,7 @@ struct Counts {
     connections: AtomicUsize,
     streams: AtomicUsize,
     heads: AtomicUsize,
+    response_heads: AtomicUsize,
     windows: AtomicUsize,
 }
 
@@ -147,6 +152,15 @@ impl Room {
         }
     }
 
+    /// Room for pods' heads; none is taken yet.
+    pub(crate) fn response_heads(&self, most: usize) -> Heads {
+        Heads {
+            share: self.empty(|counts| &counts.response_heads),
+            most,
+            head: 0,
+        }
+    }
+
     fn share(&self, of: fn(&Counts) -> &AtomicUsize, amount: usize, most: usize) -> Option<Share> {
         let mut share = self.empty(of);
         share.set(amount, most).then_some(share)
@@ -191,7 +205,7 @@ impl Drop for Share {
     }
 }
 
-/// The bytes of a connection's or a stream's head, and of what was read after it.
+/// The bytes of a connection's or a stream's head, or of a pod's, and of what was read after it.
 #[derive(Debug)]
 pub(crate) struct Heads {
     share: Share,

@@ -18,6 +18,7 @@ use crate::message::{Request, Response, Version, upgrade};
 use crate::pod::Stream;
 use crate::progress::Progress;
 use crate::reader::{Reader, Watched};
+use crate::room::Heads;
 use crate::sniff;
 use crate::wire::body::{Body, Part, put, put_before};
 use crate::wire::parse::{self, Framing, Search};
@@ -88,6 +89,7 @@ where
             waits: &mut client.waits,
             is_over: &mut client.is_over,
             signals: &signals,
+            held: None,
         };
         let download = down.run(&mut stream.reader, client.writer);
         tokio::select! {
@@ -194,6 +196,8 @@ struct Download<'a> {
     waits: &'a mut bool,
     is_over: &'a mut bool,
     signals: &'a Signals,
+    /// Of a large head, until the answer has gone on.
+    held: Option<Heads>,
 }
 
 impl Download<'_> {
@@ -236,10 +240,9 @@ impl Download<'_> {
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
     {
-        let limits = self.lane.limits;
         let mut search = Search::default();
         loop {
-            if let Some(end) = head_end(&mut search, &from.buffer, limits)? {
+            if let Some(end) = head_end(&mut search, &from.buffer, &mut self.held, self.lane)? {
                 return Ok(end);
             }
             let read = if *self.waits {

@@ -152,7 +152,11 @@ impl Back<'_> {
                         tell(to, &out).await?;
                     }
                 }
-                Head::Final(response) => return self.answer(response, to).await,
+                Head::Final(response) => {
+                    let mut held = None;
+                    self.lane.hold(&mut held, frames::size(response.headers()))?;
+                    return self.answer(response, to).await;
+                }
             }
         }
     }

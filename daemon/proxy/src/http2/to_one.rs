@@ -87,6 +87,7 @@ async fn exchange(client: &mut Two, request: &Request, stream: &mut Stream, lane
             out: &mut client.out,
             is_head: client.is_head,
             lane,
+            held: None,
         };
         tokio::select! {
             biased;

@@ -9,7 +9,6 @@ use super::side::Two;
 use crate::exchange::{Broken, Client as _, Intake, Lane};
 use crate::frames::{self, Head, begin, inform, next_head, outgoing, send};
 use crate::headers;
-use crate::limits::Limits;
 use crate::message::{Request, Response};
 use crate::pod::Lease;
 use crate::progress::Progress;
@@ -63,8 +62,7 @@ pub(super) async fn run(client: &mut Two, request: &Request, lane: &Lane<'_>) ->
             out: &mut client.out,
             is_head: client.is_head,
             lease: &mut lease,
-            limits: lane.limits,
-            progress: lane.progress,
+            lane,
         };
         tokio::select! {
             biased;
@@ -153,14 +151,17 @@ struct Back<'a> {
     out: &'a mut Option<SendStream<Bytes>>,
     is_head: bool,
     lease: &'a mut Lease,
-    limits: &'a Limits,
-    progress: &'a Progress,
+    lane: &'a Lane<'a>,
 }
 
 impl Back<'_> {
     async fn run(mut self, answer: h2::client::ResponseFuture) -> Result<(), Fault> {
         let (head, mut body) = self.head(answer).await?.into_parts();
         let mut headers = head.headers;
+        let mut held = None;
+        self.lane
+            .hold(&mut held, frames::size(&headers))
+            .map_err(Fault::Client)?;
         headers::to_client(&mut headers);
         let bodiless = self.is_head || matches!(head.status.as_u16(), 204 | 304);
         // There are applications that send a body where none may be.
@@ -184,10 +185,10 @@ impl Back<'_> {
             headers,
             body: crate::message::BodySize::Open,
         };
-        self.progress.answering(head.status.as_u16());
+        self.lane.progress.answering(head.status.as_u16());
         begin(self.respond, self.out, response, is_ended).map_err(|_| Fault::Gone)?;
         match self.out.as_mut().filter(|_| !is_ended) {
-            Some(out) => copy(first, body, out, self.progress, self.limits.write_time).await,
+            Some(out) => copy(first, body, out, self.lane.progress, self.lane.limits.write_time).await,
             None => Ok(()),
         }
     }
@@ -205,7 +206,7 @@ impl Back<'_> {
                 Head::Final(response) => return Ok(response),
                 Head::Informational(response) => response,
             };
-            if let Some(objection) = frames::objection(response.status(), informed, self.limits) {
+            if let Some(objection) = frames::objection(response.status(), informed, self.lane.limits) {
                 return Err(Fault::BadHead(objection));
             }
             informed += 1;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Limits that no flood needs: what a pod may say at once, who is idle or held too long, how much is in flight.
 
-use crate::rig::{Rig, ask, get, said, two};
-use proxy::{Front, Limits, PodProtocol};
+use crate::rig::{Rig, ask, get, one, said, two};
+use life::Tasks;
+use proxy::{Front, Limits, PodProtocol, Room};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -58,6 +59,68 @@ async fn a_pods_head_has_a_size() {
         let field = "x".repeat(value);
         let answer = format!("HTTP/1.1 200 OK\r\nx: {field}\r\nContent-Length: 0\r\n\r\n");
         assert_eq!(statuses(answer, &limits).await, [status; 2], "{value} bytes");
+    }
+}
+
+#[tokio::test]
+async fn heads_of_pods_have_a_bound_in_all() {
+    const LARGE: usize = 3 << 20;
+    let limits = Limits {
+        all_response_heads: LARGE + (64 << 10),
+        ..Limits::default()
+    };
+    let by_one = async |mut stream: TcpStream| {
+        let mut head = Vec::new();
+        while let Ok(1..) = stream.read_buf(&mut head).await {
+            if head.ends_with(b"\r\n\r\n") {
+                let (value, end) = match head.starts_with(b"GET /ends ") {
+                    true => (200_000, "\r\n\r\n"),
+                    false => (LARGE, ""),
+                };
+                let value = "x".repeat(value);
+                let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nx: {value}{end}");
+                drop(stream.write_all(answer.as_bytes()).await);
+                head.clear();
+            }
+        }
+    };
+    for is_two in [false, true] {
+        let rig = Rig::with_pod(PodProtocol::Http1, by_one).await;
+        let room = Room::default();
+        let front = Front {
+            room: room.clone(),
+            ..Front::default()
+        };
+        let gateway = rig.listen_within(front, limits.clone()).await;
+        let (told, mut answers) = mpsc::channel(8);
+        let clients = Tasks::new();
+        for _ in 0..6 {
+            let (told, tasks) = (told.clone(), clients.clone());
+            clients.spawn("client that asks", async move {
+                let stream = TcpStream::connect(gateway).await.unwrap();
+                let uri = "http://app.example.com/";
+                let answer = match is_two {
+                    true => two(stream, &tasks).await.send_request(get(uri)).await,
+                    false => one(stream, &tasks).await.send_request(get(uri)).await,
+                };
+                told.send(said(answer).await.status).await.unwrap();
+            });
+        }
+        // One has room.
+        for _ in 0..5 {
+            assert_eq!(timeout(LIMIT, answers.recv()).await.unwrap(), Some(502));
+        }
+        let refused = room.refusals().find(|(limit, _)| limit.name() == "all_response_heads");
+        assert!(refused.is_some_and(|(_, count)| count >= 5), "{refused:?}");
+        clients.stop().await;
+        // Who has gone holds nothing: this one needs what is free beside another, and more.
+        let ended = async {
+            while ask(gateway, get("http://app.example.com/ends")).await.status != 200 {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        timeout(LIMIT, ended).await.unwrap();
+        rig.tasks.stop().await;
     }
 }
 

@@ -10,6 +10,7 @@ use crate::frames::{begin, inform, send};
 use crate::headers;
 use crate::message::{BodySize, Request, Response, lists};
 use crate::reader::Reader;
+use crate::room::Heads;
 use crate::sniff;
 use crate::wire::body::{Body, Part};
 use crate::wire::parse::{self, Framing, Search};
@@ -42,6 +43,8 @@ pub(super) struct Back<'a> {
     pub(super) out: &'a mut Option<SendStream<Bytes>>,
     pub(super) is_head: bool,
     pub(super) lane: &'a Lane<'a>,
+    /// Of a large head, until the answer has gone on.
+    pub(super) held: Option<Heads>,
 }
 
 impl Back<'_> {
@@ -79,7 +82,7 @@ impl Back<'_> {
         let limits = self.lane.limits;
         let mut search = Search::default();
         loop {
-            if let Some(end) = head_end(&mut search, &from.buffer, limits)? {
+            if let Some(end) = head_end(&mut search, &from.buffer, &mut self.held, self.lane)? {
                 let head = from.take(end);
                 return parse::response(&head, limits, self.is_head).map_err(Broken::Pod);
             }
