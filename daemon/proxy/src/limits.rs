@@ -45,6 +45,12 @@ pub struct Limits {
     pub body_time: Duration,
     /// Bytes of a request's body; 0: any number. More is answered with 413.
     pub request_body: u64,
+    /// Bytes of a line with a chunk's size, its extensions included; more is answered with 400.
+    pub chunk_line: usize,
+    /// Bytes of a body's trailers; more is answered with 400.
+    pub trailers: usize,
+    /// How long what a client still sends after its answer is read, so that the answer is not lost in a reset.
+    pub linger_time: Duration,
     /// Client connections of a listener at once; the next one waits to be accepted.
     pub connections: usize,
     /// Client connections of all listeners at once; the next one is answered with 503.
@@ -111,6 +117,9 @@ impl Default for Limits {
             half_open_time: Duration::from_secs(10),
             body_time: Duration::ZERO,
             request_body: 0,
+            chunk_line: 4096,
+            trailers: 64 << 10,
+            linger_time: Duration::from_millis(500),
             connections: 65_536,
             all_connections: 131_072,
             all_streams: 65_536,

@@ -27,8 +27,6 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout};
 
-/// How long what a client still sends after a refusal is read, so that the refusal is not lost in a reset (Go: 500 ms).
-const LINGER: Duration = Duration::from_millis(500);
 /// How much of an unread request body is read to keep the connection (Go: 256 KiB).
 const DISCARDED: usize = 256 << 10;
 
@@ -70,7 +68,7 @@ where
                     _ => {}
                 }
                 if writer.write_all(refusal(fault, &door.limits).as_bytes()).await.is_ok() {
-                    linger(&mut reader, writer).await;
+                    linger(&mut reader, writer, door.limits.linger_time).await;
                 }
                 return;
             }
@@ -80,7 +78,7 @@ where
         // What an exchange needs is not kept by a connection that waits for the next.
         let exchange = Box::pin(exchange(door, &mut arrival, &mut request, &mut reader, writer, alarm));
         if !exchange.await {
-            linger(&mut reader, writer).await;
+            linger(&mut reader, writer, door.limits.linger_time).await;
             return;
         }
     }
@@ -124,7 +122,7 @@ where
     let mut discarded = 0;
     while !client.read_rest() {
         let before = client.reader.buffer.len();
-        let more = timeout(LINGER, client.reader.fill()).await;
+        let more = timeout(door.limits.linger_time, client.reader.fill()).await;
         discarded += client.reader.buffer.len().saturating_sub(before);
         if discarded > DISCARDED || !matches!(more, Ok(Ok(true))) {
             return false;
@@ -252,8 +250,8 @@ fn refusal(fault: Fault, limits: &Limits) -> String {
     format!("HTTP/1.1 {fault}\r\nConnection: close\r\nContent-Length: 0\r\nDate: {now}\r\n\r\n")
 }
 
-/// Ends a connection so that what was written last is read.
-async fn linger<R, W>(reader: &mut Reader<R>, writer: &mut W)
+/// Ends a connection so that what was written last is read (Go waits 500 ms).
+async fn linger<R, W>(reader: &mut Reader<R>, writer: &mut W, patience: Duration)
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
@@ -268,5 +266,5 @@ where
             reader.buffer.clear();
         }
     };
-    drop(timeout(LINGER, drain).await);
+    drop(timeout(patience, drain).await);
 }

@@ -2,7 +2,7 @@
 //! What the path asks of a client of HTTP/2.
 //!
 //! Invariants: a reset goes through with its reason; a body that breaks off ends in a reset, never as if it were whole.
-//! Depends on: exchange, frames, side, to_one, to_two.
+//! Depends on: exchange, frames, room, side, to_one, to_two.
 
 use super::side::Two;
 use super::{to_one, to_two};
@@ -11,14 +11,11 @@ use crate::frames::{begin, inform, send};
 use crate::message::{Answer, Request};
 use crate::progress::Progress;
 use crate::protocol::PodProtocol;
+use crate::room::Limit;
 use bytes::Bytes;
 use h2::Reason;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use std::future::poll_fn;
-use std::time::Duration;
-
-/// How long a client may take for an answer of ours.
-const ANSWER: Duration = Duration::from_secs(10);
 
 impl Client for Two {
     async fn answer(&mut self, answer: &Answer, progress: &Progress) -> Result<(), Broken> {
@@ -29,7 +26,11 @@ impl Client for Two {
         progress.answering(answer.status.as_u16());
         begin(&mut self.respond, &mut self.out, head, is_bare)?;
         if !is_bare && let Some(out) = &mut self.out {
-            send(out, Bytes::from(answer.body.clone()), true, ANSWER).await?;
+            let sent = send(out, Bytes::from(answer.body.clone()), true, self.write_time).await;
+            if matches!(sent, Err(Broken::Unread)) {
+                self.room.refused(Limit::WriteTime);
+            }
+            sent?;
             progress.wrote(answer.body.len() as u64);
         }
         Ok(())

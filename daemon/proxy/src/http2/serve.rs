@@ -35,9 +35,6 @@ const NARROW: u32 = 65_535;
 /// The shortest time between two looks whether a connection is idle.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// How long a client may still send of a body that its answer did not wait for (HTTP/1 has the same).
-const LINGER: Duration = Duration::from_millis(500);
-
 /// A head may be so much longer than `request_head` that we refuse it, and say why; of a longer one the h2 crate says 431 and no more.
 const BEYOND: usize = 64 << 10;
 
@@ -204,6 +201,8 @@ async fn stream(
         protocol: head.extensions.get::<Protocol>().cloned(),
         waits: !is_ended && lists(&head.headers, &header::EXPECT, "100-continue"),
         reason: Reason::INTERNAL_ERROR,
+        write_time: door.limits.write_time,
+        room: door.front.room.clone(),
     };
     let size = size(&head);
     let objection = match () {
@@ -231,15 +230,15 @@ async fn stream(
     }
     drop(heads);
     if !client.body.is_end_stream() {
-        linger(&mut client.body).await;
+        linger(&mut client.body, door.limits.linger_time).await;
     }
 }
 
 /// Drops what a client still sends after its answer. The stream could be reset at once (RFC 9113 8.1), but some clients, as
 /// curl 7, give up an answer that they read together with its reset. Windows are not given back: what may come is bounded.
-async fn linger(body: &mut RecvStream) {
+async fn linger(body: &mut RecvStream, patience: Duration) {
     let rest = async { while let Some(Ok(_)) = body.data().await {} };
-    drop(timeout(LINGER, rest).await);
+    drop(timeout(patience, rest).await);
 }
 
 /// The size of a head as HTTP/2 counts it (RFC 9113 6.5.2).

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A client of HTTP/2 with one stream open.
 //!
-//! Depends on: h2.
+//! Depends on: room, h2.
 
+use crate::room::Room;
 use bytes::Bytes;
 use h2::ext::Protocol;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
+use std::time::Duration;
 
 /// An open stream.
 pub(super) struct Two {
@@ -21,4 +23,8 @@ pub(super) struct Two {
     pub(super) waits: bool,
     /// How a response that breaks off is reset.
     pub(super) reason: Reason,
+    /// How long an answer of ours may stay unread; zero: any time.
+    pub(super) write_time: Duration,
+    /// Where it is counted if it does.
+    pub(super) room: Room,
 }

@@ -12,11 +12,6 @@ use http::HeaderMap;
 use memchr::memchr;
 use std::io::Write as _;
 
-/// Longest line of a chunk's size, extensions included.
-const SIZE_LINE: usize = 4096;
-/// Bytes of trailers.
-const TRAILERS: usize = 64 << 10;
-
 /// A piece of a body.
 #[derive(Debug)]
 pub(crate) enum Part {
@@ -124,7 +119,7 @@ impl Body {
                     _ => return Err(Malformed),
                 },
                 State::Size => {
-                    let Some(size) = size(buffer)? else {
+                    let Some(size) = size(buffer, limits.chunk_line)? else {
                         return Ok(None);
                     };
                     self.state = match size {
@@ -133,7 +128,7 @@ impl Body {
                     };
                 }
                 State::Trailers(search) => {
-                    let Some(block) = trailer_block(search, buffer)? else {
+                    let Some(block) = trailer_block(search, buffer, limits.trailers)? else {
                         return Ok(None);
                     };
                     let trailers = parse::trailers(&block.freeze(), limits).map_err(|_| Malformed)?;
@@ -154,13 +149,9 @@ fn data(buffer: &mut BytesMut, most: u64) -> Option<Bytes> {
 }
 
 /// The size of the next chunk, cut out with its line.
-fn size(buffer: &mut BytesMut) -> Result<Option<u64>, Malformed> {
+fn size(buffer: &mut BytesMut, most: usize) -> Result<Option<u64>, Malformed> {
     let Some(end) = memchr(b'\n', buffer) else {
-        return if buffer.len() > SIZE_LINE {
-            Err(Malformed)
-        } else {
-            Ok(None)
-        };
+        return if buffer.len() > most { Err(Malformed) } else { Ok(None) };
     };
     let line = buffer.split_to(end + 1);
     let line = line.strip_suffix(b"\r\n").ok_or(Malformed)?;
@@ -176,7 +167,7 @@ fn size(buffer: &mut BytesMut) -> Result<Option<u64>, Malformed> {
     u64::from_str_radix(text, 16).map(Some).map_err(|_| Malformed)
 }
 
-fn trailer_block(search: &mut Search, buffer: &mut BytesMut) -> Result<Option<BytesMut>, Malformed> {
+fn trailer_block(search: &mut Search, buffer: &mut BytesMut, most: usize) -> Result<Option<BytesMut>, Malformed> {
     let end = match &buffer[..] {
         [b'\r', b'\n', ..] => Some(2),
         [b'\n', ..] => return Err(Malformed),
@@ -191,7 +182,7 @@ fn trailer_block(search: &mut Search, buffer: &mut BytesMut) -> Result<Option<By
                 Ok(Some(block))
             }
         }
-        None if buffer.len() > TRAILERS => Err(Malformed),
+        None if buffer.len() > most => Err(Malformed),
         None => Ok(None),
     }
 }
@@ -254,6 +245,24 @@ mod tests {
             }
         }
         Err(Malformed)
+    }
+
+    #[test]
+    fn lines_of_sizes_and_trailers_are_as_long_as_the_limits_say() {
+        let limits = Limits {
+            chunk_line: 10,
+            trailers: 20,
+            ..Limits::default()
+        };
+        for (text, is_too_long) in [
+            ("1;aaaaaaaa", false),
+            ("1;aaaaaaaaa", true),
+            ("0\r\nX: aaaaaaaaaaaaaaaaa", false),
+            ("0\r\nX: aaaaaaaaaaaaaaaaaa", true),
+        ] {
+            let (mut body, mut buffer) = (Body::new(Framing::Chunked), BytesMut::from(text));
+            assert_eq!(body.take(&mut buffer, &limits).is_err(), is_too_long, "{text}");
+        }
     }
 
     #[test]

@@ -260,6 +260,28 @@ async fn a_window_that_stays_shut_lets_go_of_the_pod() {
 
 #[tokio::test]
 #[ignore = "of the suite floods"]
+async fn an_answer_of_ours_that_is_not_read_is_given_up_and_counted() {
+    let flooded = Flooded::start().await;
+    // Too many fields; and the window for what is said of it has no room.
+    let mut block = head();
+    block.extend([0x00, 1, b'x', 1, b'y'].repeat(200));
+    let begin = [
+        preface(),
+        frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]),
+        frame(HEADERS, END_HEADERS | END_STREAM, 1, &block),
+    ];
+    let mut clients = Vec::new();
+    for _ in 0..larger(10) {
+        let mut client = connect(flooded.address).await;
+        client.write_all(&begin.concat()).await.unwrap();
+        clients.push(client);
+    }
+    flooded.until("/limit/write_time", clients.len()).await;
+    flooded.end(16 << 20).await;
+}
+
+#[tokio::test]
+#[ignore = "of the suite floods"]
 async fn a_window_without_bounds_is_not_filled_for_who_does_not_read() {
     let flooded = Flooded::start().await;
     // The largest there are, of a stream and of all.

@@ -28,6 +28,9 @@ pub(in crate::proxy) struct Limits {
     half_open_time: Time,
     body_time: Time,
     request_body: Size,
+    chunk_line: Size,
+    trailers: Size,
+    linger_time: Time,
     connections: usize,
     all_connections: usize,
     all_streams: usize,
@@ -62,6 +65,9 @@ impl Default for Limits {
             half_open_time: Time(limits.half_open_time),
             body_time: Time(limits.body_time),
             request_body: Size(usize::try_from(limits.request_body).unwrap_or(usize::MAX)),
+            chunk_line: Size(limits.chunk_line),
+            trailers: Size(limits.trailers),
+            linger_time: Time(limits.linger_time),
             connections: limits.connections,
             all_connections: limits.all_connections,
             all_streams: limits.all_streams,
@@ -81,6 +87,9 @@ impl Default for Limits {
     }
 }
 
+/// The table that fields are kept in has 24 576 at most, and some are added on the way to a pod.
+const MOST_FIELDS: usize = 24_000;
+
 /// What no listener could work with.
 #[derive(Debug, thiserror::Error)]
 #[error("limits.{0}: {1}")]
@@ -98,6 +107,8 @@ impl Limits {
             ("handshakes", self.handshakes == 0),
             ("idle_time", self.idle_time.0.is_zero()),
             ("read_ahead", self.read_ahead.0 == 0),
+            ("chunk_line", self.chunk_line.0 == 0),
+            ("trailers", self.trailers.0 == 0),
             ("connections", self.connections == 0),
             ("all_connections", self.all_connections == 0),
             ("all_streams", self.all_streams == 0),
@@ -109,6 +120,9 @@ impl Limits {
         ];
         if let Some((name, _)) = missing.iter().find(|(_, is_missing)| *is_missing) {
             return Err(BadLimit(name, "must be above 0"));
+        }
+        if self.header_count > MOST_FIELDS {
+            return Err(BadLimit("header_count", "must be at most 24000"));
         }
         // Tokio counts places in fewer bits than a usize has.
         let most = tokio::sync::Semaphore::MAX_PERMITS;
@@ -129,6 +143,9 @@ impl Limits {
             half_open_time: self.half_open_time.0,
             body_time: self.body_time.0,
             request_body: self.request_body.0 as u64,
+            chunk_line: self.chunk_line.0,
+            trailers: self.trailers.0,
+            linger_time: self.linger_time.0,
             connections: self.connections,
             all_connections: self.all_connections,
             all_streams: self.all_streams,
@@ -255,6 +272,9 @@ mod tests {
         }
         for (text, said) in [
             ("{connections: 0}", "limits.connections: must be above 0"),
+            ("{header_count: 24001}", "limits.header_count: must be at most 24000"),
+            ("{chunk_line: 0}", "limits.chunk_line: must be above 0"),
+            ("{trailers: 0}", "limits.trailers: must be above 0"),
             ("{head_time: 0s}", "limits.head_time: must be above 0"),
             ("{handshake_time: 0s}", "limits.handshake_time: must be above 0"),
             ("{idle_time: 0s}", "limits.idle_time: must be above 0"),
