@@ -60,7 +60,7 @@ pub(crate) enum Command {
     Proxy(Proxy),
     /// Run Knative services on this machine alone: API, controllers, gateway, pods as processes
     #[command(long_about = STANDALONE_LONG)]
-    Standalone(Standalone),
+    Standalone(Box<Standalone>),
     /// Show what a pod wrote, or all pods of a service
     Logs(Logs),
     /// Serve a few paths over HTTP/1.1 and HTTP/2, to try the rest on
@@ -522,6 +522,9 @@ pub(crate) struct Standalone {
     /// Keep all objects in this file; without it they end with the process
     #[arg(long, value_name = "FILE")]
     pub(crate) state: Option<PathBuf>,
+    /// A file with the section `limits` of `sluice proxy`'s: bounds of the gateway
+    #[arg(long, value_name = "FILE")]
+    pub(crate) limits: Option<PathBuf>,
     /// The domain of services, NAME.NAMESPACE.DOMAIN, unless config-domain names one [default: localhost]
     #[arg(long, value_name = "NAME", value_parser = domain)]
     pub(crate) domain: Option<String>,

@@ -23,7 +23,7 @@ use crate::signals::Signals;
 use certificates::{Stamp, stamp};
 use config::{Config, Fixed, Listen, Visibility};
 use life::Tasks;
-use proxy::{Cores, Spread};
+use proxy::{Cores, Limits, Spread};
 use std::io;
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -60,6 +60,15 @@ pub(crate) fn run(arguments: &cli::Proxy) -> Result<Exit, Failure> {
 fn read(path: &Path) -> Result<Config, Failure> {
     let text = std::fs::read_to_string(path).map_err(doing(format!("reading {}", path.display()), ""))?;
     Config::parse(&text).map_err(|fault| at_fault(path, &fault))
+}
+
+/// The bounds that a file names which holds nothing else.
+pub(crate) fn limits(path: &Path) -> Result<Limits, Failure> {
+    let text = std::fs::read_to_string(path).map_err(doing(format!("reading {}", path.display()), ""))?;
+    config::limits_alone(&text).map_err(|fault| {
+        let message = format!("{}: {fault}", path.display());
+        Failure::new(Exit::Usage, message, "docs/limits.md names all limits")
+    })
 }
 
 fn at_fault(path: &Path, fault: &dyn std::error::Error) -> Failure {

@@ -25,6 +25,7 @@ mod shown;
 
 use std::time::Duration;
 
+use ::proxy::Limits;
 use ::standalone::runner;
 use life::Tasks;
 use tokio::task::spawn_blocking;
@@ -52,16 +53,20 @@ const HANGING: Duration = Duration::from_secs(2);
 pub(crate) fn run(arguments: &cli::Standalone) -> Result<Exit, Failure> {
     let declared = declare::read(&arguments.files)?;
     images::each_once(&arguments.images)?;
+    let limits = match &arguments.limits {
+        Some(path) => crate::proxy::limits(path)?,
+        None => Limits::default(),
+    };
     need_privileges(&arguments.places.proc_root)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(doing("starting", ""))?;
-    let served = runtime.block_on(serve(arguments, &declared));
+    let served = runtime.block_on(serve(arguments, limits, &declared));
     // A call to the kernel that hangs must not keep the process.
     runtime.shutdown_timeout(HANGING);
     served.map(|()| Exit::Done)
 }
 
-async fn serve(arguments: &cli::Standalone, declared: &[declare::Declared]) -> Result<(), Failure> {
+async fn serve(arguments: &cli::Standalone, limits: Limits, declared: &[declare::Declared]) -> Result<(), Failure> {
     let mut signals = Signals::watch().map_err(doing("waiting for signals", ""))?;
     // Whoever has a request finishes it; the rest has nothing to finish.
     let (requests, tasks) = (Tasks::new(), Tasks::new());
@@ -72,7 +77,7 @@ async fn serve(arguments: &cli::Standalone, declared: &[declare::Declared]) -> R
         .await
         .map_err(declare::nothing_applied)?;
     let own = (ground.claim, ground.cgroup);
-    let machine = Machine::start(arguments, own, ground.gateway, &cluster, (&requests, &tasks)).await?;
+    let machine = Machine::start(arguments, limits, own, ground.gateway, &cluster, (&requests, &tasks)).await?;
     let applied = async {
         let mut served = cluster.serve(ground.api, machine.logs(), &tasks)?;
         let (first, rest) = declare::needs_first(declared);

@@ -63,6 +63,17 @@ pub(super) struct Config {
     pub(super) status: Option<SocketAddr>,
 }
 
+/// The bounds in a file that has nothing but this section.
+pub(super) fn limits_alone(text: &str) -> Result<proxy::Limits, Fault> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Section {
+        limits: Limits,
+    }
+    let section: Section = serde_saphyr::from_str(text).map_err(|fault| Fault::Yaml(fault.to_string()))?;
+    Ok(section.limits.checked()?)
+}
+
 /// The daemon of another node.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -68,6 +68,8 @@ pub(super) struct Machine {
     certificates: Arc<Certificates>,
     /// What all clients together may hold.
     room: Room,
+    /// And each of them.
+    limits: Limits,
     /// Whether the routes of what is declared are known: before, clients wait to be accepted, and are not told that there
     /// is no route.
     routed: watch::Sender<bool>,
@@ -80,6 +82,7 @@ impl Machine {
     /// Starts all but the controllers; `requests` are those tasks that must be let finish.
     pub(super) async fn start(
         arguments: &cli::Standalone,
+        limits: Limits,
         (claim, cgroup): (Claim, PathBuf),
         (outer_listener, outer): Listening,
         cluster: &Cluster,
@@ -127,6 +130,7 @@ impl Machine {
             tables: Tables::default(),
             certificates: Arc::new(certificates),
             room: Room::default(),
+            limits,
             routed: watch::Sender::new(false),
             _claim: claim,
             cores: Cores::start(None).map_err(doing("starting", ""))?,
@@ -163,7 +167,7 @@ impl Machine {
             },
             probes: Probes::Gateway,
             next: NextHop::App { restore_host: false },
-            limits: Limits::default(),
+            limits: self.limits.clone(),
             timeout_text: "request timeout",
             cluster_domain: product::CLUSTER_DOMAIN.to_owned(),
             log: None,

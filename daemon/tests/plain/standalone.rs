@@ -2,6 +2,7 @@
 //! `sluice standalone -f`: what is wrong in files is told before anything starts.
 
 use crate::{GOOD, sluice, stderr};
+use std::path::Path;
 
 /// What is said of files that are refused.
 #[track_caller]
@@ -63,6 +64,27 @@ fn a_kind_that_nobody_serves_and_a_file_that_is_not_there_are_named() {
         "{}",
         stderr(&output)
     );
+}
+
+#[test]
+fn limits_are_a_file_and_a_wrong_one_is_named() {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("limits.yaml");
+    let file = path.to_str().unwrap();
+    for (text, said) in [
+        (
+            "limits: {header_count: 30000}\n",
+            "limits.yaml: limits.header_count: must be at most 24000",
+        ),
+        ("limits: {heads: 1}\n", "heads"),
+        ("listen: []\n", "listen"),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        let output = sluice(&["standalone", "--limits", file], "");
+        let told = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{told}");
+        assert!(told.contains(said), "{said:?} in {told}");
+        assert!(told.contains("docs/limits.md"), "{told}");
+    }
 }
 
 #[test]
