@@ -53,11 +53,15 @@ fn readiness(machine: &Machine) -> Result<()> {
 }
 
 fn liveness(machine: &Machine) -> Result<()> {
-    let probe = json!({"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 1, "failureThreshold": 1});
+    let probe = json!({
+        "httpGet": {"path": "/healthz", "port": 8080},
+        "periodSeconds": 1, "timeoutSeconds": 5, "failureThreshold": 1,
+    });
     machine.create(pod("ill", &[], json!({"livenessProbe": probe})))?;
-    machine.ready("ill")?;
+    let found = machine.ready("ill")?;
+    let before = container(&found)["restartCount"].as_u64();
     machine.get("ill", "fall-ill")?;
-    let again = |pod: &serde_json::Value| container(pod)["restartCount"] == 1 && is_ready(pod);
+    let again = |pod: &serde_json::Value| container(pod)["restartCount"].as_u64() > before && is_ready(pod);
     let found = machine.wait("ill", "started again", again)?;
     let last = &container(&found)["lastState"]["terminated"];
     ensure!(last["exitCode"] == 143 && last["reason"] == "Error", "{last}");
@@ -73,7 +77,7 @@ fn liveness(machine: &Machine) -> Result<()> {
 
 fn startup(machine: &Machine) -> Result<()> {
     let startup = json!({"tcpSocket": {"port": 8080}, "periodSeconds": 1, "failureThreshold": 20});
-    let liveness = json!({"tcpSocket": {"port": 8080}, "periodSeconds": 1, "failureThreshold": 1});
+    let liveness = json!({"tcpSocket": {"port": 8080}, "periodSeconds": 1, "timeoutSeconds": 5, "failureThreshold": 1});
     let env = json!([{"name": "LISTEN_MS", "value": "1500"}]);
     machine.create(pod(
         "late",

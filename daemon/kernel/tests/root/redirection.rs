@@ -11,7 +11,7 @@ const CLIENT: &str = r#"
 import socket, sys
 for line in sys.stdin:
     try:
-        c = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=0.5)
+        c = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=float(sys.argv[3]))
         c.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         answer = b""
         while part := c.recv(4096):
@@ -61,22 +61,24 @@ fn clients_reach_the_pod_and_see_the_target() {
     kernel
         .set_backends(target, Mode::Direct, &[backend(server.address(), 4)])
         .unwrap();
-    let mut client = rig.python(CLIENT, &["192.0.2.7", "80"]);
+    // Half a second, where nobody is there.
+    let mut client = rig.python(CLIENT, &["192.0.2.7", "80", "30"]);
+    let mut lost = rig.python(CLIENT, &["192.0.2.7", "80", "0.5"]);
     client.say();
     assert_eq!(client.line(), "192.0.2.7:80 hello", "getpeername tells the target");
     assert!(eventually(|| kernel.counts(PodId(4)).unwrap().core.ended == 1));
     assert_eq!(kernel.redirects().unwrap().direct, 1);
 
     kernel.set_mode(target, Mode::Off).unwrap();
-    client.say();
-    assert!(client.line().starts_with("failed"), "left alone, and nobody is there");
+    lost.say();
+    assert!(lost.line().starts_with("failed"), "left alone, and nobody is there");
     kernel.set_mode(target, Mode::Direct).unwrap();
     client.say();
     assert_eq!(client.line(), "192.0.2.7:80 hello");
     kernel.beat(monotonic().saturating_sub(20_000_000_000));
-    client.say();
+    lost.say();
     assert!(
-        client.line().starts_with("failed"),
+        lost.line().starts_with("failed"),
         "a stale heartbeat leaves targets alone"
     );
     assert!(kernel.redirects().unwrap().stale >= 1);
@@ -88,8 +90,8 @@ fn clients_reach_the_pod_and_see_the_target() {
         "a successor that still loads has beaten"
     );
     kernel.remove_target(target).unwrap();
-    client.say();
-    assert!(client.line().starts_with("failed"));
+    lost.say();
+    assert!(lost.line().starts_with("failed"));
 }
 
 #[test]
@@ -119,7 +121,7 @@ fn the_gateway_learns_what_a_buffered_client_asked_for() {
     kernel.beat(monotonic());
     let target = SocketAddr::from(TARGET);
     kernel.set_backends(target, Mode::Buffered, &[]).unwrap();
-    let mut client = rig.python(CLIENT, &["192.0.2.7", "80"]);
+    let mut client = rig.python(CLIENT, &["192.0.2.7", "80", "30"]);
     client.say();
     let (stream, peer) = gateway.accept().unwrap();
     assert_eq!(

@@ -159,7 +159,11 @@ async fn waiting_and_wandering_leave_spans_too() {
     let mut sender = two(TcpStream::connect(gateway).await.unwrap(), &rig.tasks).await;
     let asked = async { said(sender.send_request(get("http://app.example.com/")).await).await };
     let later = async {
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        while rig.revision.counts().waiting == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        // From here on it waits for as long.
+        tokio::time::sleep(Duration::from_millis(100)).await;
         rig.revision.set_pods(&[(app(&rig.tasks).await, true)]);
     };
     let (answer, ()) = tokio::join!(asked, later);

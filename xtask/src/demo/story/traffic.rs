@@ -86,7 +86,7 @@ pub(super) fn rollout(stage: &Stage<'_>) -> Result<()> {
     tell::line("A third revision, red; it gets everything within 8 s:");
     stage.api.apply(SHOP, &shop("red").text())?;
     let mut share = Vec::new();
-    stage.each_second(&crowd, 12, |second, news| {
+    stage.each_second(&crowd, 40, |second, news| {
         let percent = news.of(RED) * 100 / news.count().max(1);
         // After a look that came late the next one has next to nothing to look at.
         if news.count() >= FEW {
@@ -97,7 +97,10 @@ pub(super) fn rollout(stage: &Stage<'_>) -> Result<()> {
             "{second:>3} s  {:>5} answers  red {percent:>3} %  {bar}",
             news.count()
         ));
-        Ok(ControlFlow::Continue(()))
+        Ok(match share.last() {
+            Some(100) => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        })
     })?;
     let partial = share.iter().filter(|&&percent| percent > 0 && percent < 100).count();
     ensure!(partial >= 3, "the rollout went in one step: {share:?} %");
