@@ -5,7 +5,8 @@
 //! Mechanism: a few connections of HTTP/2 a node, made when they are needed. An ask is a request of its own; the answer says
 //! no, or that its data are from now on the bytes of a connection to the pod. A session is a control stream's life; that
 //! stream has a connection of its own.
-//! Invariants: a tunnel that nobody reads holds up no other, nor the control stream; nothing is asked without a session, nor answered for an old one; a name keeps its number for ever.
+//! Invariants: a tunnel that nobody reads holds up no other, nor the control stream; nothing is asked without a session, nor
+//! answered for an old one; a name keeps its number for ever.
 //! Depends on: words, control, pod, way, limits.
 
 #![expect(
