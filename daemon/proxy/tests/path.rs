@@ -235,6 +235,14 @@ async fn a_pod_that_refuses_loses_no_request() {
     tasks.stop().await;
 }
 
+/// Asks beside the test; the answer is to come.
+fn asked(gateway: SocketAddr) -> (Tasks, tokio::sync::oneshot::Receiver<String>) {
+    let asking = Tasks::new();
+    let (sender, answer) = tokio::sync::oneshot::channel();
+    asking.spawn("client", async move { drop(sender.send(ask(gateway).await)) });
+    (asking, answer)
+}
+
 #[tokio::test]
 async fn who_is_called_to_a_pod_that_is_gone_goes_to_another() {
     let tasks = Tasks::new();
@@ -242,9 +250,7 @@ async fn who_is_called_to_a_pod_that_is_gone_goes_to_another() {
     let (good, app) = app(&tasks, Duration::ZERO).await;
     let revision = revision(1, 10);
     let gateway = gateway(&revision, &tasks).await;
-    let asking = Tasks::new();
-    let (sender, answer) = tokio::sync::oneshot::channel();
-    asking.spawn("client", async move { drop(sender.send(ask(gateway).await)) });
+    let (_asking, answer) = asked(gateway);
     while revision.counts().waiting == 0 {
         sleep(Duration::from_millis(5)).await;
     }
@@ -267,9 +273,7 @@ async fn draining_lets_a_request_finish_and_takes_no_new_connection() {
     let revision = revision(0, 10);
     revision.set_pods(&[(address, true)]);
     let gateway = gateway(&revision, &tasks).await;
-    let asking = Tasks::new();
-    let (sender, answer) = tokio::sync::oneshot::channel();
-    asking.spawn("client", async move { drop(sender.send(ask(gateway).await)) });
+    let (_asking, answer) = asked(gateway);
     while revision.counts().running == 0 {
         sleep(Duration::from_millis(5)).await;
     }
@@ -285,9 +289,7 @@ async fn who_waits_for_a_pod_is_told_when_none_will_come() {
     let tasks = Tasks::new();
     let revision = revision(0, 10);
     let gateway = gateway(&revision, &tasks).await;
-    let asking = Tasks::new();
-    let (sender, answer) = tokio::sync::oneshot::channel();
-    asking.spawn("client", async move { drop(sender.send(ask(gateway).await)) });
+    let (_asking, answer) = asked(gateway);
     while revision.counts().waiting == 0 {
         sleep(Duration::from_millis(5)).await;
     }
