@@ -5,7 +5,7 @@
 
 use crate::limits::Limits;
 use crate::message::{Answer, Request};
-use crate::pod::{DialFault, Pod, Retries, TwoFault};
+use crate::pod::{DialFault, Pod, Retries, Stream, TwoFault};
 use crate::progress::Progress;
 use crate::protocol::PodProtocol;
 use crate::room::{FREE, Heads, Limit, Room};
@@ -119,6 +119,13 @@ pub(crate) struct Lane<'a> {
 }
 
 impl Lane<'_> {
+    /// Whether a request that got no answer on this connection is sent again on another. A used one may have ended just as
+    /// the request was written, or the pod with all of them, and for one that is safe it does not matter which (RFC 9110 9.2.2).
+    /// A daemon that hurries to its end begins nothing again.
+    pub(crate) fn may_repeat(&self, request: &Request, stream: &Stream) -> bool {
+        stream.is_reused && request.may_repeat() && !self.tasks.is_hurrying()
+    }
+
     /// A share in what pods' heads may take together, for one of so many bytes; small ones are free.
     pub(crate) fn hold(&self, held: &mut Option<Heads>, bytes: usize) -> Result<(), Broken> {
         if bytes <= FREE {

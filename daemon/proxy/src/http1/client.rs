@@ -49,10 +49,8 @@ where
         if lane.protocol == PodProtocol::H2c && !request.is_connect() && request.upgrade().is_none() {
             return to_two::run(self, request, lane).await;
         }
-        let may_repeat = request.may_repeat();
-        let mut idle = lane
-            .pod
-            .idle(lane.limits, lane.progress.begun, Look::before(may_repeat));
+        let look = Look::before(request.may_repeat());
+        let mut idle = lane.pod.idle(lane.limits, lane.progress.begun, look);
         loop {
             let mut stream = match idle.take() {
                 Some(stream) => stream,
@@ -64,8 +62,7 @@ where
                     return Ok(());
                 }
                 Ok(false) => return Ok(()),
-                // It ended before it could answer: its end and our request crossed, or the pod has ended with all others.
-                Err(Broken::NoAnswer) if stream.is_reused && may_repeat && !lane.tasks.is_hurrying() => {}
+                Err(Broken::NoAnswer) if lane.may_repeat(request, &stream) => {}
                 Err(broken) => return Err(broken),
             }
         }

@@ -73,6 +73,7 @@ where
     };
     let mut head = BytesMut::with_capacity(1024);
     write::request(request, lane.host, &mut head);
+    let may_repeat = lane.may_repeat(request, stream);
     let ended = {
         let up = Upload {
             body: &mut client.body,
@@ -84,7 +85,7 @@ where
         let down = Download {
             request,
             lane,
-            may_repeat: stream.is_reused && request.may_repeat() && !lane.tasks.is_hurrying(),
+            may_repeat,
             facts: &mut client.facts,
             waits: &mut client.waits,
             is_over: &mut client.is_over,

@@ -33,10 +33,8 @@ const WEBSOCKET_KEY: HeaderName = HeaderName::from_static("sec-websocket-key");
 
 /// Carries one exchange, again on a fresh connection if the first had ended before it could be used.
 pub(super) async fn run(client: &mut Two, request: &Request, lane: &Lane<'_>) -> Result<(), Broken> {
-    let may_repeat = request.may_repeat();
-    let mut idle = lane
-        .pod
-        .idle(lane.limits, lane.progress.begun, Look::before(may_repeat));
+    let look = Look::before(request.may_repeat());
+    let mut idle = lane.pod.idle(lane.limits, lane.progress.begun, look);
     loop {
         let mut stream = match idle.take() {
             Some(stream) => stream,
@@ -48,8 +46,7 @@ pub(super) async fn run(client: &mut Two, request: &Request, lane: &Lane<'_>) ->
                 return Ok(());
             }
             Ok(false) => return Ok(()),
-            // It ended before it could answer: its end and our request crossed, or the pod has ended with all others.
-            Err(Broken::NoAnswer) if stream.is_reused && may_repeat && !lane.tasks.is_hurrying() => {}
+            Err(Broken::NoAnswer) if lane.may_repeat(request, &stream) => {}
             Err(broken) => return Err(broken),
         }
     }
@@ -70,6 +67,7 @@ async fn exchange(client: &mut Two, request: &Request, stream: &mut Stream, lane
             None
         }
     };
+    let may_repeat = lane.may_repeat(request, stream);
     let answered = {
         let upload = upload(
             &mut client.body,
@@ -82,7 +80,7 @@ async fn exchange(client: &mut Two, request: &Request, stream: &mut Stream, lane
         let back = Back {
             request,
             protocol: client.protocol.as_ref(),
-            may_repeat: stream.is_reused && request.may_repeat() && !lane.tasks.is_hurrying(),
+            may_repeat,
             respond: &mut client.respond,
             out: &mut client.out,
             is_head: client.is_head,
