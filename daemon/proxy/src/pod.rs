@@ -403,6 +403,17 @@ mod tests {
         (pod, count)
     }
 
+    /// How many connections there are when there are as many as that: each is there before the pod has accepted it.
+    async fn accepted(count: &AtomicUsize, least: usize) -> usize {
+        let so_many = async {
+            while count.load(SeqCst) < least {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(Duration::from_secs(10), so_many).await.unwrap();
+        count.load(SeqCst)
+    }
+
     #[tokio::test]
     async fn a_full_http2_connection_gets_a_second_beside_it() {
         let tasks = life::Tasks::new();
@@ -414,13 +425,7 @@ mod tests {
             tokio::task::yield_now().await;
         }
         let second = pod.two(Retries::Here, &limits, &tasks).await.unwrap();
-        // A connection is there before the pod has accepted it.
-        let both = async {
-            while count.load(SeqCst) < 2 {
-                tokio::task::yield_now().await;
-            }
-        };
-        timeout(Duration::from_secs(10), both).await.unwrap();
+        assert_eq!(accepted(&count, 2).await, 2);
         drop(first);
         let third = pod.two(Retries::Here, &limits, &tasks).await.unwrap();
         assert_eq!(count.load(SeqCst), 2);
@@ -438,21 +443,14 @@ mod tests {
             tokio::time::advance(SILENT).await;
             tokio::time::resume();
         };
-        let connections = async |most: usize| {
-            // A connection is there before the pod has accepted it.
-            while count.load(SeqCst) < most {
-                tokio::task::yield_now().await;
-            }
-            count.load(SeqCst)
-        };
         let mut waits = pod.two(Retries::Here, &limits, &tasks).await.unwrap();
         drop(pod.two(Retries::Here, &limits, &tasks).await.unwrap());
-        assert_eq!(connections(1).await, 1);
+        assert_eq!(accepted(&count, 1).await, 1);
         later().await;
         // It goes by another one, and so does who comes next.
         let mut answered = pod.two(Retries::Here, &limits, &tasks).await.unwrap();
         answered.answered();
-        assert_eq!(timeout(Duration::from_secs(10), connections(2)).await.unwrap(), 2);
+        assert_eq!(accepted(&count, 2).await, 2);
         drop(pod.two(Retries::Here, &limits, &tasks).await.unwrap());
         assert_eq!(
             pod.two.lock().unwrap().iter().map(Two::load).collect::<Vec<_>>(),

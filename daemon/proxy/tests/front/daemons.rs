@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Two daemons, and a pod that only the second one may give away.
 
-use crate::rig::{app, ask, get};
+use crate::rig::{app, ask, door, get, revision};
 use crate::unread;
 use life::Tasks;
 use logic::limiter::{self, Home};
-use proxy::{
-    Door, Entry, Front, Health, Identity, Limits, NextHop, Peer, Peers, PodProtocol, Probes, Revision, Timeouts,
-};
+use proxy::{Door, Entry, Limits, Peer, Peers, PodProtocol, Probes, Revision};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,36 +55,18 @@ impl Two {
 
 impl Daemon {
     async fn start(name: &'static str, tasks: &Tasks) -> (Self, Arc<Revision>) {
-        let identity = Identity {
-            namespace: "ns".to_owned(),
-            name: "rev".to_owned(),
-            ..Identity::default()
-        };
-        let timeouts = Timeouts {
-            request: Duration::from_secs(120),
-            ..Timeouts::default()
-        };
         // Where any number may run nobody is asked.
         let settings = limiter::Settings::new(100);
-        let revision = Revision::with_protocol(identity, timeouts, settings, PodProtocol::Http1);
+        let revision = revision(PodProtocol::Http1, settings, Duration::from_secs(120));
         let of_peers = Tasks::new();
         let peers = Peers::new(name, Limits::default(), &of_peers).unwrap();
         peers.join(&revision);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let gateway = listener.local_addr().unwrap();
         let door = Door {
-            entry: Entry::Only(Arc::clone(&revision)),
-            front: Front::default(),
             probes: Probes::Activator,
-            inside: None,
-            next: NextHop::App { restore_host: false },
-            limits: Limits::default(),
-            timeout_text: "request timeout",
-            cluster_domain: "cluster.local".to_owned(),
-            log: None,
             peers: Some(Arc::clone(&peers)),
-            health: Health::default(),
-            tasks: tasks.clone(),
+            ..door(Entry::Only(Arc::clone(&revision)), tasks)
         };
         tasks.spawn("listener", proxy::listen(listener, Arc::new(door)));
         let daemon = Self {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Pods of another node, through its daemon: an answer that lasts until the pod ends is whole only if the pod did end.
 
-use crate::rig::{HOST, Rig};
+use crate::rig::{HOST, Rig, serving};
 use crate::two::said_to;
 use life::Tasks;
 use logic::limiter::Home;
@@ -48,19 +48,11 @@ async fn pod(end: End, tasks: &Tasks, go: Arc<Notify>) -> SocketAddr {
 
 /// A way there; what goes it ends as connections do when its tasks are stopped.
 async fn way(to: SocketAddr, tasks: &Tasks) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let inner = tasks.clone();
-    tasks.spawn("way", async move {
-        loop {
-            let (mut from, _) = listener.accept().await.unwrap();
-            inner.spawn("connection on the way", async move {
-                let mut to = TcpStream::connect(to).await.unwrap();
-                drop(tokio::io::copy_bidirectional(&mut from, &mut to).await);
-            });
-        }
-    });
-    address
+    let carry = move |mut from| async move {
+        let mut to = TcpStream::connect(to).await.unwrap();
+        drop(tokio::io::copy_bidirectional(&mut from, &mut to).await);
+    };
+    serving(tasks, carry).await
 }
 
 #[tokio::test]

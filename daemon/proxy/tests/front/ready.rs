@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Readiness by an application's own probes: gRPC, HTTPS, several containers.
 
-use crate::rig::{HOST, Rig, ask, certificate, get, rule};
+use crate::rig::{HOST, Rig, ask, certificate, get, rule, serving};
 use bytes::Bytes;
 use life::Tasks;
 use logic::traffic::{BackendPort, Destination};
@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 fn probe(handler: Handler) -> Probe {
@@ -31,43 +31,35 @@ fn grpc(address: impl ToString, service: &str) -> Handler {
 
 /// Answers health checks of the service `a.B` with this status; others are unknown.
 async fn health(tasks: &Tasks, status: Arc<AtomicU8>) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let inner = tasks.clone();
-    tasks.spawn("health", async move {
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            let status = Arc::clone(&status);
-            inner.spawn("health's connection", async move {
-                let Ok(mut server) = h2::server::handshake(stream).await else {
-                    return;
-                };
-                while let Some(Ok((request, mut respond))) = server.accept().await {
-                    assert_eq!(request.uri().path(), "/grpc.health.v1.Health/Check");
-                    let mut body = request.into_body();
-                    let asked = tokio::select! {
-                        asked = body.data() => asked.unwrap().unwrap(),
-                        _ = server.accept() => return,
-                    };
-                    let mut trailers = hyper::HeaderMap::new();
-                    let answer = http::Response::builder()
-                        .header("content-type", "application/grpc")
-                        .body(())
-                        .unwrap();
-                    let mut out = respond.send_response(answer, false).unwrap();
-                    if asked.ends_with(b"\x0a\x03a.B") {
-                        let said = [0, 0, 0, 0, 2, 8, status.load(SeqCst)];
-                        out.send_data(Bytes::copy_from_slice(&said), false).unwrap();
-                        trailers.insert("grpc-status", "0".parse().unwrap());
-                    } else {
-                        trailers.insert("grpc-status", "5".parse().unwrap());
-                    }
-                    out.send_trailers(trailers).unwrap();
-                }
-            });
+    serving(tasks, move |stream| checks(stream, Arc::clone(&status))).await
+}
+
+async fn checks(stream: TcpStream, status: Arc<AtomicU8>) {
+    let Ok(mut server) = h2::server::handshake(stream).await else {
+        return;
+    };
+    while let Some(Ok((request, mut respond))) = server.accept().await {
+        assert_eq!(request.uri().path(), "/grpc.health.v1.Health/Check");
+        let mut body = request.into_body();
+        let asked = tokio::select! {
+            asked = body.data() => asked.unwrap().unwrap(),
+            _ = server.accept() => return,
+        };
+        let mut trailers = hyper::HeaderMap::new();
+        let answer = http::Response::builder()
+            .header("content-type", "application/grpc")
+            .body(())
+            .unwrap();
+        let mut out = respond.send_response(answer, false).unwrap();
+        if asked.ends_with(b"\x0a\x03a.B") {
+            let said = [0, 0, 0, 0, 2, 8, status.load(SeqCst)];
+            out.send_data(Bytes::copy_from_slice(&said), false).unwrap();
+            trailers.insert("grpc-status", "0".parse().unwrap());
+        } else {
+            trailers.insert("grpc-status", "5".parse().unwrap());
         }
-    });
-    address
+        out.send_trailers(trailers).unwrap();
+    }
 }
 
 #[tokio::test]

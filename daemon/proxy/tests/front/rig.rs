@@ -58,15 +58,8 @@ impl Rig {
         F: Future<Output = ()> + Send + 'static,
     {
         let rig = Self::without_pods_speaking(protocol);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        rig.revision.set_pods(&[(listener.local_addr().unwrap(), true)]);
-        let tasks = rig.tasks.clone();
-        rig.tasks.spawn("pod", async move {
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                tasks.spawn("pod's connection", serve(stream));
-            }
-        });
+        let pod = serving(&rig.tasks, serve).await;
+        rig.revision.set_pods(&[(pod, true)]);
         rig
     }
 
@@ -84,16 +77,7 @@ impl Rig {
     }
 
     fn of(protocol: PodProtocol, settings: limiter::Settings) -> Self {
-        let identity = Identity {
-            namespace: "ns".to_owned(),
-            name: "rev".to_owned(),
-            ..Identity::default()
-        };
-        let timeouts = Timeouts {
-            request: Duration::from_secs(20),
-            ..Timeouts::default()
-        };
-        let revision = Revision::with_protocol(identity, timeouts, settings, protocol);
+        let revision = revision(protocol, settings, Duration::from_secs(20));
         let revisions = Arc::new(Revisions::default());
         revisions.insert(Arc::clone(&revision));
         let rig = Self {
@@ -152,22 +136,48 @@ impl Rig {
 
     fn open(&self, listener: TcpListener, front: Front, limits: Limits, inside: Option<Inside>) -> SocketAddr {
         let address = listener.local_addr().unwrap();
+        let entry = Entry::ByRoute(Arc::clone(&self.revisions), self.tables.of(front.visibility));
         let door = Door {
-            entry: Entry::ByRoute(Arc::clone(&self.revisions), self.tables.of(front.visibility)),
             front,
-            probes: Probes::Gateway,
             inside,
-            next: NextHop::App { restore_host: false },
             limits,
-            timeout_text: "request timeout",
-            cluster_domain: "cluster.local".to_owned(),
-            log: None,
             peers: self.peers.clone(),
-            health: Health::default(),
-            tasks: self.tasks.clone(),
+            ..door(entry, &self.tasks)
         };
         self.tasks.spawn("listener", proxy::listen(listener, Arc::new(door)));
         address
+    }
+}
+
+/// The revision `ns/rev`, whose requests may take so long.
+pub(crate) fn revision(protocol: PodProtocol, settings: limiter::Settings, request: Duration) -> Arc<Revision> {
+    let identity = Identity {
+        namespace: "ns".to_owned(),
+        name: "rev".to_owned(),
+        ..Identity::default()
+    };
+    let timeouts = Timeouts {
+        request,
+        ..Timeouts::default()
+    };
+    Revision::with_protocol(identity, timeouts, settings, protocol)
+}
+
+/// A gateway's, of which nothing is special but where it leads.
+pub(crate) fn door(entry: Entry, tasks: &Tasks) -> Door {
+    Door {
+        entry,
+        front: Front::default(),
+        probes: Probes::Gateway,
+        inside: None,
+        next: NextHop::App { restore_host: false },
+        limits: Limits::default(),
+        timeout_text: "request timeout",
+        cluster_domain: "cluster.local".to_owned(),
+        log: None,
+        peers: None,
+        health: Health::default(),
+        tasks: tasks.clone(),
     }
 }
 
@@ -191,22 +201,31 @@ pub(crate) fn rule(host: &str, to: Destination) -> Rule<Destination> {
     }
 }
 
-/// Says what it got: version, method, target, then the headers, a line each.
-pub(crate) async fn app(tasks: &Tasks) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+/// An address where this is done with each connection.
+pub(crate) async fn serving<F>(tasks: &Tasks, serve: impl Fn(TcpStream) -> F + Send + 'static) -> SocketAddr
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let listener = any_port().await;
     let address = listener.local_addr().unwrap();
     let inner = tasks.clone();
-    tasks.spawn("app", async move {
+    tasks.spawn("server", async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
-            inner.spawn("app's connection", async move {
-                let server = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
-                let service = hyper::service::service_fn(answer);
-                drop(server.serve_connection(TokioIo::new(stream), service).await);
-            });
+            inner.spawn("server's connection", serve(stream));
         }
     });
     address
+}
+
+/// Says what it got: version, method, target, then the headers, a line each.
+pub(crate) async fn app(tasks: &Tasks) -> SocketAddr {
+    let serve = |stream| async move {
+        let server = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+        let service = hyper::service::service_fn(answer);
+        drop(server.serve_connection(TokioIo::new(stream), service).await);
+    };
+    serving(tasks, serve).await
 }
 
 async fn answer(request: hyper::Request<Incoming>) -> Result<hyper::Response<Full<Bytes>>, hyper::Error> {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Clients and pods that do not read what they are sent, and who asks beside them.
 
-use crate::rig::{Said, ask, get};
+use crate::rig::{Said, ask, get, serving};
 use life::Tasks;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep, timeout};
 
 /// More than what windows of a connection have room for, if one stream's were a fourth of it.
@@ -16,16 +16,7 @@ const NEVER: Duration = Duration::from_secs(15);
 
 /// A pod of HTTP/1.1 that says `ok`; on `/endless` it says something for ever, and of `/deaf` it reads no body.
 pub(crate) async fn pod(tasks: &Tasks) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let inner = tasks.clone();
-    tasks.spawn("pod", async move {
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            inner.spawn("pod's connection", converse(stream));
-        }
-    });
-    address
+    serving(tasks, converse).await
 }
 
 async fn converse(mut stream: TcpStream) {

@@ -51,9 +51,7 @@ fn headers_variables_and_ranges_are_as_in_go() {
             "2map[Referer:[there] X-Multi:[a b]]",
         ),
     ];
-    for (text, expected) in cases {
-        assert_eq!(rendered(text).as_deref(), Ok(expected), "{text}");
-    }
+    all_render(&cases);
     assert!(
         rendered("{{$gone}}")
             .unwrap_err()
@@ -67,6 +65,13 @@ fn rendered(text: &str) -> Result<String, String> {
     Template::parse("t", text)
         .and_then(|template| template.render(&sample()))
         .map_err(|error| error.to_string())
+}
+
+/// Each text becomes what stands beside it.
+fn all_render(cases: &[(&str, &str)]) {
+    for (text, expected) in cases {
+        assert_eq!(rendered(text).as_deref(), Ok(*expected), "{text}");
+    }
 }
 
 #[test]
@@ -102,9 +107,7 @@ fn templates_render_as_in_go() {
         ),
         ("{{print .Code .Code .Name}}", "200 200blue"),
     ];
-    for (text, expected) in cases {
-        assert_eq!(rendered(text).as_deref(), Ok(expected), "{text}");
-    }
+    all_render(&cases);
 }
 
 #[test]
@@ -182,9 +185,7 @@ fn ranges_are_left_and_gone_on_with() {
             "",
         ),
     ];
-    for (text, expected) in cases {
-        assert_eq!(rendered(text).as_deref(), Ok(expected), "{text}");
-    }
+    all_render(&cases);
 }
 
 #[test]
@@ -205,9 +206,7 @@ fn templates_call_one_another() {
             "bluelueuee",
         ),
     ];
-    for (text, expected) in cases {
-        assert_eq!(rendered(text).as_deref(), Ok(expected), "{text}");
-    }
+    all_render(&cases);
 }
 
 #[test]
@@ -220,9 +219,7 @@ fn texts_have_the_escapes_of_go() {
         (r#"{{"\xc3\xa9"}}"#, "é"),
         (r"{{'\x41'}} {{'\''}} {{'é'}} {{'\u00e9'}}", "65 39 233 233"),
     ];
-    for (text, expected) in cases {
-        assert_eq!(rendered(text).as_deref(), Ok(expected), "{text}");
-    }
+    all_render(&cases);
     for wrong in [
         r#"{{"\'"}}"#,
         r#"{{"\x4"}}"#,

@@ -11,46 +11,12 @@ use anyhow::{Context as _, Result};
 use h2::{Reason, RecvStream};
 use life::Tasks;
 use serde_json::{Value, json};
-use std::io;
-use std::pin::Pin;
+use std::io::Cursor;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
-
-/// A stream with bytes that were read before.
-struct Before {
-    read: Vec<u8>,
-    stream: TcpStream,
-}
-
-impl AsyncRead for Before {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.read.is_empty() {
-            return Pin::new(&mut self.stream).poll_read(context, into);
-        }
-        let count = self.read.len().min(into.remaining());
-        let piece: Vec<u8> = self.read.drain(..count).collect();
-        into.put_slice(&piece);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Before {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-}
 
 /// Follows the scripts of all streams.
 pub(super) async fn connection(
@@ -60,10 +26,13 @@ pub(super) async fn connection(
     number: u64,
     tasks: Tasks,
 ) -> Result<()> {
+    let (from, to) = stream.into_split();
+    // What was read before comes first.
+    let stream = tokio::io::join(Cursor::new(read).chain(from), to);
     let mut connection = h2::server::Builder::new()
         .initial_window_size(1 << 20)
         .initial_connection_window_size(1 << 20)
-        .handshake::<_, Bytes>(Before { read, stream })
+        .handshake::<_, Bytes>(stream)
         .await?;
     while let Some(accepted) = connection.accept().await {
         let (request, respond) = accepted?;
