@@ -2,13 +2,14 @@
 //! The bytes of a connection to a pod: over a socket of this daemon, or over the daemon of the pod's own node.
 //!
 //! Mechanism: the latter is a stream of HTTP/2 whose data are the bytes (`peers`): whoever speaks to the pod need not know.
-//! A tunnel that ends with the trailer `CLEAN` leaves the connection fit for another request; any other end closes it.
+//! A tunnel that ends with the trailer `CLEAN` leaves the connection fit for another request; any other end closes it, and one
+//! that is too early resets it.
 //! Invariants: data is sent as the window allows; windows are given back as the reader takes what filled them.
 //! Depends on: ending, h2, tokio.
 
 use crate::ending::{Ending, Writing};
 use bytes::{Buf as _, Bytes};
-use h2::{RecvStream, SendStream};
+use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::any::Any;
 use std::io;
@@ -20,6 +21,10 @@ use tokio::net::tcp::OwnedReadHalf;
 
 /// The trailer of a tunnel whose connection may be used again.
 pub(crate) const CLEAN: HeaderName = HeaderName::from_static("sluice-clean");
+
+/// The reset of a tunnel in the middle of what lasts until its end (RFC 9113 8.5); the pod's connection is to end as this one did.
+/// Any other stream that was not ended is cancelled: nobody waits for an answer any more.
+pub(crate) const SEVERED: Reason = Reason::CONNECT_ERROR;
 
 /// What the pod says.
 #[derive(Debug)]
@@ -44,6 +49,8 @@ pub(crate) struct FromPeer {
 /// Bytes into a tunnel.
 pub(crate) struct ToPeer {
     out: SendStream<Bytes>,
+    /// Its end would be too early.
+    is_amid: bool,
     /// Counts the tunnel among those of its connection.
     _line: Arc<dyn Any + Send + Sync>,
 }
@@ -57,7 +64,11 @@ impl FromPeer {
 
 impl ToPeer {
     pub(crate) fn new(out: SendStream<Bytes>, line: Arc<dyn Any + Send + Sync>) -> Self {
-        Self { out, _line: line }
+        Self {
+            out,
+            is_amid: false,
+            _line: line,
+        }
     }
 
     /// Ends the tunnel; its connection is fit for another request.
@@ -66,6 +77,14 @@ impl ToPeer {
         trailers.insert(CLEAN, HeaderValue::from_static("1"));
         // If it cannot be said, the tunnel is over already.
         drop(self.out.send_trailers(trailers));
+    }
+}
+
+impl Drop for ToPeer {
+    fn drop(&mut self) {
+        if self.is_amid {
+            self.out.send_reset(SEVERED);
+        }
     }
 }
 
@@ -109,8 +128,7 @@ impl Ending for ToPod {
     fn is_amid(&mut self, is_amid: bool) {
         match self {
             Self::Socket(half) => half.is_amid(is_amid),
-            // A stream that was not ended ends in a reset.
-            Self::Peer(_) => {}
+            Self::Peer(half) => half.is_amid = is_amid,
         }
     }
 }

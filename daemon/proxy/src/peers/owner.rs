@@ -2,9 +2,11 @@
 //! What this daemon does for a peer that has a slot of a pod of this node: carry bytes.
 //!
 //! Invariants: the slot is held until the pod is done with the request: its connection is fit for another one, or it has
-//! closed it, or a second has passed since it was told that nobody waits.
-//! Depends on: pod, way, frames, limits.
+//! closed it, or a second has passed since it was told that nobody waits, or the connection was reset. It is, if the asker has
+//! gone in the middle of something (`ending`): what was cut off does not look whole.
+//! Depends on: ending, pod, way, frames, limits.
 
+use crate::ending::Ending as _;
 use crate::frames;
 use crate::limits::Limits;
 use crate::pod::{Pod, Stream};
@@ -43,6 +45,7 @@ pub(super) async fn carry(
     }
     let mut rest = [0; 4096];
     let leave = async {
+        // Not if its end is to be a reset.
         if stream.writer.shutdown().await.is_ok() {
             while matches!(stream.reader.io.read(&mut rest).await, Ok(1..)) {}
         }
@@ -62,6 +65,8 @@ enum Ends {
     Whole,
     /// Who should hear it, or say it, has gone.
     Broken,
+    /// The same, and what was said until then is not all.
+    Severed,
 }
 
 /// Both ways, until both have ended or one of them makes the other useless.
@@ -88,8 +93,18 @@ async fn both(body: &mut RecvStream, out: &mut SendStream<Bytes>, stream: &mut S
     }
 }
 
-/// Until the asker has ended its side or has gone.
+/// Until the asker has ended its side or has gone. The pod's connection is amid something until it is known how that was.
 async fn up(body: &mut RecvStream, to: &mut ToPod) -> Ends {
+    to.is_amid(true);
+    let ends = pass_on(body, to).await;
+    to.is_amid(ends == Ends::Severed);
+    if ends == Ends::Whole {
+        drop(to.shutdown().await);
+    }
+    ends
+}
+
+async fn pass_on(body: &mut RecvStream, to: &mut ToPod) -> Ends {
     loop {
         match body.data().await {
             Some(Ok(data)) => {
@@ -100,18 +115,24 @@ async fn up(body: &mut RecvStream, to: &mut ToPod) -> Ends {
                 // A stream that is over needs no window.
                 drop(body.flow_control().release_capacity(data.len()));
             }
-            Some(Err(_)) => return Ends::Broken,
+            Some(Err(fault)) => return lost(&fault),
             None => {
                 return match body.trailers().await {
                     Ok(Some(trailers)) if trailers.contains_key(CLEAN) => Ends::Clean,
-                    Ok(_) => {
-                        drop(to.shutdown().await);
-                        Ends::Whole
-                    }
-                    Err(_) => Ends::Broken,
+                    Ok(_) => Ends::Whole,
+                    Err(fault) => lost(&fault),
                 };
             }
         }
+    }
+}
+
+/// How the way up ended when the asker went without its last word. Of one whose connection is lost nobody knows what it would
+/// have said.
+fn lost(fault: &h2::Error) -> Ends {
+    match fault.reason() == Some(Reason::CANCEL) {
+        true => Ends::Broken,
+        false => Ends::Severed,
     }
 }
 
