@@ -12,6 +12,8 @@
 )]
 
 mod rig;
+mod secured;
+mod tls;
 mod two;
 
 use rig::{Flooded, HOST, ask, connect, get, larger, rest};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The gateway in its process, the neighbour, and raw clients.
 
+use crate::secured::{self, Secured};
 use life::Tasks;
 use logic::limiter;
 use logic::traffic::{BackendPort, Destination, PathRule, Rule, Split, Table};
@@ -41,6 +42,9 @@ fn limits() -> Limits {
         write_time: Duration::from_secs(1),
         body_time: Duration::from_secs(1),
         request_body: 1 << 20,
+        handshake_time: Duration::from_secs(5),
+        // Fewer than floods have open: none of them keeps one.
+        handshakes: 4,
         control_frames: 1000,
         all_connections: larger(CONNECTIONS) + 200,
         all_streams: 1000,
@@ -53,6 +57,7 @@ fn limits() -> Limits {
 /// A gateway under flood, and who asks it beside.
 pub(crate) struct Flooded {
     pub(crate) address: SocketAddr,
+    pub(crate) secured: Secured,
     process: Killed,
     before: usize,
     is_paused: Arc<AtomicBool>,
@@ -70,11 +75,14 @@ impl Flooded {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let address = loop {
+        let mut said = String::new();
+        let (address, secured) = loop {
             let line = lines.next().unwrap().unwrap();
-            if let Some((_, address)) = line.split_once("serves ") {
-                break address.parse().unwrap();
+            if let Some((_, addresses)) = line.split_once("serves ") {
+                let (address, secured) = addresses.split_once(' ').unwrap();
+                break (address.parse().unwrap(), Secured::new(secured.parse().unwrap(), &said));
             }
+            said = said + &line + "\n";
         };
         for _ in 0..20 {
             assert!(ask(address, &get("/", HOST)).await.starts_with("HTTP/1.1 200 "));
@@ -95,6 +103,7 @@ impl Flooded {
         });
         Self {
             address,
+            secured,
             before: memory(pid),
             process: Killed(process),
             is_paused,
@@ -261,13 +270,11 @@ pub(crate) async fn serve() {
     });
     let routes = Routes::default();
     routes.replace(Table::build([rule(HOST, "app"), rule(HELD, "held")]).0);
-    let door = Door {
+    let (certificates, pem) = secured::certificates();
+    let door = |front| Door {
         peers: None,
-        entry: Entry::ByRoute(revisions, routes),
-        front: Front {
-            room,
-            ..Front::default()
-        },
+        entry: Entry::ByRoute(Arc::clone(&revisions), routes.clone()),
+        front,
         probes: Probes::Gateway,
         inside: None,
         next: NextHop::App { restore_host: false },
@@ -278,9 +285,21 @@ pub(crate) async fn serve() {
         health: Health::default(),
         tasks: tasks.clone(),
     };
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    println!("serves {}", listener.local_addr().unwrap());
-    tasks.spawn("gateway", proxy::listen(listener, Arc::new(door)));
+    let plain = Front {
+        room,
+        ..Front::default()
+    };
+    let encrypted = Front {
+        tls: Some(certificates),
+        ..plain.clone()
+    };
+    let mut addresses = Vec::new();
+    for front in [plain, encrypted] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        addresses.push(listener.local_addr().unwrap().to_string());
+        tasks.spawn("gateway", proxy::listen(listener, Arc::new(door(front))));
+    }
+    println!("{pem}\nserves {}", addresses.join(" "));
     drop(tokio::task::spawn_blocking(|| std::io::stdin().read(&mut [0])).await);
     tasks.stop().await;
 }

@@ -3,7 +3,7 @@
 
 use crate::rig::{Flooded, HELD, HOST, connect, larger, narrow};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout};
 
 const DATA: u8 = 0;
@@ -41,7 +41,7 @@ fn head_for_big() -> Vec<u8> {
     block
 }
 
-fn preface() -> Vec<u8> {
+pub(crate) fn preface() -> Vec<u8> {
     let mut begin = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
     begin.extend(frame(SETTINGS, 0, 0, &[]));
     begin
@@ -49,7 +49,7 @@ fn preface() -> Vec<u8> {
 
 /// How a flood ended: with an end of the connection, or because enough was sent.
 #[derive(Debug, PartialEq, Eq)]
-enum Ended {
+pub(crate) enum Ended {
     ByServer,
     ByClient,
 }
@@ -61,7 +61,15 @@ async fn flood(flooded: &Flooded, begin: Vec<u8>, reads: bool, piece: impl Fn(u3
         true => connect(flooded.address).await,
         false => narrow(flooded.address).await,
     };
-    let (mut reader, mut writer) = client.into_split();
+    flood_over(client, begin, reads, piece).await
+}
+
+/// The same over this stream.
+pub(crate) async fn flood_over<S>(client: S, begin: Vec<u8>, reads: bool, piece: impl Fn(u32) -> Vec<u8>) -> Ended
+where
+    S: AsyncRead + AsyncWrite,
+{
+    let (mut reader, mut writer) = tokio::io::split(client);
     let writing = async {
         let end = Instant::now() + Duration::from_secs(if reads { 3 } else { 30 });
         if writer.write_all(&[preface(), begin].concat()).await.is_err() {
@@ -89,8 +97,27 @@ async fn flood(flooded: &Flooded, begin: Vec<u8>, reads: bool, piece: impl Fn(u3
     }
 }
 
+/// A request and its end at once.
+pub(crate) fn given_up(number: u32) -> Vec<u8> {
+    let stream = number * 2 + 1;
+    let get = frame(HEADERS, END_HEADERS | END_STREAM, stream, &head());
+    [get, cancel(stream)].concat()
+}
+
+/// A request that is held.
+pub(crate) fn held(stream: u32) -> Vec<u8> {
+    let mut block = vec![0x82, 0x86, 0x84, 0x41, u8::try_from(HELD.len()).unwrap()];
+    block.extend_from_slice(HELD.as_bytes());
+    frame(HEADERS, END_HEADERS | END_STREAM, stream, &block)
+}
+
+/// The end of a request, before its answer.
+pub(crate) fn cancel(stream: u32) -> Vec<u8> {
+    frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes())
+}
+
 /// Many frames in one write.
-fn many(from: u32, make: impl Fn(u32) -> Vec<u8>) -> Vec<u8> {
+pub(crate) fn many(from: u32, make: impl Fn(u32) -> Vec<u8>) -> Vec<u8> {
     (from * 100..(from + 1) * 100).flat_map(make).collect()
 }
 
@@ -99,15 +126,7 @@ fn many(from: u32, make: impl Fn(u32) -> Vec<u8>) -> Vec<u8> {
 async fn a_rapid_reset_ends_the_connection_or_costs_nothing() {
     let flooded = Flooded::start().await;
     for _ in 0..larger(2) {
-        flood(&flooded, Vec::new(), true, |number| {
-            many(number, |number| {
-                let stream = number * 2 + 1;
-                let mut both = frame(HEADERS, END_HEADERS | END_STREAM, stream, &head());
-                both.extend(frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes()));
-                both
-            })
-        })
-        .await;
+        flood(&flooded, Vec::new(), true, |number| many(number, given_up)).await;
     }
     flooded.end(32 << 20).await;
 }
@@ -130,15 +149,12 @@ async fn a_head_without_end_ends_the_connection() {
 async fn a_head_whose_rest_does_not_come_is_given_up() {
     let flooded = Flooded::start().await;
     let get = frame(HEADERS, END_HEADERS | END_STREAM, 3, &head());
-    let mut held = vec![0x82, 0x86, 0x84, 0x41, u8::try_from(HELD.len()).unwrap()];
-    held.extend_from_slice(HELD.as_bytes());
-    let held = frame(HEADERS, END_HEADERS | END_STREAM, 1, &held);
     let mut clients = Vec::new();
     for begun in [
         frame(HEADERS, END_STREAM, 1, &head()),
         get[..get.len() - 1].to_vec(),
         // Beside a stream that stays open.
-        [held, frame(HEADERS, END_STREAM, 3, &[])].concat(),
+        [held(1), frame(HEADERS, END_STREAM, 3, &[])].concat(),
     ] {
         for _ in 0..larger(10) {
             let mut client = connect(flooded.address).await;
@@ -302,12 +318,10 @@ async fn a_window_without_bounds_is_not_filled_for_who_does_not_read() {
 #[ignore = "of the suite floods"]
 async fn streams_beyond_the_limit_are_refused_and_counted() {
     let flooded = Flooded::start().await;
-    let mut block = vec![0x82, 0x86, 0x84, 0x41, u8::try_from(HELD.len()).unwrap()];
-    block.extend_from_slice(HELD.as_bytes());
     let mut client = connect(flooded.address).await;
     let mut all = preface();
     // 250 are the most; nobody answers them.
-    all.extend((0..300).flat_map(|number| frame(HEADERS, END_HEADERS | END_STREAM, number * 2 + 1, &block)));
+    all.extend((0..300).flat_map(|number| held(number * 2 + 1)));
     client.write_all(&all).await.unwrap();
     flooded.until("/waiting", 250).await;
     flooded.until("/limit/streams", 50).await;
