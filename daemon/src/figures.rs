@@ -7,7 +7,7 @@ use crate::node::Reading;
 use kernel::Counts;
 use life::metrics::{Page, names};
 use logic::data_path::DataPath;
-use proxy::{Revision, Room};
+use proxy::{Identity, Revision, Room};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Labels of the classes of answers, in the order of `proxy::Counters::answers`.
@@ -58,6 +58,19 @@ pub(crate) fn of_revision(page: &mut Page, revision: &Revision, load: Option<&Re
     if let Some(way) = way {
         let is_direct = f64::from(u8::from(way.is_direct()));
         page.sample(&names::DIRECT, &and(labels, way.reason()), is_direct);
+    }
+}
+
+/// Adds the figures of one pod of a revision: `depth`, what it has where a number limits it; `counts`: what the kernel counted
+/// of it, and when.
+pub(crate) fn of_pod(page: &mut Page, of: &Identity, depth: Option<u64>, counts: Option<&(u64, Counts)>) {
+    let labels = [of.namespace.as_str(), &of.service, &of.configuration, &of.name];
+    if let Some(depth) = depth {
+        page.sample(&names::QUEUE_DEPTH, &labels, depth as f64);
+    }
+    if let Some((at, counts)) = counts {
+        page.sample(&names::REQUEST_ACTIVE, &labels, counts.in_flight() as f64);
+        of_kernel(page, labels, counts, *at);
     }
 }
 

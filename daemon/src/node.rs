@@ -276,6 +276,11 @@ impl Node {
         self.state().counting.load(revision, uid)
     }
 
+    /// What the kernel counted of one pod, and when (ns of CLOCK_MONOTONIC); none where it does not count.
+    pub(crate) fn counts_of(&self, revision: &str, uid: &str) -> Option<(u64, kernel::Counts)> {
+        self.state().counting.counts_of(revision, uid)
+    }
+
     /// How clients of a revision come to it, whatever their address adds.
     pub(crate) fn way(&self, revision: &str) -> Option<DataPath> {
         self.state().steering.way(revision)

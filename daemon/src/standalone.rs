@@ -21,6 +21,7 @@ mod listener;
 mod live;
 mod machine;
 mod plane;
+mod ports;
 mod shown;
 
 use std::time::Duration;

@@ -2,10 +2,12 @@
 //! A listener's policy: how requests find their revision, which probes it answers, who is next.
 //!
 //! Mechanism: one struct, made by who opens the listener; the path only reads it.
-//! Depends on: cores, headers, limits, log, origin, peers, ready, revision, room, tls, trace, logic::traffic.
+//! Depends on: beside, cores, headers, health, limits, log, origin, peers, ready, revision, room, tls, trace, logic::traffic.
 
+use crate::beside::Beside;
 use crate::cores::Spread;
 use crate::headers::NextHop;
+use crate::health::Health;
 use crate::limits::Limits;
 use crate::log::RequestLog;
 use crate::origin::Inside;
@@ -19,7 +21,6 @@ use life::Tasks;
 use logic::traffic::table::Refused;
 use logic::traffic::{Destination, Rule, Table};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// How a request finds its revision.
@@ -30,6 +31,8 @@ pub enum Entry {
     ByName(Arc<Revisions>),
     /// By host, path and headers.
     ByRoute(Arc<Revisions>, Routes),
+    /// To none: what is asked here is answered here (`Probes::Beside`).
+    Nowhere,
 }
 
 impl Entry {
@@ -38,6 +41,7 @@ impl Entry {
         match self {
             Self::Only(revision) => vec![Arc::clone(revision)],
             Self::ByName(revisions) | Self::ByRoute(revisions, _) => revisions.all(),
+            Self::Nowhere => Vec::new(),
         }
     }
 }
@@ -155,6 +159,8 @@ pub enum Probes {
     /// As a gateway: a probe of the network goes by the routes, and is answered when they lead to a revision; kubelet's is
     /// about this process, unless its host is somebody's.
     Gateway,
+    /// Whatever is asked is about the pod.
+    Beside(Beside),
 }
 
 /// How clients come in.
@@ -216,32 +222,4 @@ pub struct Door {
     pub health: Health,
     /// Owns what this listener starts.
     pub tasks: Tasks,
-}
-
-/// Whether this process may have requests, as its health checks are told.
-#[derive(Default)]
-pub struct Health {
-    draining: AtomicBool,
-    fault: RwLock<Option<&'static str>>,
-}
-
-impl Health {
-    /// Tells probes to send nothing more.
-    pub fn drain(&self) {
-        self.draining.store(true, Relaxed);
-        self.fail(Some("received SIGTERM from kubelet"));
-    }
-
-    /// Sets why this process is not healthy.
-    pub fn fail(&self, fault: Option<&'static str>) {
-        *self.fault.write().unwrap_or_else(PoisonError::into_inner) = fault;
-    }
-
-    pub(crate) fn is_draining(&self) -> bool {
-        self.draining.load(Relaxed)
-    }
-
-    pub(crate) fn fault(&self) -> Option<&'static str> {
-        *self.fault.read().unwrap_or_else(PoisonError::into_inner)
-    }
 }

@@ -4,7 +4,7 @@
 //! Depends on: target.
 
 use crate::target::Target;
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use std::net::SocketAddr;
 use std::ops::Deref;
@@ -183,7 +183,9 @@ pub(crate) struct Response {
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
-    pub(crate) body: String,
+    pub(crate) body: Bytes,
+    /// A client that can read it without is not told its length.
+    pub(crate) is_open: bool,
 }
 
 impl Answer {
@@ -192,20 +194,24 @@ impl Answer {
         Self {
             status,
             headers: Vec::new(),
-            body: String::new(),
+            body: Bytes::new(),
+            is_open: false,
+        }
+    }
+
+    /// A body of that media type.
+    pub(crate) fn body(media_type: &'static str, body: impl Into<Bytes>) -> Self {
+        Self {
+            body: body.into(),
+            ..Self::empty(StatusCode::OK).with(header::CONTENT_TYPE, HeaderValue::from_static(media_type))
         }
     }
 
     /// A text that is the answer.
     pub(crate) fn text(status: StatusCode, body: impl Into<String>) -> Self {
-        let kind = (
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("text/plain; charset=utf-8"),
-        );
         Self {
             status,
-            headers: vec![kind],
-            body: body.into(),
+            ..Self::body("text/plain; charset=utf-8", body.into())
         }
     }
 

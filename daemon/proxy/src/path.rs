@@ -152,6 +152,7 @@ fn route(door: &Door, leads: Option<&Leads>, request: &mut Request) -> Result<Ar
             by_name(revisions, &door.cluster_domain, request)
         }
         Entry::ByRoute(revisions, routes) => gateway::by_route(door, revisions, routes, host, request),
+        Entry::Nowhere => Err(Answer::error(StatusCode::NOT_FOUND, "nothing is served here")),
     }
 }
 

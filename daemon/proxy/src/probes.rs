@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Probes that end here (data-plane spec 3.2, 4.7).
 //!
-//! Depends on: door, message.
+//! Depends on: beside, door, health, message.
 
-use crate::door::{Door, Health, Probes};
+use crate::door::{Door, Probes};
+use crate::health::Health;
 use crate::message::{Answer, Request, name};
 use crate::ready::Readiness;
 use http::{StatusCode, header};
@@ -25,6 +26,7 @@ pub(crate) async fn answer(door: &Door, request: &mut Request) -> Option<Answer>
         Probes::App(readiness) => for_app(readiness, &door.health, request).await,
         Probes::Activator => for_activator(&door.health, request),
         Probes::Gateway => None,
+        Probes::Beside(beside) => Some(beside.answer(request).await),
     }
 }
 

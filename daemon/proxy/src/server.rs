@@ -7,7 +7,7 @@
 //! Depends on: cores, door, ending, http1, http2, origin, patient, room, tls.
 
 use crate::cores::Spread;
-use crate::door::Door;
+use crate::door::{Door, Entry};
 use crate::ending::{Ending, Writing};
 use crate::origin::Arrival;
 use crate::patient::Patient;
@@ -59,8 +59,10 @@ async fn close_idle(door: Arc<Door>) {
 }
 
 async fn accept(listener: TcpListener, door: Arc<Door>) {
-    door.tasks
-        .spawn("idle connections to pods", close_idle(Arc::clone(&door)));
+    if !matches!(door.entry, Entry::Nowhere) {
+        let looking = close_idle(Arc::clone(&door));
+        door.tasks.spawn("idle connections to pods", looking);
+    }
     let places = Arc::new(Semaphore::new(door.limits.connections));
     let handshakes = Arc::new(Semaphore::new(door.limits.handshakes));
     let told = Arc::new(Semaphore::new(TOLD));

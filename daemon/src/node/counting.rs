@@ -227,6 +227,14 @@ impl Counting {
         })
     }
 
+    /// What the kernel counted of one pod, and when; none if it does not count it.
+    pub(super) fn counts_of(&self, name: &str, uid: &str) -> Option<(u64, Counts)> {
+        let mut pods = self.revisions.get(name)?.pods.iter();
+        let tracked = pods.find(|tracked| tracked.pod.uid == uid)?;
+        let at = kernel::monotonic();
+        self.counts(tracked).map(|counts| (at, counts))
+    }
+
     /// The kernel knows of those that take no gateway, the path of those that are not written yet, and of all its own where the
     /// kernel does not count.
     fn load_of(&self, known: &Revision, pod: &Pod, tracked: Option<&Tracked>) -> u64 {

@@ -41,6 +41,7 @@ use super::left;
 use super::listener;
 use super::live::{Drained, Told};
 use super::plane::{Plane, Routed};
+use super::ports::Ports;
 use crate::cli;
 use crate::failure::{Exit, Failure, chain, doing};
 use crate::node::{self, Node};
@@ -60,6 +61,7 @@ pub(super) struct Machine {
     runner: Runner,
     node: Arc<Node>,
     told: Arc<Told>,
+    drained: Drained,
     inner: SocketAddr,
     /// Where clients from outside come in.
     pub(super) outer: SocketAddr,
@@ -124,6 +126,7 @@ impl Machine {
             runner,
             node,
             told,
+            drained,
             inner,
             outer,
             revisions: Arc::default(),
@@ -233,6 +236,15 @@ impl Machine {
             open: self.routed.clone(),
             parting: HashMap::new(),
             left: HashMap::new(),
+            ports: Ports {
+                node: Arc::clone(&self.node),
+                drained: self.drained.clone(),
+                settings: context.settings.clone(),
+                limits: self.limits.clone(),
+                room: self.room.clone(),
+                tasks: tasks.clone(),
+                open: HashMap::new(),
+            },
             replaced: Vec::new(),
         };
         let (programmes, running) = (started.gateway.programmes(), self.runner.running());

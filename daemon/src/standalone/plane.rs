@@ -34,6 +34,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::figures::Figures;
 use super::live::{Listed, Told};
+use super::ports::Ports;
 use crate::node::{Aim, Node, Pod};
 
 /// So many times as long as a table of routes took to build, the next one waits.
@@ -63,6 +64,8 @@ pub(super) struct Plane {
     pub(super) parting: HashMap<Key, Backend>,
     /// Pods of revisions that are gone, and have others by their names now: they, too, finish what they have.
     pub(super) left: HashMap<Key, Vec<BackendPod>>,
+    /// The ports of the pods beside those of their applications.
+    pub(super) ports: Ports,
     /// What the path had for revisions that are others by the same name now, as long as it has requests.
     pub(super) replaced: Vec<(Key, Arc<Revision>)>,
 }
@@ -130,6 +133,8 @@ impl Plane {
         let new = now.keys().filter(|uid| !self.namespaces.contains_key(*uid));
         let new: Vec<_> = new.cloned().collect();
         self.namespaces = now;
+        let namespaces = &self.namespaces;
+        self.ports.retain(|uid| namespaces.contains_key(uid));
         new
     }
 
@@ -352,6 +357,10 @@ impl Plane {
         let takes = |pod: &BackendPod| pod.is_ready && !pod.is_ending;
         let addresses: Vec<_> = backend.pods.iter().map(|pod| (pod.address, takes(pod))).collect();
         revision.set_pods(&addresses);
+        for pod in &backend.pods {
+            let netns = self.namespaces.get(&*pod.uid);
+            self.ports.keep(key, &revision, pod, netns);
+        }
         self.replaced.retain(|(_, old)| Arc::strong_count(old) > 1);
         for (_, old) in self.replaced.iter().filter(|(of, _)| of == key) {
             old.set_pods(&addresses);

@@ -26,6 +26,7 @@ mod life;
 mod logs;
 mod many;
 mod place;
+mod ports;
 mod restarts;
 mod rig;
 mod sample;

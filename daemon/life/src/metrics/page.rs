@@ -52,7 +52,7 @@ impl Page {
 
     /// The page.
     #[must_use]
-    pub(super) fn text(self) -> String {
+    pub fn text(self) -> String {
         let mut text = String::new();
         for (name, (family, lines)) in self.families {
             let word = family.kind.word();

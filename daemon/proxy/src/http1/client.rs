@@ -8,11 +8,12 @@ use super::side::One;
 use super::{relay, tell, to_two};
 use crate::ending::Ending;
 use crate::exchange::{Broken, Client, Lane};
-use crate::message::{Answer, Request};
+use crate::message::{Answer, Request, Version};
 use crate::pod::Look;
 use crate::progress::Progress;
 use crate::protocol::PodProtocol;
 use crate::reader::Watched;
+use crate::wire::body::{self, Part};
 use crate::wire::parse::Framing;
 use crate::wire::write;
 use bytes::BytesMut;
@@ -27,14 +28,17 @@ where
             self.facts.close = true;
         }
         let head = answer.head();
-        let framing = match (self.facts.is_head, head.body) {
+        let is_open = answer.is_open && !answer.body.is_empty() && self.facts.version == Version::One1;
+        let framing = match (self.facts.is_head, is_open) {
             (true, _) => Framing::None,
-            (false, body) => body.into(),
+            (false, true) => Framing::Chunked,
+            (false, false) => head.body.into(),
         };
         let mut out = BytesMut::with_capacity(256 + answer.body.len());
         write::response(&head, framing, &self.facts, &mut out);
         if !self.facts.is_head {
-            out.extend_from_slice(answer.body.as_bytes());
+            body::put(&Part::Data(answer.body.clone()), framing, &mut out);
+            body::put(&Part::End, framing, &mut out);
         }
         progress.answering(answer.status.as_u16());
         // Until it is written, the response is not whole.

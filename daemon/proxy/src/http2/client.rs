@@ -12,7 +12,6 @@ use crate::message::{Answer, Request};
 use crate::progress::Progress;
 use crate::protocol::PodProtocol;
 use crate::room::Limit;
-use bytes::Bytes;
 use h2::Reason;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use std::future::poll_fn;
@@ -26,7 +25,7 @@ impl Client for Two {
         progress.answering(answer.status.as_u16());
         begin(&mut self.respond, &mut self.out, head, is_bare)?;
         if !is_bare && let Some(out) = &mut self.out {
-            let sent = send(out, Bytes::from(answer.body.clone()), true, self.write_time).await;
+            let sent = send(out, answer.body.clone(), true, self.write_time).await;
             if matches!(sent, Err(Broken::Unread)) {
                 self.room.refused(Limit::WriteTime);
             }

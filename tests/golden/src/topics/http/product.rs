@@ -9,21 +9,29 @@ use life::Tasks;
 use logic::limiter;
 use logic::settings::template::Template;
 use proxy::{
-    Door, Endpoints, Entry, Front, Handler, Health, Identity, Judging, Limits, LogFormat, NextHop, Probe, Probes,
-    Readiness, RequestLog, Revision, Revisions, Timeouts,
+    Beside, Door, Drainer, Endpoints, Entry, Front, Handler, Health, Identity, Judging, Limits, LogFormat, Meter,
+    NextHop, Probe, Probes, Readiness, RequestLog, Rest, Revision, Revisions, Taken, Timeouts,
 };
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+
+/// A pod without requests for so long rests, and between two looks at it. Knative waits 30 s; design 3.4 says 1 s.
+const REST: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(20);
 
 /// A request path on a port of its own.
 pub(super) struct Product {
     address: SocketAddr,
-    door: Arc<Door>,
+    /// The ports beside it, by the name of the data.
+    beside: Vec<(&'static str, SocketAddr)>,
+    health: Health,
     lines: Arc<Mutex<Vec<String>>>,
     revisions: Arc<Revisions>,
     /// By `namespace/name`.
@@ -37,9 +45,12 @@ impl Product {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let revisions = Arc::new(Revisions::default());
         let mut pods = HashMap::new();
+        let health = Health::default();
+        let mut beside = Vec::new();
         let (entry, probes, next, timeout_text) = match case["component"].as_str() {
             Some("queue-proxy") => {
                 let revision = beside_app(config, port)?;
+                beside = ports(config, &revision, &health, tasks);
                 let probes = Probes::App(Readiness::new(readiness(&config["readiness_probe"], port)?));
                 let next = NextHop::App { restore_host: true };
                 (Entry::Only(revision), probes, next, "request timeout")
@@ -56,36 +67,26 @@ impl Product {
                 (entry, Probes::Activator, next, "activator request timeout")
             }
         };
-        let health = Health::default();
         match config["health"].as_str() {
             Some("no-autoscaler") => health.fail(Some("connection has not yet been established")),
             Some("sigterm") => health.drain(),
             _ => {}
         }
-        let door = Arc::new(Door {
-            entry,
-            front: Front::default(),
-            probes,
+        let door = Door {
             next,
-            limits: Limits {
-                // Knative sends none.
-                retry_after: None,
-                ..Limits::default()
-            },
             timeout_text,
-            cluster_domain: "cluster.local".to_owned(),
             log: request_log(case, &lines),
-            inside: None,
-            peers: None,
-            health,
-            tasks: tasks.clone(),
-        });
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let address = listener.local_addr()?;
-        tasks.spawn("listener", proxy::listen(listener, Arc::clone(&door)));
+            ..door(entry, probes, &health, tasks)
+        };
+        let address = open(door).await?;
+        let mut open_beside = Vec::new();
+        for (name, door) in beside {
+            open_beside.push((name, open(door).await?));
+        }
         Ok(Self {
             address,
-            door,
+            beside: open_beside,
+            health,
             lines,
             revisions,
             pods,
@@ -97,7 +98,11 @@ impl Product {
     pub(super) fn address(&self, port: &str) -> Result<SocketAddr> {
         match port {
             "main" | "h2c" => Ok(self.address),
-            other => bail!("there is no port {other}"),
+            other => {
+                let found = self.beside.iter().find(|(name, _)| *name == other);
+                let (_, address) = found.with_context(|| format!("there is no port {other}"))?;
+                Ok(*address)
+            }
         }
     }
 
@@ -116,7 +121,7 @@ impl Product {
                 let (namespace, name) = name.split_once('/').context("no namespace")?;
                 self.revisions.remove(namespace, name);
             }
-            Some("sigterm") => self.door.health.drain(),
+            Some("sigterm") => self.health.drain(),
             other => bail!("unknown event {other:?}"),
         }
         Ok(())
@@ -134,6 +139,74 @@ impl Product {
     pub(super) fn log_lines(&self) -> Vec<String> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+/// A door as all have it here.
+fn door(entry: Entry, probes: Probes, health: &Health, tasks: &Tasks) -> Door {
+    Door {
+        entry,
+        front: Front::default(),
+        probes,
+        next: NextHop::App { restore_host: true },
+        limits: Limits {
+            // Knative sends none.
+            retry_after: None,
+            ..Limits::default()
+        },
+        timeout_text: "",
+        cluster_domain: "cluster.local".to_owned(),
+        log: None,
+        inside: None,
+        peers: None,
+        health: health.clone(),
+        tasks: tasks.clone(),
+    }
+}
+
+async fn open(door: Door) -> Result<SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let tasks = door.tasks.clone();
+    tasks.spawn("listener", proxy::listen(listener, Arc::new(door)));
+    Ok(address)
+}
+
+/// The ports of a pod beside the application's.
+fn ports(config: &Value, revision: &Arc<Revision>, health: &Health, tasks: &Tasks) -> Vec<(&'static str, Door)> {
+    let taken = || Taken {
+        at: u64::try_from(UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos()).unwrap_or(0),
+        ..Taken::default()
+    };
+    let (of_drain, of_page) = (Arc::clone(revision), Arc::clone(revision));
+    let rests = move || -> Rest {
+        let revision = Arc::clone(&of_drain);
+        Box::pin(async move {
+            let mut rests_since = Instant::now();
+            while rests_since.elapsed() < REST {
+                sleep(LOOK).await;
+                if revision.counters.in_flight.load(Relaxed) > 0 {
+                    rests_since = Instant::now();
+                }
+            }
+        })
+    };
+    let meter = Meter::new("pod-1", taken());
+    let mut all = vec![
+        ("admin", Beside::Admin(Arc::new(Drainer::new(health.clone(), rests)))),
+        (
+            "autoscaling-metrics",
+            Beside::Stat(Arc::new(move || meter.tell(taken()))),
+        ),
+    ];
+    if config["request_metrics_protocol"] == "prometheus" {
+        let page = move || format!("requests {}\n", of_page.counters.requests.load(Relaxed));
+        all.push(("user-metrics", Beside::Metrics(Arc::new(page))));
+    }
+    let doors = all.into_iter().map(|(name, beside)| {
+        let door = door(Entry::Nowhere, Probes::Beside(beside), health, tasks);
+        (name, door)
+    });
+    doors.collect()
 }
 
 fn number(value: &Value) -> u64 {
