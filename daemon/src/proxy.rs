@@ -161,14 +161,13 @@ async fn serve(arguments: &cli::Proxy, config: Config, seen: Stamp, spread: Spre
         return Err(at_fault(path, &io::Error::other(fault)));
     }
     let folder = path.parent().unwrap_or(Path::new(""));
-    let (mut wiring, faults) = Wiring::new(&config, folder, spread).map_err(doing("making keys for TLS", ""))?;
+    let (mut wiring, faults) =
+        Wiring::new(&config, limits, folder, spread).map_err(doing("making keys for TLS", ""))?;
     if let Some(fault) = faults.first() {
         return Err(at_fault(path, fault));
     }
     let mut sockets = Sockets::arrive(arguments.handover.as_deref()).await?;
-    wiring
-        .open(&config, &limits, arguments.admin, &mut sockets, &tasks)
-        .await?;
+    wiring.open(&config, arguments.admin, &mut sockets, &tasks).await?;
     let mut successor = sockets.ready(&tasks).await?;
     for (address, listen) in wiring.addresses() {
         println!("listening on {address}{}", remark(listen));

@@ -2,19 +2,13 @@
 //! Every bound of the request path, by name.
 //!
 //! Invariants: nothing in this crate grows with what a client sends beyond one of these.
-//! Depends on: nothing.
+//! Depends on: logic (limiter).
 
+use logic::limiter::{QueueBound, Settings};
 use std::time::Duration;
-
-/// Bytes of an HTTP/2 stream that wait to be written, each way. The `h2` crate takes so many of what the other side's window allows,
-/// however slowly that side reads; as many as are gathered for HTTP/1.1 keep its connection busy.
-pub(crate) const SEND_BUFFER: usize = 64 << 10;
 
 /// The largest window of RFC 9113 6.9.1.
 const WIDEST: u32 = (1 << 31) - 1;
-
-/// Requests on a connection to another daemon, before there is another.
-pub(crate) const TUNNELS: u32 = 200;
 
 /// Bounds of one listener; those named `all_` are of all that share a `Room`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,9 +68,23 @@ pub struct Limits {
     pub stream_window: u32,
     /// Bytes of an HTTP/2 connection in flight, each way.
     pub connection_window: u32,
+    /// Bytes of an HTTP/2 stream that wait to be written, each way, to clients, pods and other nodes. The `h2` crate takes so many
+    /// of what the other side's window allows, however slowly that side reads; as many as are gathered for HTTP/1.1 keep its
+    /// connection busy.
+    pub send_buffer: usize,
     /// Bytes in flight, each way, of a stream of a pod's HTTP/2 connection, and of a request that goes through another node.
     /// A connection has as much for each of them: who does not read holds up nobody else.
     pub pod_stream_window: u32,
+    /// HTTP/2 connections to a pod: beyond that streams wait for each other.
+    pub pod_connections: usize,
+    /// Streams on one of them before there is another, if the pod allows so many: each connection is one task.
+    pub pod_streams: u32,
+    /// Requests on a connection to another node's daemon, before there is another; alike on all nodes.
+    pub peer_streams: u32,
+    /// Requests that may wait for a revision; the next one is answered with 503.
+    pub queue: u32,
+    /// Bytes of their heads together; more is answered with 503.
+    pub queue_heads: u64,
     /// Idle connections kept to each pod.
     pub idle_to_pod: usize,
     /// How long an idle connection to a pod is kept; it is closed within half as long again.
@@ -86,13 +94,26 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The largest `pod_stream_window`: so many of them are one connection's.
-    pub const POD_STREAM_WINDOW: u32 = WIDEST / TUNNELS;
+    /// The most that `pod_stream_window` may be beside these `pod_streams` and `peer_streams`: so many windows are one
+    /// connection's.
+    #[must_use]
+    pub fn widest_pod_stream(&self) -> u32 {
+        WIDEST / self.pod_streams.max(self.peer_streams).max(1)
+    }
+
+    /// What holds for the requests of a revision whose pods may run so many each.
+    #[must_use]
+    pub fn of_revision(&self, container_concurrency: u32) -> Settings {
+        let mut settings = Settings::new(container_concurrency);
+        settings.queue = QueueBound::Waiting(self.queue);
+        settings.queue_bytes = self.queue_heads;
+        settings
+    }
 
     /// The window of another daemon's connection: room for its requests, and for those that came before it was known.
     pub(crate) fn peer_connection_window(&self) -> u32 {
         let each = self.pod_stream_window.max(self.stream_window);
-        each.saturating_mul(TUNNELS).min(WIDEST)
+        each.saturating_mul(self.peer_streams).min(WIDEST)
     }
 
     /// The window of a connection on which so many streams may each fill theirs.
@@ -131,7 +152,13 @@ impl Default for Limits {
             control_frames: 10_000,
             stream_window: 1 << 20,
             connection_window: 4 << 20,
+            send_buffer: 64 << 10,
             pod_stream_window: 256 << 10,
+            pod_connections: 16,
+            pod_streams: 100,
+            peer_streams: 200,
+            queue: Settings::DEPTH,
+            queue_heads: Settings::BYTES,
             idle_to_pod: 1000,
             idle_to_pod_time: Duration::from_secs(90),
             retry_after: Some(1),

@@ -17,7 +17,7 @@
 pub(crate) mod control;
 pub(crate) mod words;
 
-use crate::limits::{Limits, SEND_BUFFER, TUNNELS};
+use crate::limits::Limits;
 use crate::pod::{DialFault, REMEMBERED, Stream, is_alive};
 use crate::reader::Reader;
 use crate::way::{FromPeer, FromPod, ToPeer, ToPod};
@@ -270,8 +270,9 @@ impl Links {
         // One that has ended, or takes no more, would fail whatever is asked on it.
         lines.retain(|line| is_alive(&mut line.sender.clone()));
         // A tunnel holds its line, and so does who is about to open one.
-        let most = |line: &Line| line.sender.current_max_send_streams().clamp(2, TUNNELS as usize);
-        if let Some(line) = lines.iter().find(|line| Arc::strong_count(line) < most(line)) {
+        let ours = self.limits.peer_streams as usize;
+        let most = |line: &Line| line.sender.current_max_send_streams().min(ours).max(1);
+        if let Some(line) = lines.iter().find(|line| Arc::strong_count(line) <= most(line)) {
             return Ok(Arc::clone(line));
         }
         let line = Arc::new(self.connect(link).await?);
@@ -285,8 +286,8 @@ impl Links {
             stream.set_nodelay(true)?;
             h2::client::Builder::new()
                 .initial_window_size(self.limits.pod_stream_window)
-                .initial_connection_window_size(self.limits.pod_connection_window(TUNNELS))
-                .max_send_buffer_size(SEND_BUFFER)
+                .initial_connection_window_size(self.limits.pod_connection_window(self.limits.peer_streams))
+                .max_send_buffer_size(self.limits.send_buffer)
                 // A request that was given up leaves frames of the other end on their way: no reason to end all the others.
                 .max_concurrent_reset_streams(REMEMBERED)
                 .max_local_error_reset_streams(None)
@@ -348,17 +349,44 @@ mod tests {
         address
     }
 
+    /// A link to this daemon.
+    fn link(address: SocketAddr) -> Arc<Link> {
+        Arc::new(Link {
+            session: 1,
+            address,
+            words: tokio::sync::mpsc::unbounded_channel().0,
+            lines: tokio::sync::Mutex::default(),
+            dead: watch::Sender::new(false),
+        })
+    }
+
+    #[tokio::test]
+    async fn a_connection_has_as_many_requests_as_the_limits_say() {
+        let (tasks, stays) = (Tasks::new(), Arc::new(Notify::new()));
+        let limits = Limits {
+            peer_streams: 2,
+            ..Limits::default()
+        };
+        let links = Links::new(HeaderValue::from_static("me"), limits, tasks.clone());
+        let link = link(daemon(&tasks, &stays).await);
+        let mut held = Vec::new();
+        for lines in [1, 1, 2, 2, 3] {
+            held.push(links.line(&link).await.unwrap());
+            assert_eq!(link.lines.lock().await.len(), lines, "{} requests", held.len());
+        }
+        // Who has gone makes room.
+        held.remove(0);
+        held.push(links.line(&link).await.unwrap());
+        assert_eq!(link.lines.lock().await.len(), 3);
+        drop(held);
+        tasks.stop().await;
+    }
+
     #[tokio::test]
     async fn a_connection_that_has_ended_is_not_asked_on() {
         let (tasks, leave) = (Tasks::new(), Arc::new(Notify::new()));
         let links = Links::new(HeaderValue::from_static("me"), Limits::default(), tasks.clone());
-        let link = Arc::new(Link {
-            session: 1,
-            address: daemon(&tasks, &leave).await,
-            words: tokio::sync::mpsc::unbounded_channel().0,
-            lines: tokio::sync::Mutex::default(),
-            dead: watch::Sender::new(false),
-        });
+        let link = link(daemon(&tasks, &leave).await);
         let first = links.line(&link).await.unwrap();
         assert!(Arc::ptr_eq(&first, &links.line(&link).await.unwrap()));
         leave.notify_one();

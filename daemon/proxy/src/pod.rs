@@ -3,17 +3,17 @@
 //!
 //! Mechanism: idle HTTP/1.1 connections are stacks, the warmest on top (`shelves`); before one is used its socket is looked
 //! at, so that a request is not written into an end; one that may be repeated goes by what the runtime has heard of the socket.
-//! HTTP/2 has a connection for each hundred streams, or for as many as the pod allows; one that is silent gets none that
+//! HTTP/2 has a connection for each `pod_streams`, or for as many as the pod allows; one that is silent gets none that
 //! another may have (`silence`), and each has room for all its streams: one whose client does not read holds up no other. A
 //! stream that is cut leaves frames of the pod on their way: one on which many were cut is
 //! replaced before h2 takes them for an attack.
 //! Dialling: Knative's schedule (data-plane spec 3.3): only time-outs are tried again, each attempt more patient.
-//! Invariants: at most `Limits::idle_to_pod` idle connections, and sixteen of HTTP/2; these are made one at a time, so that
-//! requests which need one at the same moment make one.
+//! Invariants: at most `Limits::idle_to_pod` idle connections, and `pod_connections` of HTTP/2; these are made one at a time, so
+//! that requests which need one at the same moment make one.
 //! A pod that its own node grants (`peers`) is there for one request, with the one connection that leads through that node.
 //! Depends on: limits, reader, shelves, silence, stream, way.
 
-use crate::limits::{Limits, SEND_BUFFER};
+use crate::limits::Limits;
 use crate::reader::Reader;
 use crate::shelves::Shelves;
 use crate::silence::Silence;
@@ -34,10 +34,6 @@ use tokio::time::{Instant, sleep, timeout};
 /// Attempts after the first.
 const RETRIES: u32 = 15;
 
-/// HTTP/2 connections to a pod: beyond that streams wait for each other.
-const TWO_MOST: usize = 16;
-/// Streams on one of them before there is another, if the pod allows so many: each connection is one task.
-const TWO_STREAMS: u32 = 100;
 /// Streams that were cut and are remembered for a second: what the pod still says of them is dropped.
 pub(crate) const REMEMBERED: usize = 4096;
 /// Streams that were cut on a connection before it gets no new ones: what comes for those that are forgotten is counted.
@@ -193,12 +189,12 @@ impl Pod {
 
     /// A place for one more HTTP/2 request, on a connection that has room for it if there may be one.
     pub(crate) async fn two(&self, retries: Retries, limits: &Limits, tasks: &life::Tasks) -> Result<Lease, TwoFault> {
-        if let Some(lease) = self.lease(TWO_MOST) {
+        if let Some(lease) = self.lease(limits) {
             return Ok(lease);
         }
         // One dials; whoever waited for it meanwhile takes what it brought.
         let _turn = self.dialling.lock().await;
-        if let Some(lease) = self.lease(TWO_MOST) {
+        if let Some(lease) = self.lease(limits) {
             return Ok(lease);
         }
         let granted = match self.is_granted {
@@ -212,8 +208,8 @@ impl Pod {
         let stream = tokio::io::join(stream.reader.io, stream.writer);
         let (sender, connection) = h2::client::Builder::new()
             .initial_window_size(limits.pod_stream_window)
-            .initial_connection_window_size(limits.pod_connection_window(TWO_STREAMS))
-            .max_send_buffer_size(SEND_BUFFER)
+            .initial_connection_window_size(limits.pod_connection_window(limits.pod_streams))
+            .max_send_buffer_size(limits.send_buffer)
             .max_header_list_size(u32::try_from(limits.response_head).unwrap_or(u32::MAX))
             .max_concurrent_reset_streams(REMEMBERED)
             .max_local_error_reset_streams(Some(STRAYS))
@@ -234,14 +230,14 @@ impl Pod {
 
     /// A place on the connection with the fewest streams, if that has room, or if there are so many already; a silent one only
     /// if there is no other.
-    fn lease(&self, most: usize) -> Option<Lease> {
+    fn lease(&self, limits: &Limits) -> Option<Lease> {
         let mut all = self.two.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain_mut(Two::is_of_use);
-        let is_full = all.len() >= most;
+        let is_full = all.len() >= limits.pod_connections;
         let least = all
             .iter_mut()
             .min_by_key(|two| (two.streams.silence.is_silent(), two.load()))?;
-        (least.has_room() || is_full).then(|| least.lease())
+        (least.has_room(limits) || is_full).then(|| least.lease())
     }
 }
 
@@ -287,9 +283,9 @@ impl Two {
         Arc::strong_count(&self.streams) - 1
     }
 
-    fn has_room(&self) -> bool {
-        !self.streams.silence.is_silent()
-            && self.load() < self.sender.current_max_send_streams().min(TWO_STREAMS as usize)
+    fn has_room(&self, limits: &Limits) -> bool {
+        let most = self.sender.current_max_send_streams().min(limits.pod_streams as usize);
+        !self.streams.silence.is_silent() && self.load() < most
     }
 
     fn rests_for(&mut self, now: Instant, age: Duration) -> bool {
@@ -434,6 +430,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn there_are_as_many_http2_connections_and_streams_as_the_limits_say() {
+        let tasks = life::Tasks::new();
+        let limits = Limits {
+            pod_connections: 2,
+            pod_streams: 3,
+            ..Limits::default()
+        };
+        let (pod, _) = pod_of_streams(&tasks, 100).await;
+        let mut leases = Vec::new();
+        for loads in [&[1][..], &[2], &[3], &[3, 1], &[3, 2], &[3, 3], &[4, 3]] {
+            leases.push(pod.two(Retries::Here, &limits, &tasks).await.unwrap());
+            let now: Vec<_> = pod.two.lock().unwrap().iter().map(Two::load).collect();
+            assert_eq!(now, loads);
+        }
+        drop(leases);
+        tasks.stop().await;
+    }
+
+    #[tokio::test]
     async fn a_connection_that_answers_nobody_gets_no_more() {
         let tasks = life::Tasks::new();
         let (pod, count) = pod_of_streams(&tasks, 100).await;
@@ -525,7 +540,7 @@ mod tests {
     #[tokio::test]
     async fn one_who_cancels_again_and_again_does_not_end_the_others() {
         const ROUNDS: usize = 30;
-        const AT_ONCE: usize = TWO_STREAMS as usize - 1;
+        const AT_ONCE: usize = 99;
         let (tasks, tell) = (life::Tasks::new(), Arc::new(Notify::new()));
         let (pod, mut heard) = late_pod(&tasks, Arc::clone(&tell)).await;
         let limits = Limits::default();
@@ -566,16 +581,16 @@ mod tests {
         let limits = Limits::default();
         let runs = pod.two(Retries::Here, &limits, &tasks).await.unwrap();
         for _ in 0..TWO_CUT {
-            assert!(Arc::ptr_eq(&pod.lease(TWO_MOST).unwrap().streams, &runs.streams));
+            assert!(Arc::ptr_eq(&pod.lease(&limits).unwrap().streams, &runs.streams));
         }
         let next = pod.two(Retries::Here, &limits, &tasks).await.unwrap();
         assert!(!Arc::ptr_eq(&next.streams, &runs.streams));
         assert!(is_alive(&mut runs.sender.clone()));
         // Who comes to its end counts nothing.
         for _ in 0..TWO_CUT {
-            pod.lease(TWO_MOST).unwrap().whole();
+            pod.lease(&limits).unwrap().whole();
         }
-        assert!(Arc::ptr_eq(&pod.lease(TWO_MOST).unwrap().streams, &next.streams));
+        assert!(Arc::ptr_eq(&pod.lease(&limits).unwrap().streams, &next.streams));
         tasks.stop().await;
     }
 

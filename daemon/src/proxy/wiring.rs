@@ -13,7 +13,7 @@ use crate::failure::{Exit, Failure, doing};
 use crate::handover::Sockets;
 use crate::page;
 use life::Tasks;
-use logic::limiter::{self, Home};
+use logic::limiter::Home;
 use logic::traffic::{BackendPort, Condition, Destination, PathRule, Rule, Split};
 use proxy::{
     Door, Entry, Front, Health, Identity, Limits, LogCounts, LogLines, NextHop, Peer, Peers, PodProtocol, Probes,
@@ -31,6 +31,7 @@ use tokio::time::timeout;
 pub(super) struct Wiring {
     addresses: Vec<(SocketAddr, Listen)>,
     room: Room,
+    limits: Limits,
     cores: Spread,
     revisions: Arc<Revisions>,
     tables: Tables,
@@ -59,8 +60,9 @@ struct Settings {
 
 impl Wiring {
     /// What is there before the listeners.
-    pub(super) fn new(config: &Config, folder: &Path, cores: Spread) -> io::Result<(Self, Vec<Fault>)> {
+    pub(super) fn new(config: &Config, limits: Limits, folder: &Path, cores: Spread) -> io::Result<(Self, Vec<Fault>)> {
         let mut wiring = Self {
+            limits,
             addresses: Vec::new(),
             room: Room::default(),
             cores,
@@ -84,7 +86,6 @@ impl Wiring {
     pub(super) async fn open(
         &mut self,
         config: &Config,
-        limits: &Limits,
         admin: Option<SocketAddr>,
         sockets: &mut Sockets,
         tasks: &Tasks,
@@ -99,7 +100,7 @@ impl Wiring {
             listeners.push((listener, listen));
         }
         self.peers = match &config.node {
-            Some(node) => Some(Peers::new(node, limits.clone(), tasks).ok_or_else(|| {
+            Some(node) => Some(Peers::new(node, self.limits.clone(), tasks).ok_or_else(|| {
                 let message = format!("node: {node:?} is no name");
                 Failure::new(Exit::Usage, message, "letters, digits, `-` and `.` make a name")
             })?),
@@ -143,13 +144,13 @@ impl Wiring {
         self.steer = Some(steer);
         self.tell_pods(config);
         for (listener, listen) in listeners {
-            let door = self.door(listen, config, limits, lines.as_ref(), tasks);
+            let door = self.door(listen, config, lines.as_ref(), tasks);
             tasks.spawn("listener", proxy::listen(listener, Arc::new(door)));
         }
         Ok(())
     }
 
-    fn door(&self, listen: &Listen, config: &Config, limits: &Limits, lines: Option<&LogLines>, tasks: &Tasks) -> Door {
+    fn door(&self, listen: &Listen, config: &Config, lines: Option<&LogLines>, tasks: &Tasks) -> Door {
         let visibility = listen.visibility.into();
         Door {
             entry: Entry::ByRoute(Arc::clone(&self.revisions), self.tables.of(visibility)),
@@ -164,7 +165,7 @@ impl Wiring {
             },
             probes: Probes::Gateway,
             next: NextHop::App { restore_host: false },
-            limits: limits.clone(),
+            limits: self.limits.clone(),
             timeout_text: "request timeout",
             cluster_domain: "cluster.local".to_owned(),
             log: config
@@ -227,7 +228,7 @@ impl Wiring {
             let revision = match same {
                 Some((_, _, revision)) => Arc::clone(revision),
                 None => {
-                    let revision = revision(name, settings);
+                    let revision = revision(name, settings, &self.limits);
                     self.peers.iter().for_each(|peers| peers.join(&revision));
                     revision
                 }
@@ -303,7 +304,7 @@ fn settings(wanted: &Wanted) -> Settings {
     }
 }
 
-fn revision(name: &str, settings: Settings) -> Arc<Revision> {
+fn revision(name: &str, settings: Settings, limits: &Limits) -> Arc<Revision> {
     let (namespace, name) = full_name(name);
     let identity = Identity {
         namespace: namespace.to_owned(),
@@ -313,7 +314,7 @@ fn revision(name: &str, settings: Settings) -> Arc<Revision> {
     Revision::with_protocol(
         identity,
         settings.timeouts,
-        limiter::Settings::new(settings.concurrency),
+        limits.of_revision(settings.concurrency),
         settings.protocol,
     )
 }

@@ -228,6 +228,7 @@ impl Machine {
             revisions: Arc::clone(&self.revisions),
             tables: self.tables.clone(),
             certificates: Arc::clone(&self.certificates),
+            limits: self.limits.clone(),
             before: Arc::default(),
             namespaces: HashMap::new(),
             found: Vec::new(),

@@ -24,10 +24,9 @@ use control::gateway::{Backend, BackendPod, BackendTimeouts, Programme, Target};
 use control::key::Key;
 use life::Tasks;
 use logic::data_path::Protocol;
-use logic::limiter;
 use logic::traffic::{Destination, PathRule, Rule};
 use proxy::{
-    Certificate, Certificates, Identity, Leads, PodProtocol, Revision, Revisions, Tables, Timeouts, Visibility,
+    Certificate, Certificates, Identity, Leads, Limits, PodProtocol, Revision, Revisions, Tables, Timeouts, Visibility,
 };
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -50,6 +49,8 @@ pub(super) struct Plane {
     pub(super) revisions: Arc<Revisions>,
     pub(super) tables: Tables,
     pub(super) certificates: Arc<Certificates>,
+    /// Of what waits for a revision.
+    pub(super) limits: Limits,
     /// As it was applied last.
     pub(super) before: Arc<Programme>,
     /// The namespaces of pods that run here, by UID.
@@ -338,7 +339,7 @@ impl Plane {
                 let revision = Revision::with_protocol(
                     kept.identity.clone(),
                     kept.timeouts,
-                    limiter::Settings::new(kept.concurrency),
+                    self.limits.of_revision(kept.concurrency),
                     kept.protocol,
                 );
                 self.revisions.insert(Arc::clone(&revision));

@@ -351,6 +351,28 @@ fn until_one_is_held(admin: SocketAddr) {
 }
 
 #[test]
+fn as_many_requests_wait_as_the_limits_say() {
+    let folder = Folder::new("queue");
+    let config = "listen: [127.0.0.1:0]\nrevisions: {app: {}}\nroutes: [{hosts: [app.example.com], to: {app: 1}}]\n\
+                  limits: {queue: 1, queue_heads: 1Ki}\n";
+    folder.write("proxy.yaml", config);
+    let file = folder.path("proxy.yaml");
+    let mut proxy = Running::start(&["proxy", "--config", file.to_str().unwrap(), "--admin", "127.0.0.1:0"]);
+    let (http, admin) = (proxy.address(), proxy.address());
+    let large = format!("X: {}", "x".repeat(2000));
+    assert_eq!(
+        status(http, "/large", &["-H", &large]),
+        "503",
+        "a head beyond queue_heads"
+    );
+    let mut held = std::net::TcpStream::connect(http).unwrap();
+    held.write_all(b"GET / HTTP/1.1\r\nHost: app.example.com\r\n\r\n")
+        .unwrap();
+    until_one_is_held(admin);
+    assert_eq!(status(http, "/second", &[]), "503", "one beyond queue");
+}
+
+#[test]
 fn a_held_request_is_answered_when_the_time_of_its_process_is_over() {
     let folder = Folder::new("over");
     let config = "listen: [127.0.0.1:0]\nrevisions: {app: {}}\nroutes: [{hosts: [app.example.com], to: {app: 1}}]\n";

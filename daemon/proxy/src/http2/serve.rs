@@ -11,7 +11,7 @@ use super::side::Two;
 use crate::alarm::Alarm;
 use crate::door::Door;
 use crate::exchange::Client as _;
-use crate::limits::{Limits, SEND_BUFFER};
+use crate::limits::Limits;
 use crate::message::{Answer, BodySize, Peer, Request, Version, lists};
 use crate::origin::Arrival;
 use crate::path;
@@ -159,7 +159,7 @@ fn settings(limits: &Limits, is_wide: bool, may_be_peer: bool) -> h2::server::Bu
     builder
         .initial_window_size(of_stream)
         .initial_connection_window_size(of_all)
-        .max_send_buffer_size(SEND_BUFFER)
+        .max_send_buffer_size(limits.send_buffer)
         .max_concurrent_streams(limits.streams)
         .max_pending_accept_reset_streams(limits.pending_resets)
         .max_concurrent_reset_streams(limits.pending_resets)

@@ -42,7 +42,13 @@ pub(in crate::proxy) struct Limits {
     control_frames: u32,
     stream_window: Size,
     connection_window: Size,
+    send_buffer: Size,
     pod_stream_window: Size,
+    pod_connections: usize,
+    pod_streams: u32,
+    peer_streams: u32,
+    queue: u32,
+    queue_heads: Size,
     idle_to_pod: usize,
     idle_to_pod_time: Time,
     retry_after: Time,
@@ -79,7 +85,13 @@ impl Default for Limits {
             control_frames: limits.control_frames,
             stream_window: Size(usize::try_from(limits.stream_window).unwrap_or(usize::MAX)),
             connection_window: Size(usize::try_from(limits.connection_window).unwrap_or(usize::MAX)),
+            send_buffer: Size(limits.send_buffer),
             pod_stream_window: Size(usize::try_from(limits.pod_stream_window).unwrap_or(usize::MAX)),
+            pod_connections: limits.pod_connections,
+            pod_streams: limits.pod_streams,
+            peer_streams: limits.peer_streams,
+            queue: limits.queue,
+            queue_heads: Size(usize::try_from(limits.queue_heads).unwrap_or(usize::MAX)),
             idle_to_pod: limits.idle_to_pod,
             idle_to_pod_time: Time(limits.idle_to_pod_time),
             retry_after: Time(Duration::from_secs(limits.retry_after.unwrap_or(0).into())),
@@ -96,8 +108,8 @@ const MOST_FIELDS: usize = 24_000;
 pub(in crate::proxy) struct BadLimit(&'static str, &'static str);
 
 impl Limits {
-    /// As the request path takes them.
-    pub(in crate::proxy) fn checked(&self) -> Result<proxy::Limits, BadLimit> {
+    /// Of what may not be 0, that it is not.
+    fn serves(&self) -> Result<(), BadLimit> {
         let missing = [
             ("request_head", self.request_head.0 == 0),
             ("response_head", self.response_head.0 == 0),
@@ -117,10 +129,21 @@ impl Limits {
             ("streams", self.streams == 0),
             ("pending_resets", self.pending_resets == 0),
             ("control_frames", self.control_frames == 0),
+            ("pod_connections", self.pod_connections == 0),
+            ("pod_streams", self.pod_streams == 0),
+            ("peer_streams", self.peer_streams == 0),
+            ("queue", self.queue == 0),
+            ("queue_heads", self.queue_heads.0 == 0),
         ];
-        if let Some((name, _)) = missing.iter().find(|(_, is_missing)| *is_missing) {
-            return Err(BadLimit(name, "must be above 0"));
+        match missing.iter().find(|(_, is_missing)| *is_missing) {
+            Some((name, _)) => Err(BadLimit(name, "must be above 0")),
+            None => Ok(()),
         }
+    }
+
+    /// As the request path takes them.
+    pub(in crate::proxy) fn checked(&self) -> Result<proxy::Limits, BadLimit> {
+        self.serves()?;
         if self.header_count > MOST_FIELDS {
             return Err(BadLimit("header_count", "must be at most 24000"));
         }
@@ -129,7 +152,7 @@ impl Limits {
         if self.connections > most || self.handshakes > most {
             return Err(BadLimit("connections", "too many"));
         }
-        Ok(proxy::Limits {
+        let limits = proxy::Limits {
             request_head: self.request_head.0,
             response_head: self.response_head.0,
             header_count: self.header_count,
@@ -157,7 +180,13 @@ impl Limits {
             control_frames: self.control_frames,
             stream_window: window("stream_window", self.stream_window)?,
             connection_window: window("connection_window", self.connection_window)?,
-            pod_stream_window: self.pod_stream_window()?,
+            send_buffer: usize::try_from(window("send_buffer", self.send_buffer)?).unwrap_or(usize::MAX),
+            pod_stream_window: window("pod_stream_window", self.pod_stream_window)?,
+            pod_connections: self.pod_connections,
+            pod_streams: self.pod_streams,
+            peer_streams: self.peer_streams,
+            queue: self.queue,
+            queue_heads: self.queue_heads.0 as u64,
             idle_to_pod: self.idle_to_pod,
             idle_to_pod_time: self.idle_to_pod_time.0,
             retry_after: match u32::try_from(self.retry_after.0.as_secs()) {
@@ -165,17 +194,13 @@ impl Limits {
                 Ok(seconds) => Some(seconds),
                 Err(_) => return Err(BadLimit("retry_after", "too long")),
             },
-        })
-    }
-}
-
-impl Limits {
-    /// A connection has room for all of its streams' (RFC 9113 6.9.1: 31 bits).
-    fn pod_stream_window(&self) -> Result<u32, BadLimit> {
-        match u32::try_from(self.pod_stream_window.0) {
-            Ok(size @ 1..=proxy::Limits::POD_STREAM_WINDOW) => Ok(size),
-            _ => Err(BadLimit("pod_stream_window", "must be from 1 to 10737418 bytes")),
+        };
+        // A connection has room for the windows of all its streams (RFC 9113 6.9.1: 31 bits).
+        if limits.pod_stream_window > limits.widest_pod_stream() {
+            let message = "times pod_streams, and times peer_streams, it must be at most 2147483647 bytes: make one of them smaller";
+            return Err(BadLimit("pod_stream_window", message));
         }
+        Ok(limits)
     }
 }
 
@@ -260,7 +285,27 @@ mod tests {
     }
 
     #[test]
+    fn what_bounds_pods_and_queues_has_names() {
+        let text = "{send_buffer: 32Ki, pod_connections: 2, pod_streams: 4000, pod_stream_window: 512Ki, peer_streams: 1000, \
+                    queue: 5, queue_heads: 1Mi}";
+        let limits = read(text).unwrap().checked().unwrap();
+        let expected = proxy::Limits {
+            send_buffer: 32 << 10,
+            pod_connections: 2,
+            pod_streams: 4000,
+            pod_stream_window: 512 << 10,
+            peer_streams: 1000,
+            queue: 5,
+            queue_heads: 1 << 20,
+            ..proxy::Limits::default()
+        };
+        assert_eq!(limits, expected);
+    }
+
+    #[test]
     fn a_wrong_limit_is_named() {
+        const TOO_WIDE: &str = "limits.pod_stream_window: times pod_streams, and times peer_streams, it must be at most \
+                                2147483647 bytes: make one of them smaller";
         for (text, said) in [
             ("{head_time: 60}", "missing unit"),
             ("{head_time: -1s}", "below zero"),
@@ -286,9 +331,21 @@ mod tests {
                 "limits.stream_window: must be from 1 to 2147483647 bytes",
             ),
             (
-                "{pod_stream_window: 16Mi}",
-                "limits.pod_stream_window: must be from 1 to 10737418 bytes",
+                "{send_buffer: 0}",
+                "limits.send_buffer: must be from 1 to 2147483647 bytes",
             ),
+            (
+                "{pod_stream_window: 0}",
+                "limits.pod_stream_window: must be from 1 to 2147483647 bytes",
+            ),
+            ("{pod_stream_window: 16Mi}", TOO_WIDE),
+            ("{pod_streams: 10000}", TOO_WIDE),
+            ("{peer_streams: 10000}", TOO_WIDE),
+            ("{pod_connections: 0}", "limits.pod_connections: must be above 0"),
+            ("{pod_streams: 0}", "limits.pod_streams: must be above 0"),
+            ("{peer_streams: 0}", "limits.peer_streams: must be above 0"),
+            ("{queue: 0}", "limits.queue: must be above 0"),
+            ("{queue_heads: 0}", "limits.queue_heads: must be above 0"),
         ] {
             assert_eq!(read(text).unwrap().checked().unwrap_err().to_string(), said);
         }
