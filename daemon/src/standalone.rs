@@ -22,6 +22,7 @@ mod live;
 mod machine;
 mod plane;
 mod ports;
+mod requests;
 mod shown;
 
 use std::time::Duration;
@@ -104,7 +105,7 @@ async fn serve(arguments: &cli::Standalone, limits: Limits, declared: &[declare:
         // As a kill leaves them.
         return ended.map(drop);
     }
-    let made = machine.made();
+    let (made, log) = (machine.made(), machine.log());
     machine.close(&requests);
     let is_in_order = tokio::select! {
         () = machine.end_pods(GRACE) => true,
@@ -124,6 +125,7 @@ async fn serve(arguments: &cli::Standalone, limits: Limits, declared: &[declare:
         let left = requests.running() + tasks.running();
         eprintln!("note: {left} tasks did not end within {} s", HANGING.as_secs());
     }
+    log.finish(HANGING).await;
     if !is_in_order {
         // Nobody makes pods any more: what is there is killed. A panic there would have been a panic here.
         let _ = timeout(LAST, spawn_blocking(move || drop(runner::cleanup(&made)))).await;

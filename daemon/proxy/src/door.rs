@@ -9,7 +9,7 @@ use crate::cores::Spread;
 use crate::headers::NextHop;
 use crate::health::Health;
 use crate::limits::Limits;
-use crate::log::RequestLog;
+use crate::log::Logging;
 use crate::origin::Inside;
 use crate::peers::Peers;
 use crate::ready::Readiness;
@@ -212,8 +212,8 @@ pub struct Door {
     pub timeout_text: &'static str,
     /// The domain of `<revision>.<namespace>.svc.<domain>`.
     pub cluster_domain: String,
-    /// The request log, if there is one.
-    pub log: Option<RequestLog>,
+    /// The request log, while there is one.
+    pub log: Logging,
     /// For clients inside the cluster, if it is.
     pub inside: Option<Inside>,
     /// The daemons of other nodes, which may ask for slots of pods of this one.

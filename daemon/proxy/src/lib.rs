@@ -67,7 +67,7 @@ pub use headers::NextHop;
 pub use health::Health;
 pub use held::Held;
 pub use limits::Limits;
-pub use log::{Counts as LogCounts, Format as LogFormat, Lines as LogLines, RequestLog, Sink};
+pub use log::{Counts as LogCounts, Format as LogFormat, Lines as LogLines, Logging, RequestLog, Sink};
 pub use origin::{Inside, Leads, Lookup, Origin};
 pub use peers::{Peer, Peers};
 pub use prober::{Endpoints, Judging, keep, keep_by_probes};

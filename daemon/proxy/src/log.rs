@@ -10,10 +10,12 @@
 mod facts;
 mod json;
 mod line;
+mod logging;
 mod queue;
 mod template;
 
 pub(crate) use facts::Outcome;
 pub use facts::{Format, RequestLog, Sink};
 pub(crate) use line::Line;
+pub use logging::Logging;
 pub use queue::{Counts, Lines};

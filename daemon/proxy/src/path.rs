@@ -62,7 +62,8 @@ pub(crate) async fn serve<C: Client>(
 ) {
     let progress = Progress::new();
     let is_probe = probes::is_probe(request);
-    let log = door.log.as_ref().filter(|log| log.probes || !is_probe);
+    let log = door.log.current();
+    let log = log.as_deref().filter(|log| log.probes || !is_probe);
     if let Some(answer) = probes::answer(door, request).await {
         let line = Line::begin(log.filter(|log| log.probes), request, &progress);
         drop(client.answer(&answer, &progress).await);

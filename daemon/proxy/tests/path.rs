@@ -6,8 +6,8 @@ use life::Tasks;
 use logic::limiter;
 use logic::traffic::{BackendPort, Destination, PathRule, Rule, Split, Table};
 use proxy::{
-    Cores, Door, Entry, Front, Health, Identity, Limits, NextHop, Probes, Readiness, Revision, Revisions, Routes,
-    Spread, Timeouts,
+    Cores, Door, Entry, Front, Health, Identity, Limits, Logging, NextHop, Probes, Readiness, Revision, Revisions,
+    Routes, Spread, Timeouts,
 };
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -101,7 +101,7 @@ async fn gateway_on(cores: Option<Spread>, revision: &Arc<Revision>, tasks: &Tas
         limits: Limits::default(),
         timeout_text: "request timeout",
         cluster_domain: "cluster.local".to_owned(),
-        log: None,
+        log: Logging::default(),
         inside: None,
         peers: None,
         health: Health::default(),

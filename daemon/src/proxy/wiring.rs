@@ -172,7 +172,8 @@ impl Wiring {
                 .log
                 .as_ref()
                 .zip(lines)
-                .and_then(|(wanted, lines)| log(wanted, lines)),
+                .and_then(|(wanted, lines)| log(wanted, lines))
+                .into(),
             inside: self
                 .steer
                 .as_ref()

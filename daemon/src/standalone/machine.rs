@@ -42,6 +42,7 @@ use super::listener;
 use super::live::{Drained, Told};
 use super::plane::{Plane, Routed};
 use super::ports::Ports;
+use super::requests::Requests;
 use crate::cli;
 use crate::failure::{Exit, Failure, chain, doing};
 use crate::node::{self, Node};
@@ -72,6 +73,8 @@ pub(super) struct Machine {
     room: Room,
     /// And each of them.
     limits: Limits,
+    /// What is written of requests.
+    log: Arc<Requests>,
     /// Whether the routes of what is declared are known: before, clients wait to be accepted, and are not told that there
     /// is no route.
     routed: watch::Sender<bool>,
@@ -134,6 +137,7 @@ impl Machine {
             certificates: Arc::new(certificates),
             room: Room::default(),
             limits,
+            log: Arc::default(),
             routed: watch::Sender::new(false),
             _claim: claim,
             cores: Cores::start(None).map_err(doing("starting", ""))?,
@@ -173,7 +177,7 @@ impl Machine {
             limits: self.limits.clone(),
             timeout_text: "request timeout",
             cluster_domain: product::CLUSTER_DOMAIN.to_owned(),
-            log: None,
+            log: self.log.logging.clone(),
             inside: (visibility == Visibility::ClusterLocal).then(|| self.node.inside()),
             peers: None,
             health: Health::default(),
@@ -197,6 +201,7 @@ impl Machine {
         let client = kube::Client::new(served.local.for_controllers(), "default");
         let context: Context = boot::observe(client, &options, Clock::of_machine(), tasks.clone()).await;
         boot::control(&context, &options);
+        self.log.follow(context.settings.clone(), tasks);
         let started = data_plane::start(
             &context,
             DataPlane {
@@ -277,6 +282,11 @@ impl Machine {
         self.node.leave();
         requests.hurry();
         self.told.close();
+    }
+
+    /// The log of requests, which outlives the rest.
+    pub(super) fn log(&self) -> Arc<Requests> {
+        Arc::clone(&self.log)
     }
 
     /// Ends the pods, each when its requests have ended, within its grace and this one.

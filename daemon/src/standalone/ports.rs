@@ -23,7 +23,8 @@ use kernel::{Counts, Netns};
 use life::Tasks;
 use life::metrics::Page;
 use proxy::{
-    Beside, Door, Drainer, Entry, Front, Health, Identity, Limits, Meter, NextHop, Probes, Revision, Room, Stat, Taken,
+    Beside, Door, Drainer, Entry, Front, Health, Identity, Limits, Logging, Meter, NextHop, Probes, Revision, Room,
+    Stat, Taken,
 };
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -146,7 +147,7 @@ impl Ports {
             },
             timeout_text: "",
             cluster_domain: String::new(),
-            log: None,
+            log: Logging::default(),
             inside: None,
             peers: None,
             health: open.health.clone(),

@@ -27,6 +27,7 @@ mod logs;
 mod many;
 mod place;
 mod ports;
+mod requests;
 mod restarts;
 mod rig;
 mod sample;

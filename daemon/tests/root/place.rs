@@ -17,7 +17,7 @@ use std::os::unix::net::{SocketAddr as UnixAddress, UnixListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -44,7 +44,11 @@ pub(crate) struct Instance {
     pub(crate) metrics: SocketAddr,
     /// The greeting.
     pub(crate) told: Vec<String>,
+    /// What it says after that.
+    pub(crate) later: Later,
 }
+
+type Later = Arc<Mutex<Vec<String>>>;
 
 impl Place {
     pub(crate) fn new() -> Option<Self> {
@@ -159,7 +163,8 @@ impl Place {
 /// What this starts, once it is ready.
 pub(crate) fn started(mut command: Command) -> Instance {
     let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
-    let told = told(process.stdout.take().unwrap());
+    let later = Later::default();
+    let told = told(process.stdout.take().unwrap(), &later);
     let Some(told) = told else {
         let _ = process.kill();
         panic!("not ready after {PATIENCE:?}: {:?}", process.wait());
@@ -176,22 +181,26 @@ pub(crate) fn started(mut command: Command) -> Instance {
         api: address("API"),
         metrics: address("metrics"),
         told,
+        later,
         process,
     }
 }
 
-/// What it says until it is ready or ends; none if that takes too long.
-fn told(stdout: ChildStdout) -> Option<Vec<String>> {
+/// What it says until it is ready or ends, the rest goes to `later`; none if that takes too long.
+fn told(stdout: ChildStdout, later: &Later) -> Option<Vec<String>> {
     let (send, receive) = mpsc::channel();
+    let later = Arc::clone(later);
     thread::spawn(move || {
+        let mut lines = BufReader::new(stdout).lines().map_while(Result::ok);
         let mut told = Vec::new();
-        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+        for line in lines.by_ref() {
             told.push(line);
             if told.last().is_some_and(|line| line == "ready") {
                 break;
             }
         }
-        send.send(told)
+        let _ = send.send(told);
+        lines.for_each(|line| later.lock().unwrap().push(line));
     });
     receive.recv_timeout(PATIENCE).ok()
 }

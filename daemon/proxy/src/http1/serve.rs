@@ -196,7 +196,7 @@ async fn head<R: AsyncRead + Unpin>(
 
 /// A head of which nobody wants to know much; logs and traces want to know all.
 fn usual(door: &Door, head: &[u8], peer: &Peer) -> Option<Request> {
-    let is_quiet = door.log.is_none() && door.front.tracing.is_none();
+    let is_quiet = !door.log.is_on() && door.front.tracing.is_none();
     (is_quiet && head.len() <= USUAL).then(|| plain::request(head, door.limits.header_count, peer))?
 }
 

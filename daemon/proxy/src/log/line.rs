@@ -36,7 +36,7 @@ pub(crate) struct Line<'a> {
 impl<'a> Line<'a> {
     /// Puts aside what may be logged of the request as it is now.
     pub(crate) fn begin(log: Option<&'a RequestLog>, request: &Request, progress: &'a Progress) -> Option<Self> {
-        let log = log.filter(|log| !log.is_off())?;
+        let log = log?;
         let facts = Facts {
             log,
             arrived: SystemTime::now(),

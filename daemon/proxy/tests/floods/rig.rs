@@ -6,8 +6,8 @@ use life::Tasks;
 use logic::limiter;
 use logic::traffic::{BackendPort, Destination, PathRule, Rule, Split, Table};
 use proxy::{
-    Door, Entry, Front, Health, Identity, Limits, NextHop, PodProtocol, Probes, Revision, Revisions, Room, Routes,
-    Timeouts,
+    Door, Entry, Front, Health, Identity, Limits, Logging, NextHop, PodProtocol, Probes, Revision, Revisions, Room,
+    Routes, Timeouts,
 };
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
@@ -281,7 +281,7 @@ pub(crate) async fn serve() {
         limits: limits(),
         timeout_text: "request timeout",
         cluster_domain: "cluster.local".to_owned(),
-        log: None,
+        log: Logging::default(),
         health: Health::default(),
         tasks: tasks.clone(),
     };

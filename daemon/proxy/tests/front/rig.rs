@@ -9,7 +9,7 @@ use life::Tasks;
 use logic::limiter;
 use logic::traffic::{BackendPort, Destination, PathRule, Rule, Split};
 use proxy::{
-    Certificate, Certificates, Door, Entry, Front, Health, Identity, Inside, Limits, NextHop, Origin, Peers,
+    Certificate, Certificates, Door, Entry, Front, Health, Identity, Inside, Limits, Logging, NextHop, Origin, Peers,
     PodProtocol, Probes, Revision, Revisions, Tables, Timeouts, Visibility,
 };
 use rustls::pki_types::pem::PemObject as _;
@@ -174,7 +174,7 @@ pub(crate) fn door(entry: Entry, tasks: &Tasks) -> Door {
         limits: Limits::default(),
         timeout_text: "request timeout",
         cluster_domain: "cluster.local".to_owned(),
-        log: None,
+        log: Logging::default(),
         peers: None,
         health: Health::default(),
         tasks: tasks.clone(),

@@ -9,8 +9,8 @@ use life::Tasks;
 use logic::limiter;
 use logic::settings::template::Template;
 use proxy::{
-    Beside, Door, Drainer, Endpoints, Entry, Front, Handler, Health, Identity, Judging, Limits, LogFormat, Meter,
-    NextHop, Probe, Probes, Readiness, RequestLog, Rest, Revision, Revisions, Taken, Timeouts,
+    Beside, Door, Drainer, Endpoints, Entry, Front, Handler, Health, Identity, Judging, Limits, LogFormat, Logging,
+    Meter, NextHop, Probe, Probes, Readiness, RequestLog, Rest, Revision, Revisions, Taken, Timeouts,
 };
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap};
@@ -75,7 +75,7 @@ impl Product {
         let door = Door {
             next,
             timeout_text,
-            log: request_log(case, &lines),
+            log: request_log(case, &lines).into(),
             ..door(entry, probes, &health, tasks)
         };
         let address = open(door).await?;
@@ -155,7 +155,7 @@ fn door(entry: Entry, probes: Probes, health: &Health, tasks: &Tasks) -> Door {
         },
         timeout_text: "",
         cluster_domain: "cluster.local".to_owned(),
-        log: None,
+        log: Logging::default(),
         inside: None,
         peers: None,
         health: health.clone(),
