@@ -99,10 +99,10 @@ fn all_init_containers(init: &[Container], others: &[Container], surroundings: &
             init.len()
         ));
     }
-    let names: BTreeSet<_> = others.iter().map(|container| container.name.as_str()).collect();
+    let mut names: BTreeSet<_> = others.iter().map(|container| container.name.clone()).collect();
     each(
         init,
-        |container| (names.contains(container.name.as_str()), Role::Init),
+        |container| (!names.insert(container.name.clone()), Role::Init),
         surroundings,
     )
 }

@@ -160,3 +160,21 @@ fn a_secure_cluster_does_not_warn() {
     assert_eq!(warnings(&[]), 1);
     assert_eq!(warnings(&[("secure-pod-defaults", "AllowRootBounded")]), 0);
 }
+
+#[test]
+fn a_name_stands_once_among_all_containers_of_a_pod() {
+    let init = [("kubernetes.podspec-init-containers", "enabled")];
+    let named = |names: &[&str]| -> Value {
+        let containers = names
+            .iter()
+            .map(|name| json!({"name": name, "image": "example.com/app"}));
+        containers.collect()
+    };
+    let errors = |names: &[&str]| errors_with(&with("initContainers", named(names)), &init);
+    assert_eq!(errors(&["b", "c"]), "");
+    assert_eq!(errors(&["a"]), "duplicate container name \"a\": containers[0].name");
+    assert_eq!(
+        errors(&["b", "b"]),
+        "duplicate container name \"b\": containers[1].name"
+    );
+}
