@@ -91,8 +91,9 @@ const CHECKS: &[Check<Gc>] = &[
     }),
 ];
 
-/// An empty text leaves the default.
+/// An empty text leaves the default. These keys are texts to Knative, which may be `disabled`: spaces around them are dropped.
 fn retention(key: &str, text: &str, field: &mut Option<Span>) -> Result<(), String> {
+    let text = text.trim();
     if text.is_empty() {
         return Ok(());
     }
@@ -109,7 +110,9 @@ fn retention(key: &str, text: &str, field: &mut Option<Span>) -> Result<(), Stri
     Ok(())
 }
 
+/// As [`retention`].
 fn most(settings: &mut Gc, text: &str) -> Result<(), String> {
+    let text = text.trim();
     if text.is_empty() {
         return Ok(());
     }

@@ -4,7 +4,8 @@
 use super::*;
 use crate::settings::autoscaler::Autoscaler;
 use crate::settings::deployment::Deployment;
-use crate::settings::yaml;
+use crate::settings::gc::Gc;
+use crate::settings::{Span, yaml};
 use proptest::prelude::*;
 use std::fs;
 use std::path::Path;
@@ -85,6 +86,20 @@ fn spaces_around_a_text_are_dropped_and_around_a_number_are_not() {
         ["dev.local", "kind.local", "ko.local"]
     );
     assert!(Autoscaler::parse(&texts([("min-scale", " 1")])).is_err());
+    let gc = Gc::parse(&texts([
+        ("retain-since-create-time", " disabled"),
+        ("retain-since-last-active-time", "1h "),
+        ("min-non-active-revisions", "3"),
+        ("max-non-active-revisions", " 7\n"),
+    ]));
+    let kept = Gc {
+        retain_since_create_time: None,
+        retain_since_last_active_time: Some(Span::from_secs(3600)),
+        min_non_active_revisions: 3,
+        max_non_active_revisions: Some(7),
+    };
+    assert_eq!(gc, Ok(kept));
+    assert!(Gc::parse(&texts([("min-non-active-revisions", " 3")])).is_err());
 }
 
 #[test]
