@@ -38,6 +38,8 @@ struct Panic {
 pub struct Decider {
     spec: Spec,
     panic: Option<Panic>,
+    /// The pods that the first panic begins with: those there were at the beginning.
+    first: i32,
     delay: Option<Box<DelayWindow>>,
 }
 
@@ -53,12 +55,18 @@ impl Decider {
     /// A decider for a revision that has `ready` pods. With more than one it begins in panic: a restart of the autoscaler,
     /// which knows no load yet, must not shrink it.
     pub fn new(spec: Spec, now: Moment, ready: u32) -> Self {
-        let panic = (ready > 1).then(|| Panic {
+        let first = i32::try_from(ready).unwrap_or(i32::MAX);
+        let panic = (ready > 1).then_some(Panic {
             since: now,
-            pods: i32::try_from(ready).unwrap_or(i32::MAX),
+            pods: first,
         });
         let delay = DelayWindow::new(spec.scale_down_delay).map(Box::new);
-        Self { spec, panic, delay }
+        Self {
+            spec,
+            panic,
+            first,
+            delay,
+        }
     }
 
     /// What it scales by.
@@ -88,6 +96,9 @@ impl Decider {
     /// changes.
     pub fn evaluate(&mut self, now: Moment, ready: u32, averages: Option<Averages>) -> Option<Decision> {
         let judgement = self.judge(now, ready, averages?);
+        if self.panic.is_some() {
+            self.first = 0;
+        }
         self.panic = judgement.panic;
         let delay = self.delay.as_mut().filter(|_| self.spec.reachable);
         let desired = delay.map_or(judgement.desired, |delay| delay.record(now, judgement.desired));
@@ -130,7 +141,7 @@ impl Decider {
 
     /// Panic as it is now: begun, prolonged, going on, or over.
     fn panic_now(&self, now: Moment, is_over: bool) -> Option<Panic> {
-        let held = self.panic.map_or(0, |panic| panic.pods);
+        let held = self.panic.map_or(self.first, |panic| panic.pods);
         if is_over {
             return Some(Panic { since: now, pods: held });
         }

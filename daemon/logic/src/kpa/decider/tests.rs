@@ -48,6 +48,19 @@ fn a_burst_is_followed_at_once() {
 }
 
 #[test]
+fn the_first_panic_keeps_the_pod_that_was_there() {
+    // Nothing bounds the threshold of config-autoscaler below.
+    let always = || Spec {
+        panic_threshold: 0.0,
+        ..spec(1.0, 1.0, 0.0)
+    };
+    let mut decider = Decider::new(always(), NOW, 1);
+    assert_eq!(evaluate(&mut decider, 1, 0.0, 0.0), (1, 0));
+    assert!(decider.is_panicking());
+    assert_eq!(once(always(), 1, 0.0, 0.0), (0, 0));
+}
+
+#[test]
 fn a_small_rate_still_allows_one_pod_more() {
     let spec = Spec {
         max_scale_up_rate: 1.1,
