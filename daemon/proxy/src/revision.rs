@@ -15,10 +15,10 @@ use crate::progress::Timeouts;
 use crate::protocol::PodProtocol;
 use logic::limiter::shared::{Message, Outbox, Shared};
 use logic::limiter::{self, Backends, Home, Limiter, NodeId, PodId, PodSpec};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -101,8 +101,8 @@ pub struct Revision {
     /// The daemons of other nodes, if their pods are listed.
     links: OnceLock<Arc<Links>>,
     tells: Arc<OnceLock<Outbox>>,
-    /// A node that could not be asked will be asked again.
-    asks_again: AtomicBool,
+    /// Nodes that could not be asked, and will be asked again.
+    asks_again: Mutex<BTreeSet<NodeId>>,
     is_removed: watch::Sender<bool>,
 }
 
@@ -156,7 +156,7 @@ impl Revision {
             open: AtomicUsize::new(0),
             links: OnceLock::new(),
             tells,
-            asks_again: AtomicBool::new(false),
+            asks_again: Mutex::default(),
             is_removed: watch::Sender::new(false),
         })
     }
@@ -185,14 +185,19 @@ impl Revision {
 
     /// A node could not be asked: it is asked again in a moment, also if nothing is heard of it until then.
     pub(crate) fn ask_again(self: &Arc<Self>, node: NodeId, tasks: &life::Tasks) {
-        if !self.asks_again.swap(true, Relaxed) {
-            let revision = Arc::clone(self);
-            tasks.spawn("node is asked again", async move {
-                tokio::time::sleep(LEFT_ALONE).await;
-                revision.asks_again.store(false, Relaxed);
-                revision.limiter.owner_gone(node);
-            });
+        if !self.left_alone().insert(node) {
+            return;
         }
+        let revision = Arc::clone(self);
+        tasks.spawn("node is asked again", async move {
+            tokio::time::sleep(LEFT_ALONE).await;
+            revision.left_alone().remove(&node);
+            revision.limiter.owner_gone(node);
+        });
+    }
+
+    fn left_alone(&self) -> MutexGuard<'_, BTreeSet<NodeId>> {
+        self.asks_again.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lists its pods; those with `true` take requests.
@@ -348,6 +353,47 @@ impl Revision {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use logic::limiter::Rebuff;
+    use logic::limiter::shared::{Admitted, Asking};
+
+    /// The way to another node.
+    async fn asking(admit: impl Future<Output = Result<Admitted, limiter::Refusal>>) -> Asking {
+        match admit.await.unwrap() {
+            Admitted::AtPeer(asking) => asking,
+            Admitted::Here(_) => panic!("no pod is here"),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_node_that_could_not_be_asked_is_asked_again() {
+        let (identity, tasks) = (Identity::default(), life::Tasks::new());
+        let revision = Revision::new(identity, Timeouts::default(), limiter::Settings::new(1));
+        let pods = [1, 2].map(|number| {
+            let address = SocketAddr::from(([10, 0, 0, number], 80));
+            (address, true, Home::Peer(NodeId(number.into())))
+        });
+        revision.set_placed_pods(&pods);
+        let mut waiting = Vec::new();
+        for _ in pods {
+            // Whoever is refused by one goes on to the other, until nobody is left to be asked.
+            let mut admit = revision.limiter.admit(0);
+            while let Ok(asking) = tokio::time::timeout(LEFT_ALONE / 10, asking(&mut admit)).await {
+                revision.ask_again(asking.ask().node, &tasks);
+                admit = asking.refused(Rebuff::Unreachable).unwrap();
+            }
+            waiting.push(admit);
+        }
+        let mut asked = Vec::new();
+        let mut asks = Vec::new();
+        for admit in waiting {
+            let asking = tokio::time::timeout(LEFT_ALONE * 2, asking(admit)).await.unwrap();
+            asked.push(asking.ask().node);
+            asks.push(asking);
+        }
+        asked.sort();
+        assert_eq!(asked, [NodeId(1), NodeId(2)]);
+        tasks.gone().await;
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_pod_that_refuses_many_is_shunned_once() {
