@@ -4,12 +4,13 @@
 //! Mechanism: what belongs to one connection ends here (RFC 9110 7.6.1); what tells the next one about this one is added.
 //! Invariants: `Host` and the framing are not among the headers, so nothing a client lists in `Connection` takes them away; nor
 //! what a gateway adds, which comes after `from_client`.
-//! Depends on: message, wire::write.
+//! Depends on: message, target, wire::write.
 
 use crate::message::{BodySize, Request, Version, lists, name, words};
+use crate::target::is_host;
 use crate::wire::write;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 /// Who is next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +27,9 @@ pub enum NextHop {
     },
 }
 
+/// A `Host` without a name in it: an application reads it as empty.
+const NO_HOST: &str = " ";
+
 /// Headers of one hop only; `wire::usual` knows them by their length.
 pub(crate) const HOP_BY_HOP: [HeaderName; 9] = [
     header::CONNECTION,
@@ -40,7 +44,7 @@ pub(crate) const HOP_BY_HOP: [HeaderName; 9] = [
 ];
 
 /// What is for us to read.
-const FOR_US: [HeaderName; 3] = [header::EXPECT, name::REVISION, name::NAMESPACE];
+const FOR_US: [HeaderName; 2] = [name::REVISION, name::NAMESPACE];
 
 /// `Forwarded` (RFC 7239) out of its older relatives, unless it is there.
 pub(crate) fn add_forwarded(headers: &mut HeaderMap) {
@@ -136,20 +140,19 @@ pub(crate) fn from_client(request: &mut Request) {
 
 /// The request as the next hop gets it, but for its `Host` line (`host_for`).
 pub(crate) fn to_next(request: &mut Request, next: &NextHop) {
+    if *next == (NextHop::App { restore_host: true }) {
+        restore_host(request);
+    }
+    request.body = sent_size(&request.method, request.body);
     if has_any(&request.headers, &HOP_BY_HOP) {
         end_hop(request);
     }
     let headers = &mut request.headers;
     if has_any(headers, &FOR_US) {
-        if !request.expects_continue {
-            headers.remove(header::EXPECT);
-        }
         headers.remove(name::REVISION);
         headers.remove(name::NAMESPACE);
     }
-    if headers.get(header::USER_AGENT).is_some_and(HeaderValue::is_empty) {
-        headers.remove(header::USER_AGENT);
-    }
+    keep_first_agent(headers);
     join_cookies(headers, request.version);
     match &mut request.rest {
         // It does not say who asked before (`wire::plain`).
@@ -157,6 +160,32 @@ pub(crate) fn to_next(request: &mut Request, next: &NextHop) {
         None => add_peer(headers, &request.peer.text),
     }
     mark(request, next);
+}
+
+/// How much of a body the next hop is told of: an empty one only where a method asks for one (RFC 9110 8.6), as Go does it.
+fn sent_size(method: &Method, size: BodySize) -> BodySize {
+    match size {
+        BodySize::None | BodySize::Known(0) => match *method {
+            Method::POST | Method::PUT | Method::PATCH => BodySize::Known(0),
+            _ => BodySize::None,
+        },
+        some => some,
+    }
+}
+
+/// One who says that it is nobody says nothing, and only its first word counts.
+fn keep_first_agent(headers: &mut HeaderMap) {
+    let mut agents = headers.get_all(header::USER_AGENT).iter();
+    let (first, second) = (agents.next(), agents.next());
+    match (first.map(HeaderValue::is_empty), second) {
+        (Some(true), _) => drop(headers.remove(header::USER_AGENT)),
+        (Some(false), Some(_)) => {
+            if let Some(first) = first.cloned() {
+                headers.insert(header::USER_AGENT, first);
+            }
+        }
+        _ => {}
+    }
 }
 
 /// What is for this connection only goes, but for what the next one is asked in its place.
@@ -171,7 +200,7 @@ fn end_hop(request: &mut Request) {
     };
     let takes_trailers = lists(&request.headers, &header::TE, "trailers");
     let trailer = match request.body {
-        BodySize::Open => request.headers.get(header::TRAILER).cloned(),
+        BodySize::Open => announced(&request.headers, b","),
         _ => None,
     };
     prune(&mut request.headers);
@@ -188,19 +217,38 @@ fn end_hop(request: &mut Request) {
     }
 }
 
+/// The host that the first proxy was asked for; what no host may be, nobody is asked for.
+fn restore_host(request: &mut Request) {
+    let Some(host) = request.headers.get(name::ORIGINAL_HOST) else {
+        return;
+    };
+    if host.is_empty() {
+        return;
+    }
+    request.host = match host.to_str() {
+        Ok(host) if is_host(host.as_bytes()) => host.into(),
+        _ => NO_HOST.into(),
+    };
+    request.headers.remove(name::ORIGINAL_HOST);
+}
+
+/// The names of trailers that are to come, as Go writes them.
+fn announced(headers: &HeaderMap, between: &[u8]) -> Option<HeaderValue> {
+    let mut out = Vec::new();
+    for word in headers.get_all(header::TRAILER).iter().flat_map(words) {
+        if !out.is_empty() {
+            out.extend_from_slice(between);
+        }
+        write::name(word, &mut out);
+    }
+    (!out.is_empty()).then(|| HeaderValue::from_maybe_shared(Bytes::from(out)).ok())?
+}
+
 fn mark(request: &mut Request, next: &NextHop) {
     match next {
-        NextHop::App { restore_host: true } => {
-            if let Some(host) = request.headers.remove(name::ORIGINAL_HOST)
-                && let Ok(host) = host.to_str()
-                && !host.is_empty()
-            {
-                request.host = host.into();
-            }
-        }
-        NextHop::App { restore_host: false } => {}
+        NextHop::App { .. } => {}
         NextHop::Proxy { private_host } => {
-            if !request.headers.contains_key(name::ORIGINAL_HOST)
+            if request.text(&name::ORIGINAL_HOST).is_empty()
                 && let Ok(host) = HeaderValue::from_str(&request.host)
             {
                 request.headers.insert(name::ORIGINAL_HOST, host);
@@ -251,11 +299,7 @@ pub(crate) fn to_client(headers: &mut HeaderMap) {
     if !has_any(headers, &HOP_BY_HOP) {
         return;
     }
-    let trailers: Vec<&[u8]> = headers.get_all(header::TRAILER).iter().flat_map(words).collect();
-    let trailer = match trailers.is_empty() {
-        true => None,
-        false => HeaderValue::from_bytes(&trailers.join(&b", "[..])).ok(),
-    };
+    let trailer = announced(headers, b", ");
     prune(headers);
     if let Some(trailer) = trailer {
         headers.insert(header::TRAILER, trailer);
@@ -313,6 +357,104 @@ mod tests {
         map.insert("x-keep", HeaderValue::from_static("1"));
         to_client(&mut map);
         assert_eq!(map.keys().collect::<Vec<_>>(), ["x-keep"]);
+    }
+
+    fn next(head: &str, next: &NextHop) -> Request {
+        let peer = Peer::new(SocketAddr::from(([127, 0, 0, 1], 1)));
+        let mut request = parse::request(&Bytes::from(head.to_owned()), &peer, &Limits::default()).unwrap();
+        to_next(&mut request, next);
+        request
+    }
+
+    #[test]
+    fn an_empty_body_is_told_of_where_the_method_asks_for_one() {
+        for (method, is_told) in [
+            ("POST", true),
+            ("PUT", true),
+            ("PATCH", true),
+            ("GET", false),
+            ("HEAD", false),
+            ("DELETE", false),
+            ("OPTIONS", false),
+            ("PURGE", false),
+        ] {
+            for fields in ["", "Content-Length: 0\r\n"] {
+                let head = format!("{method} / HTTP/1.1\r\nHost: h\r\n{fields}\r\n");
+                let request = next(&head, &NextHop::App { restore_host: false });
+                let due = if is_told { BodySize::Known(0) } else { BodySize::None };
+                assert_eq!(request.body, due, "{head}");
+            }
+        }
+        let some = next(
+            "DELETE / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n",
+            &NextHop::App { restore_host: false },
+        );
+        assert_eq!(some.body, BodySize::Known(5));
+    }
+
+    #[test]
+    fn of_several_agents_the_first_counts() {
+        let agents = |fields: &str| {
+            let head = format!("GET / HTTP/1.1\r\nHost: h\r\n{fields}\r\n");
+            let request = next(&head, &NextHop::App { restore_host: false });
+            let all = request.headers.get_all("user-agent").iter();
+            all.map(|agent| agent.to_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(agents("User-Agent: a\r\nUser-Agent: b\r\n"), ["a"]);
+        assert_eq!(agents("User-Agent:\r\nUser-Agent: b\r\n"), [""; 0]);
+        assert_eq!(agents("User-Agent: a\r\n"), ["a"]);
+    }
+
+    #[test]
+    fn an_expectation_without_a_body_is_for_the_application() {
+        for (head, due) in [
+            (
+                "GET / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n\r\n",
+                "100-continue",
+            ),
+            ("GET / HTTP/1.1\r\nHost: h\r\nExpect:\r\n\r\n", ""),
+            (
+                "PUT / HTTP/1.0\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n",
+                "100-continue",
+            ),
+        ] {
+            let request = next(head, &NextHop::App { restore_host: false });
+            assert!(!request.expects_continue, "{head}");
+            assert_eq!(request.headers["expect"], due, "{head}");
+        }
+    }
+
+    #[test]
+    fn the_host_is_restored_before_connection_can_take_it_away_and_only_if_it_is_one() {
+        let restored = |fields: &str| {
+            let head = format!("GET / HTTP/1.1\r\nHost: h\r\n{fields}\r\n");
+            let request = next(&head, &NextHop::App { restore_host: true });
+            (
+                request.host.to_string(),
+                request.headers.get_all("k-original-host").iter().count(),
+            )
+        };
+        assert_eq!(
+            restored("K-Original-Host: a:80\r\nConnection: K-Original-Host\r\n"),
+            ("a:80".to_owned(), 0)
+        );
+        assert_eq!(restored("K-Original-Host: a b\r\n"), (" ".to_owned(), 0));
+        assert_eq!(restored("K-Original-Host: a/b\r\n"), (" ".to_owned(), 0));
+        assert_eq!(restored("K-Original-Host:\r\n"), ("h".to_owned(), 1));
+        let activator = next(
+            "GET / HTTP/1.1\r\nHost: h\r\nK-Original-Host:\r\n\r\n",
+            &NextHop::Proxy { private_host: false },
+        );
+        assert_eq!(activator.headers["k-original-host"], "h");
+    }
+
+    #[test]
+    fn trailers_are_announced_in_canonical_case() {
+        let mut map = HeaderMap::new();
+        map.append("trailer", HeaderValue::from_static("x-a,grpc-STATUS"));
+        map.append("trailer", HeaderValue::from_static("x-b"));
+        to_client(&mut map);
+        assert_eq!(map["trailer"], "X-A, Grpc-Status, X-B");
     }
 
     #[test]

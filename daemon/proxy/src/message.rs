@@ -25,6 +25,8 @@ pub(crate) mod name {
     pub(crate) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
     pub(crate) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
     pub(crate) const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+    pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+    pub(crate) const X_IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("x-idempotency-key");
     pub(crate) const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
     pub(crate) const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 }
@@ -113,9 +115,15 @@ impl Request {
         upgrade(&self.headers)
     }
 
-    /// Whether sending it twice does no harm (RFC 9110 9.2.1): then its body is empty too.
+    /// Whether sending it twice does no harm (RFC 9110 9.2.1), or its sender says that it does none: then its body is empty too.
     pub(crate) fn may_repeat(&self) -> bool {
-        self.method.is_safe() && matches!(self.body, BodySize::None | BodySize::Known(0))
+        let is_empty = matches!(self.body, BodySize::None | BodySize::Known(0));
+        let has_key = || {
+            [name::IDEMPOTENCY_KEY, name::X_IDEMPOTENCY_KEY]
+                .iter()
+                .any(|key| self.headers.contains_key(key))
+        };
+        is_empty && (self.method.is_safe() || has_key())
     }
 
     pub(crate) fn is_connect(&self) -> bool {
@@ -133,7 +141,8 @@ pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
 
 /// The protocol that these headers want to go on with.
 pub(crate) fn upgrade(headers: &HeaderMap) -> Option<&HeaderValue> {
-    lists(headers, &header::CONNECTION, "upgrade").then(|| headers.get(header::UPGRADE))?
+    let upgrade = lists(headers, &header::CONNECTION, "upgrade").then(|| headers.get(header::UPGRADE))?;
+    upgrade.filter(|protocol| !protocol.is_empty())
 }
 
 /// Whether a header of comma-separated words names this one.

@@ -26,6 +26,7 @@ use crate::room::Limit;
 use crate::trace::Trace;
 use crate::wire::plain;
 use http::{HeaderValue, StatusCode, header};
+use logic::go::print::quoted;
 use logic::limiter::shared::{Admit, Admitted, Asking, Permit};
 use logic::limiter::{Rebuff, Refusal};
 use std::fmt::Display;
@@ -172,7 +173,8 @@ fn by_name(revisions: &Revisions, domain: &str, request: &Request) -> Result<Arc
         };
     }
     revisions.find(namespace, name).ok_or_else(|| {
-        let message = format!("Error getting active endpoint: revision.serving.knative.dev \"{name}\" not found");
+        let name = quoted(name);
+        let message = format!("Error getting active endpoint: revision.serving.knative.dev {name} not found");
         Answer::error(StatusCode::NOT_FOUND, message)
     })
 }

@@ -39,7 +39,7 @@ const TAGS: [&str; 17] = [
     "<!--",
 ];
 
-const BEGINNINGS: [(&[u8], &str); 23] = [
+const BEGINNINGS: [(&[u8], &str); 26] = [
     (b"%PDF-", "application/pdf"),
     (b"%!PS-Adobe-", "application/postscript"),
     (b"\xfe\xff", "text/plain; charset=utf-16be"),
@@ -58,10 +58,13 @@ const BEGINNINGS: [(&[u8], &str); 23] = [
     (b"\x1aE\xdf\xa3", "video/webm"),
     (b"\0\x01\0\0", "font/ttf"),
     (b"OTTO", "font/otf"),
+    (b"ttcf", "font/collection"),
     (b"wOFF", "font/woff"),
     (b"wOF2", "font/woff2"),
     (b"\x1f\x8b\x08", "application/x-gzip"),
     (b"PK\x03\x04", "application/zip"),
+    (b"Rar!\x1a\x07\0", "application/x-rar-compressed"),
+    (b"Rar!\x1a\x07\x01\0", "application/x-rar-compressed"),
     (b"\0asm", "application/wasm"),
 ];
 
@@ -81,15 +84,33 @@ pub(crate) fn content_type(body: &[u8]) -> &'static str {
     match (body.get(..4), body.get(8..12)) {
         (Some(b"RIFF"), Some(b"WAVE")) => return "audio/wave",
         (Some(b"RIFF"), Some(b"AVI ")) => return "video/avi",
-        (Some(b"RIFF"), Some(b"WEBP")) => return "image/webp",
+        (Some(b"RIFF"), Some(b"WEBP")) if body.get(12..14) == Some(b"VP") => return "image/webp",
         (Some(b"FORM"), Some(b"AIFF")) => return "audio/aiff",
         _ => {}
+    }
+    if is_mp4(body) {
+        return "video/mp4";
+    }
+    if body.get(34..36) == Some(b"LP") {
+        return "application/vnd.ms-fontobject";
     }
     let is_binary = |byte: &u8| matches!(byte, 0..=8 | 0x0b | 0x0e..=0x1a | 0x1c..=0x1f);
     match body.iter().any(is_binary) {
         true => "application/octet-stream",
         false => "text/plain; charset=utf-8",
     }
+}
+
+/// A first box that names the kind of file, and one kind of it (WHATWG's MIME sniffing 6.2.1).
+fn is_mp4(body: &[u8]) -> bool {
+    let Some((size, [b'f', b't', b'y', b'p', ..])) = body.split_first_chunk() else {
+        return false;
+    };
+    let size = usize::try_from(u32::from_be_bytes(*size)).unwrap_or(usize::MAX);
+    let kinds = body.get(8..size).filter(|_| size >= 12 && size % 4 == 0);
+    let mut kinds = kinds.unwrap_or_default().chunks(4).enumerate();
+    // The second is a version.
+    kinds.any(|(place, kind)| place != 1 && kind.starts_with(b"mp4"))
 }
 
 /// A tag in any case, ended by a space or `>`.
@@ -111,5 +132,27 @@ mod tests {
         assert_eq!(content_type(b"\x89PNG\r\n\x1a\n..."), "image/png");
         assert_eq!(content_type(b"a\0b"), "application/octet-stream");
         assert_eq!(content_type(b"<br/>"), "text/plain; charset=utf-8");
+        assert_eq!(content_type(b"Rar!\x1a\x07\x01\0"), "application/x-rar-compressed");
+        assert_eq!(content_type(b"RIFF....WEBPVP8 "), "image/webp");
+        assert_eq!(content_type(b"RIFF....WEBP"), "text/plain; charset=utf-8");
+        assert_eq!(
+            content_type(&[&[0; 34], &b"LP"[..]].concat()),
+            "application/vnd.ms-fontobject"
+        );
+    }
+
+    #[test]
+    fn a_video_says_its_kind_in_a_whole_first_box() {
+        let kind = |size: u8, rest: &[u8]| content_type(&[&[0, 0, 0, size], &b"ftyp"[..], rest].concat());
+        assert_eq!(kind(16, b"mp42\0\0\0\0"), "video/mp4");
+        assert_eq!(kind(20, b"isom\0\0\0\0mp41"), "video/mp4");
+        for (size, rest) in [
+            (16, &b"isommp42"[..]),
+            (24, b"mp42\0\0\0\0"),
+            (15, b"mp42\0\0\0\0"),
+            (4, b"mp42\0\0\0\0"),
+        ] {
+            assert_eq!(kind(size, rest), "application/octet-stream", "{size}");
+        }
     }
 }

@@ -62,7 +62,8 @@ impl Target {
             let (authority, path) = rest.split_at_checked(end)?;
             // User and password are not for the host.
             let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-            (Some(host), path)
+            // Without one, `Host` says it.
+            ((!host.is_empty()).then_some(host), path)
         };
         if authority.is_some_and(|host| !is_authority(host)) {
             return None;

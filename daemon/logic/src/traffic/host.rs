@@ -30,7 +30,7 @@ pub fn name(authority: &str) -> &str {
 pub fn is_host(bytes: &[u8]) -> bool {
     bytes
         .iter()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"!$%&'()*+,-.:;=@[]_~".contains(byte))
+        .all(|byte| byte.is_ascii_alphanumeric() || b"!$%&'()*+,-.:;=[]_~".contains(byte))
 }
 
 /// The name in small letters, if a route can have it: not empty, not too long, and what a request may ask for.

@@ -8,7 +8,7 @@ use super::side::One;
 use super::{relay, tell, to_two};
 use crate::ending::Ending;
 use crate::exchange::{Broken, Client, Lane};
-use crate::message::{Answer, Request, Version};
+use crate::message::{Answer, BodySize, Request, Version};
 use crate::pod::Look;
 use crate::progress::Progress;
 use crate::protocol::PodProtocol;
@@ -27,7 +27,11 @@ where
         if self.waits || !self.read_rest() {
             self.facts.close = true;
         }
-        let head = answer.head();
+        let mut head = answer.head();
+        if self.facts.is_head && answer.body.is_empty() {
+            // Go says the length of a text, not that there is none.
+            head.body = BodySize::None;
+        }
         let is_open = answer.is_open && !answer.body.is_empty() && self.facts.version == Version::One1;
         let framing = match (self.facts.is_head, is_open) {
             (true, _) => Framing::None,

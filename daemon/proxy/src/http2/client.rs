@@ -19,8 +19,10 @@ use std::future::poll_fn;
 impl Client for Two {
     async fn answer(&mut self, answer: &Answer, progress: &Progress) -> Result<(), Broken> {
         let mut head = answer.head();
-        head.headers
-            .insert(header::CONTENT_LENGTH, HeaderValue::from(answer.body.len()));
+        if !self.is_head || !answer.body.is_empty() {
+            head.headers
+                .insert(header::CONTENT_LENGTH, HeaderValue::from(answer.body.len()));
+        }
         let is_bare = self.is_head || answer.body.is_empty();
         progress.answering(answer.status.as_u16());
         begin(&mut self.respond, &mut self.out, head, is_bare)?;

@@ -301,8 +301,11 @@ fn read(mut head: http::request::Parts, is_ended: bool, peer: &Peer) -> Result<R
         (false, Some(length)) => BodySize::Known(length),
         (false, None) => BodySize::Open,
     };
-    // How the body is framed is said anew to each side.
+    // How the body is framed is said anew to each side, and when it may come.
     head.headers.remove(header::CONTENT_LENGTH);
+    if lists(&head.headers, &header::EXPECT, "100-continue") {
+        head.headers.remove(header::EXPECT);
+    }
     if !is_host(host.as_bytes()) {
         return Err(MALFORMED);
     }

@@ -102,7 +102,8 @@ fn lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
 pub(crate) fn request(head: &Bytes, peer: &Peer, limits: &Limits) -> Result<Request, Fault> {
     let mut lines = lines(head);
     let (method, target, version) = request_line(lines.next().unwrap_or_default())?;
-    let mut headers = fields(lines, head, limits)?;
+    let mut headers = fields(lines, head, limits, Spaced::Refused)?;
+    add_cache_control(&mut headers);
     let host = host(&mut headers, &target, version, &method)?;
     // Length and coding at once: the coding stands, and the connection ends, since whoever sent this may mean to smuggle a
     // request (RFC 9112 6.1).
@@ -120,7 +121,7 @@ pub(crate) fn request(head: &Bytes, peer: &Peer, limits: &Limits) -> Result<Requ
     let close = is_ambiguous
         || is_connect
         || match version {
-            Version::One0 => !lists(&headers, &header::CONNECTION, "keep-alive"),
+            Version::One0 => !stays_open(&headers),
             _ => lists(&headers, &header::CONNECTION, "close"),
         };
     Ok(Request {
@@ -155,8 +156,22 @@ fn request_line(line: &[u8]) -> Result<(Method, Target, Version), Fault> {
     Ok((method, target, version))
 }
 
+/// What becomes of a field with a space in its name, as before the colon.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Spaced {
+    /// It may hide a field from others (RFC 9112 5.1).
+    Refused,
+    /// It goes no further, as with Go.
+    Dropped,
+}
+
 /// Values are parts of `whole`, of which `lines` are made: nothing is copied.
-fn fields<'a>(lines: impl Iterator<Item = &'a [u8]>, whole: &Bytes, limits: &Limits) -> Result<HeaderMap, Fault> {
+fn fields<'a>(
+    lines: impl Iterator<Item = &'a [u8]>,
+    whole: &Bytes,
+    limits: &Limits,
+    spaced: Spaced,
+) -> Result<HeaderMap, Fault> {
     let mut headers = HeaderMap::new();
     let mut lines = lines.peekable();
     let mut count = 0_usize;
@@ -177,6 +192,9 @@ fn fields<'a>(lines: impl Iterator<Item = &'a [u8]>, whole: &Bytes, limits: &Lim
         if name.is_empty() || name.first() == Some(&b' ') {
             return Err(Fault::Malformed);
         }
+        if spaced == Spaced::Dropped && name.contains(&b' ') && name.iter().all(is_spaced_token) {
+            continue;
+        }
         let name = HeaderName::from_bytes(name).map_err(|_| match name.contains(&b' ') {
             true => Fault::HeaderName,
             false => Fault::Malformed,
@@ -192,6 +210,24 @@ fn fields<'a>(lines: impl Iterator<Item = &'a [u8]>, whole: &Bytes, limits: &Lim
         }
     }
     Ok(headers)
+}
+
+fn is_spaced_token(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || b" -_!#$%&'*+.^`|~".contains(byte)
+}
+
+/// What HTTP/1.0 said in another way (RFC 9111 5.4); Go reads every head of HTTP/1 so.
+fn add_cache_control(headers: &mut HeaderMap) {
+    if headers.get(header::PRAGMA).is_some_and(|value| value == "no-cache")
+        && !headers.contains_key(header::CACHE_CONTROL)
+    {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    }
+}
+
+/// Whether a connection of HTTP/1.0 goes on.
+fn stays_open(headers: &HeaderMap) -> bool {
+    lists(headers, &header::CONNECTION, "keep-alive") && !lists(headers, &header::CONNECTION, "close")
 }
 
 /// Without spaces and tabs around it; a bare CR is no space, and no value either.
@@ -285,7 +321,9 @@ pub(crate) fn response(head: &Bytes, limits: &Limits, is_head: bool) -> Result<(
     let mut lines = lines(head);
     let line = lines.next().unwrap_or_default();
     let (version, status) = status_line(line).ok_or("the application sent no HTTP status line")?;
-    let mut headers = fields(lines, head, limits).map_err(|_| "the application sent a malformed header")?;
+    let mut headers =
+        fields(lines, head, limits, Spaced::Dropped).map_err(|_| "the application sent a malformed header")?;
+    add_cache_control(&mut headers);
     let chunked = match version {
         Version::One0 => {
             headers.remove(header::TRANSFER_ENCODING);
@@ -293,8 +331,10 @@ pub(crate) fn response(head: &Bytes, limits: &Limits, is_head: bool) -> Result<(
         }
         _ => coding(&mut headers).map_err(|()| "the application sent an unknown transfer encoding")?,
     };
-    if chunked.is_some() {
-        headers.remove(header::CONTENT_LENGTH);
+    match chunked {
+        Some(_) => drop(headers.remove(header::CONTENT_LENGTH)),
+        // None can come.
+        None => drop(headers.remove(header::TRAILER)),
     }
     let length = length(&mut headers).map_err(|_| "the application sent a malformed Content-Length")?;
     let has_none = is_head || status.is_informational() || matches!(status.as_u16(), 204 | 304);
@@ -312,7 +352,7 @@ pub(crate) fn response(head: &Bytes, limits: &Limits, is_head: bool) -> Result<(
     };
     let says_close = lists(&headers, &header::CONNECTION, "close");
     let keeps = match version {
-        Version::One0 => lists(&headers, &header::CONNECTION, "keep-alive"),
+        Version::One0 => stays_open(&headers),
         _ => !says_close,
     };
     // The end of a connection that is not kept is told by the framing `UntilClose` or by this header.
@@ -326,7 +366,7 @@ fn status_line(line: &[u8]) -> Option<(Version, StatusCode)> {
     let (version, rest) = line.split_at_checked(line.iter().position(|byte| *byte == b' ')?)?;
     let version = match version {
         b"HTTP/1.0" => Version::One0,
-        b"HTTP/1.1" => Version::One1,
+        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor] if minor.is_ascii_digit() => Version::One1,
         _ => return None,
     };
     let rest = rest.trim_ascii_start();
@@ -336,7 +376,7 @@ fn status_line(line: &[u8]) -> Option<(Version, StatusCode)> {
 
 /// Trailers, as the last part of a chunked body.
 pub(crate) fn trailers(block: &Bytes, limits: &Limits) -> Result<HeaderMap, Fault> {
-    let mut headers = fields(lines(block), block, limits)?;
+    let mut headers = fields(lines(block), block, limits, Spaced::Refused)?;
     prune_trailers(&mut headers);
     Ok(headers)
 }

@@ -33,7 +33,7 @@ enum Field {
 pub(crate) fn request(head: &[u8], most: usize, peer: &Peer) -> Option<Request> {
     let (first, mut rest) = line::line(head)?;
     let (method, target) = request_line(first)?;
-    let (mut host, mut body) = (None, None);
+    let (mut host, mut body, mut has_agent) = (None, None, false);
     let mut lines = BytesMut::with_capacity(head.len() + ADDED);
     for _ in 0..=most {
         let (line, after) = line::line(rest)?;
@@ -55,7 +55,7 @@ pub(crate) fn request(head: &[u8], most: usize, peer: &Peer) -> Option<Request> 
         let (name, value) = line::field(line)?;
         match field(name) {
             Field::Plain => {}
-            Field::Agent if is_somebody(value) => {}
+            Field::Agent if !has_agent && is_somebody(value) => has_agent = true,
             Field::Host if host.is_none() && is_host(value) => {
                 host = Some(std::str::from_utf8(value).ok()?.into());
                 continue;
@@ -89,12 +89,14 @@ fn field(name: &[u8]) -> Field {
         Some(b'e') => is("expect"),
         Some(b'f') => is("forwarded"),
         Some(b'h') if is("host") => return Field::Host,
+        // Whoever says it may be asked twice (`Request::may_repeat`).
+        Some(b'i') => is("idempotency-key"),
         Some(b'k') => is("keep-alive") || is_knatives(name),
-        Some(b'p') => begins("proxy-"),
+        Some(b'p') => begins("proxy-") || is("pragma"),
         Some(b't') => is("te") || is("trailer") || is("transfer-encoding"),
         Some(b'u') if is("user-agent") => return Field::Agent,
         Some(b'u') => is("upgrade"),
-        Some(b'x') => begins("x-forwarded-"),
+        Some(b'x') => begins("x-forwarded-") || is("x-idempotency-key"),
         _ => false,
     };
     match is_known {

@@ -33,7 +33,7 @@ enum Field {
     Coding,
     Type,
     Date,
-    /// Of one hop only.
+    /// Of one hop only, or it says more than one thing.
     Hop,
 }
 
@@ -102,6 +102,7 @@ fn field(name: &[u8]) -> Field {
     match name.len() {
         2 if is("te") => Field::Hop,
         4 if is("date") => Field::Date,
+        6 if is("pragma") => Field::Hop,
         7 if is("trailer") || is("upgrade") => Field::Hop,
         10 if is("connection") || is("keep-alive") => Field::Hop,
         12 if is("content-type") => Field::Type,

@@ -20,17 +20,28 @@ pub(crate) fn fields(headers: &HeaderMap, out: &mut BytesMut) {
 pub(crate) fn field(name: &[u8], value: &[u8], out: &mut BytesMut) {
     let begin = out.len();
     out.extend_from_slice(name);
+    capitalize(out.get_mut(begin..).unwrap_or_default());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// A name in canonical case.
+pub(crate) fn name(name: &[u8], out: &mut Vec<u8>) {
+    let begin = out.len();
+    out.extend_from_slice(name);
+    capitalize(out.get_mut(begin..).unwrap_or_default());
+}
+
+fn capitalize(name: &mut [u8]) {
     let mut starts = true;
-    for byte in out.get_mut(begin..).unwrap_or_default() {
+    for byte in name {
         *byte = match starts {
             true => byte.to_ascii_uppercase(),
             false => byte.to_ascii_lowercase(),
         };
         starts = *byte == b'-';
     }
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
-    out.extend_from_slice(b"\r\n");
 }
 
 fn framing_field(body: BodySize, out: &mut BytesMut) {

@@ -9,6 +9,7 @@ mod farewell;
 mod https;
 mod ingress;
 mod leaving;
+mod like_go;
 mod origin;
 mod peers;
 mod ready;

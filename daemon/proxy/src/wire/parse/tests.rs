@@ -93,6 +93,71 @@ fn what_an_answer_says_of_its_connection_is_kept_beside_its_end() {
     }
 }
 
+#[test]
+fn pragma_says_no_cache_where_nothing_else_does() {
+    for (fields, due) in [
+        ("Pragma: no-cache\r\n", Some("no-cache")),
+        ("Pragma: no-cache\r\nCache-Control: private\r\n", Some("private")),
+        ("Pragma: other\r\n", None),
+    ] {
+        let request = read(&format!("GET / HTTP/1.1\r\nHost: h\r\n{fields}\r\n")).unwrap();
+        let head = format!("HTTP/1.1 200 OK\r\n{fields}\r\n");
+        let (response, _) = response(&Bytes::from(head), &Limits::default(), false).unwrap();
+        for headers in [request.headers, response.headers] {
+            assert_eq!(
+                headers.get("cache-control").map(|value| value.to_str().unwrap()),
+                due,
+                "{fields}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_connection_of_the_older_version_goes_on_if_asked_and_not_told_otherwise() {
+    for (fields, closes) in [
+        ("", true),
+        ("Connection: keep-alive\r\n", false),
+        ("Connection: close\r\nConnection: keep-alive\r\n", true),
+    ] {
+        let request = read(&format!("GET / HTTP/1.0\r\n{fields}\r\n")).unwrap();
+        assert_eq!(request.close, closes, "{fields}");
+    }
+}
+
+#[test]
+fn a_field_with_a_space_in_its_name_goes_no_further_than_the_pod() {
+    let read = |fields: &str| {
+        let head = format!("HTTP/1.1 200 OK\r\n{fields}X-A: 1\r\n\r\n");
+        response(&Bytes::from(head), &Limits::default(), false)
+    };
+    for fields in [
+        "X-B : 2\r\n",
+        "X B: 2\r\n",
+        "Content-Length : 5\r\n",
+        "Transfer-Encoding : chunked\r\n",
+    ] {
+        let (response, framing) = read(fields).unwrap();
+        assert_eq!((response.headers.len(), framing), (1, Framing::UntilClose), "{fields}");
+    }
+    for fields in ["X(B): 2\r\n", "X\tB: 2\r\n", " : 2\r\n", ": 2\r\n", "X-B\r\n"] {
+        assert!(read(fields).is_err(), "{fields}");
+    }
+}
+
+#[test]
+fn trailers_are_announced_where_some_can_come() {
+    for (fields, is_there) in [
+        ("Transfer-Encoding: chunked\r\n", true),
+        ("Content-Length: 5\r\n", false),
+        ("", false),
+    ] {
+        let head = format!("HTTP/1.1 200 OK\r\nTrailer: X-A\r\n{fields}\r\n");
+        let (response, _) = response(&Bytes::from(head), &Limits::default(), false).unwrap();
+        assert_eq!(response.headers.contains_key("trailer"), is_there, "{fields}");
+    }
+}
+
 proptest! {
     #[test]
     fn no_head_panics(head in proptest::collection::vec(any::<u8>(), 0..200)) {

@@ -177,11 +177,22 @@ fn line() -> impl Strategy<Value = String> {
             "Accept",
             "x_b!",
             "X-Hop",
+            "Pragma",
+            "Cache-Control",
+            "Idempotency-Key",
             "X ",
             " X",
             "",
         ],
-        &["Upgrade", "100-continue", "h:80", "kube-probe/1", "a, b", "trailers"],
+        &[
+            "Upgrade",
+            "no-cache",
+            "100-continue",
+            "h:80",
+            "kube-probe/1",
+            "a, b",
+            "trailers",
+        ],
     )
 }
 
