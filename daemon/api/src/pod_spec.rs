@@ -99,10 +99,11 @@ fn all_init_containers(init: &[Container], others: &[Container], surroundings: &
             init.len()
         ));
     }
-    let mut names: BTreeSet<_> = others.iter().map(|container| container.name.clone()).collect();
+    // Knative looks among the others only: two init containers of one name are refused as a pod, by Kubernetes.
+    let names: BTreeSet<_> = others.iter().map(|container| container.name.as_str()).collect();
     each(
         init,
-        |container| (!names.insert(container.name.clone()), Role::Init),
+        |container| (names.contains(container.name.as_str()), Role::Init),
         surroundings,
     )
 }
