@@ -2,8 +2,8 @@
 //! What this daemon does for a peer that has a slot of a pod of this node: carry bytes.
 //!
 //! Invariants: the slot is held until the pod is done with the request: its connection is fit for another one, or it has
-//! closed it, or a second has passed since it was told that nobody waits, or the connection was reset. It is, if the asker has
-//! gone in the middle of something (`ending`): what was cut off does not look whole.
+//! closed it, or a second has passed since it was told that nobody waits. It is told so by a reset if the asker has gone in the
+//! middle of something (`ending`): what was cut off does not look whole.
 //! Depends on: ending, pod, way, frames, limits.
 
 use crate::ending::Ending as _;
@@ -18,7 +18,7 @@ use logic::limiter::shared::Permit;
 use std::future::poll_fn;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// How long a pod may take to see that nobody waits any more.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -43,9 +43,14 @@ pub(super) async fn carry(
     if (up_ends, down_ends) != (Ends::Whole, Ends::Whole) {
         out.send_reset(Reason::CANCEL);
     }
+    if up_ends == Ends::Severed && down_ends != Ends::Whole {
+        // A reset; what a pod does then that has not ended itself nobody hears.
+        drop(stream);
+        sleep(FAREWELL).await;
+        return drop(permit);
+    }
     let mut rest = [0; 4096];
     let leave = async {
-        // Not if its end is to be a reset.
         if stream.writer.shutdown().await.is_ok() {
             while matches!(stream.reader.io.read(&mut rest).await, Ok(1..)) {}
         }
@@ -88,6 +93,8 @@ async fn both(body: &mut RecvStream, out: &mut SendStream<Bytes>, stream: &mut S
                 Ends::Clean => (Ends::Whole, ends),
                 up => (up, ends),
             },
+            // It had not said all.
+            Ends::Severed => (ends, Ends::Broken),
             _ => (Ends::Broken, ends),
         },
     }
@@ -143,12 +150,12 @@ async fn down(from: &mut Reader<FromPod>, out: &mut SendStream<Bytes>) -> Ends {
             let data = from.take(usize::MAX);
             // The asker knows how long its client may take.
             if frames::send(out, data, false, Duration::ZERO).await.is_err() {
-                return Ends::Broken;
+                return Ends::Severed;
             }
         }
         let filled = tokio::select! {
             filled = from.fill() => filled,
-            _ = poll_fn(|context| out.poll_reset(context)) => return Ends::Broken,
+            _ = poll_fn(|context| out.poll_reset(context)) => return Ends::Severed,
         };
         match filled {
             Ok(true) => {}
