@@ -138,11 +138,27 @@ pub(crate) fn from_client(request: &mut Request) {
     }
 }
 
-/// The request as the next hop gets it, but for its `Host` line (`host_for`).
-pub(crate) fn to_next(request: &mut Request, next: &NextHop) {
-    if *next == (NextHop::App { restore_host: true }) {
-        restore_host(request);
+/// What proxies tell each other of the host, as logs see it. Returns the host that the application is to be asked for, if it is
+/// another.
+pub(crate) fn mark(request: &mut Request, next: &NextHop) -> Option<Box<str>> {
+    match next {
+        NextHop::App { restore_host: false } => None,
+        NextHop::App { restore_host: true } => original_host(&mut request.headers),
+        NextHop::Proxy { .. } => {
+            if request.text(&name::ORIGINAL_HOST).is_empty()
+                && let Ok(host) = HeaderValue::from_str(&request.host)
+            {
+                request.headers.insert(name::ORIGINAL_HOST, host);
+            }
+            let activator = HeaderValue::from_static("activator");
+            request.headers.insert(name::PROXY_REQUEST, activator);
+            None
+        }
     }
+}
+
+/// The request as the next hop gets it, but for its `Host` line; after `mark`.
+pub(crate) fn to_next(request: &mut Request, next: &NextHop) {
     request.body = sent_size(&request.method, request.body);
     if has_any(&request.headers, &HOP_BY_HOP) {
         end_hop(request);
@@ -159,7 +175,9 @@ pub(crate) fn to_next(request: &mut Request, next: &NextHop) {
         Some(lines) => write::field(b"x-forwarded-for", request.peer.text.as_bytes(), lines),
         None => add_peer(headers, &request.peer.text),
     }
-    mark(request, next);
+    if *next == (NextHop::Proxy { private_host: true }) {
+        headers.insert(name::PASSTHROUGH, HeaderValue::from_static("true"));
+    }
 }
 
 /// How much of a body the next hop is told of: an empty one only where a method asks for one (RFC 9110 8.6), as Go does it.
@@ -217,19 +235,15 @@ fn end_hop(request: &mut Request) {
     }
 }
 
-/// The host that the first proxy was asked for; what no host may be, nobody is asked for.
-fn restore_host(request: &mut Request) {
-    let Some(host) = request.headers.get(name::ORIGINAL_HOST) else {
-        return;
-    };
-    if host.is_empty() {
-        return;
-    }
-    request.host = match host.to_str() {
+/// Takes the host that the first proxy was asked for out of the headers; what no host may be, nobody is asked for.
+fn original_host(headers: &mut HeaderMap) -> Option<Box<str>> {
+    let host = headers.get(name::ORIGINAL_HOST).filter(|host| !host.is_empty())?;
+    let host = match host.to_str() {
         Ok(host) if is_host(host.as_bytes()) => host.into(),
         _ => NO_HOST.into(),
     };
-    request.headers.remove(name::ORIGINAL_HOST);
+    headers.remove(name::ORIGINAL_HOST);
+    Some(host)
 }
 
 /// The names of trailers that are to come, as Go writes them.
@@ -242,27 +256,6 @@ fn announced(headers: &HeaderMap, between: &[u8]) -> Option<HeaderValue> {
         write::name(word, &mut out);
     }
     (!out.is_empty()).then(|| HeaderValue::from_maybe_shared(Bytes::from(out)).ok())?
-}
-
-fn mark(request: &mut Request, next: &NextHop) {
-    match next {
-        NextHop::App { .. } => {}
-        NextHop::Proxy { private_host } => {
-            if request.text(&name::ORIGINAL_HOST).is_empty()
-                && let Ok(host) = HeaderValue::from_str(&request.host)
-            {
-                request.headers.insert(name::ORIGINAL_HOST, host);
-            }
-            request
-                .headers
-                .insert(name::PROXY_REQUEST, HeaderValue::from_static("activator"));
-            if *private_host {
-                request
-                    .headers
-                    .insert(name::PASSTHROUGH, HeaderValue::from_static("true"));
-            }
-        }
-    }
 }
 
 /// HTTP/2 may send a cookie in pieces; applications know one line (RFC 9113 8.2.3).
@@ -362,6 +355,9 @@ mod tests {
     fn next(head: &str, next: &NextHop) -> Request {
         let peer = Peer::new(SocketAddr::from(([127, 0, 0, 1], 1)));
         let mut request = parse::request(&Bytes::from(head.to_owned()), &peer, &Limits::default()).unwrap();
+        if let Some(host) = mark(&mut request, next) {
+            request.host = host;
+        }
         to_next(&mut request, next);
         request
     }
@@ -446,6 +442,13 @@ mod tests {
             &NextHop::Proxy { private_host: false },
         );
         assert_eq!(activator.headers["k-original-host"], "h");
+        let activator = next(
+            "GET / HTTP/1.1\r\nHost: h\r\nConnection: K-Proxy-Request\r\n\r\n",
+            &NextHop::Proxy { private_host: true },
+        );
+        let left: Vec<_> = activator.headers.keys().collect();
+        assert!(!activator.headers.contains_key("k-proxy-request"), "{left:?}");
+        assert!(activator.headers.contains_key("k-passthrough-lb"), "{left:?}");
     }
 
     #[test]

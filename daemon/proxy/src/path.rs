@@ -91,11 +91,15 @@ pub(crate) async fn serve<C: Client>(
     if matches!(door.next, NextHop::App { .. }) {
         headers::add_forwarded(&mut request.headers);
     }
+    let host = headers::mark(request, &door.next);
     if !is_gateway {
         line = Line::begin(log, request, &progress);
     }
     if let Some(line) = &mut line {
         line.routed(&revision);
+    }
+    if let Some(host) = host {
+        request.host = host;
     }
     if revision.protocol == PodProtocol::H2c {
         plain::unfold(request);

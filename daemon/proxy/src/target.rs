@@ -120,6 +120,15 @@ impl Target {
         uri.path_and_query(&*path).build().map_err(|_| NoUri::Malformed)
     }
 
+    /// The path as it is meant, and as it came where that cannot be told from the former (Go's `Path` and `RawPath`).
+    pub(crate) fn paths(path: &str) -> (String, String) {
+        let Some(plain) = unescaped(path) else {
+            return (path.to_owned(), String::new());
+        };
+        let raw = if escaped(&plain) == path { "" } else { path };
+        (String::from_utf8_lossy(&plain).into_owned(), raw.to_owned())
+    }
+
     /// The path without the query.
     pub(crate) fn path(&self) -> &str {
         self.text.split_once('?').map_or(&*self.text, |(path, _)| path)
@@ -181,7 +190,8 @@ fn normal(text: &str) -> Option<String> {
     Some(out)
 }
 
-fn unescaped(path: &str) -> Option<Vec<u8>> {
+/// The bytes that a text with escapes means; `None` if it is none.
+pub(crate) fn unescaped(path: &str) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(path.len());
     let mut chars = path.chars();
     while let Some(char) = chars.next() {
@@ -262,6 +272,14 @@ mod tests {
         assert_eq!((&*bytes.text, bytes.raw()), ("/caf%C3%A9", "/caf\u{e9}"));
         let no_text = Target::parse(b"/\xff?\xe9", false).unwrap();
         assert_eq!(no_text.raw(), "/\u{fffd}?\u{fffd}");
+    }
+
+    #[test]
+    fn a_path_that_means_one_thing_is_told_once() {
+        let paths = |path| Target::paths(path);
+        assert_eq!(paths("/a%20b"), ("/a b".to_owned(), String::new()));
+        assert_eq!(paths("/a%2Fb"), ("/a/b".to_owned(), "/a%2Fb".to_owned()));
+        assert_eq!(paths("*"), ("*".to_owned(), "*".to_owned()));
     }
 
     #[test]

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What a template of Knative's request log can see of a request (data-plane spec 4.10).
 //!
-//! Depends on: message, log::facts, logic::settings::template.
+//! Depends on: message, target, log::facts, logic::settings::template.
 
 use super::facts::{Ended, Facts};
 use crate::message::{BodySize, Version, text};
 use crate::revision::Identity;
+use crate::target::{Target, unescaped};
 use http::{HeaderName, HeaderValue, header};
 use logic::settings::template::{Record, Template, Value, canonical};
 use std::collections::BTreeMap;
@@ -83,6 +84,7 @@ fn request(line: &Facts<'_>) -> Value {
         vec![
             ("Method", line.method.as_str().into()),
             ("Host", (&*line.host).into()),
+            ("URL", url(&line.uri)),
             ("RequestURI", (&*line.uri).into()),
             ("Proto", proto.into()),
             ("ProtoMajor", Value::Integer(major)),
@@ -96,6 +98,50 @@ fn request(line: &Facts<'_>) -> Value {
             ("Referer", named(&header::REFERER)),
         ],
     )
+}
+
+/// What a request line asks for, in its parts.
+fn url(uri: &str) -> Value {
+    let (scheme, rest) = match uri.split_once("://") {
+        Some((scheme, rest)) if !uri.starts_with('/') => (scheme, rest),
+        _ => ("", uri),
+    };
+    let begin = match scheme {
+        "" => 0,
+        _ => rest.find(['/', '?']).unwrap_or(rest.len()),
+    };
+    let (authority, rest) = rest.split_at_checked(begin).unwrap_or(("", rest));
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (path, raw_path) = Target::paths(path);
+    let fields = vec![
+        ("Scheme", scheme.into()),
+        ("Host", host.into()),
+        ("Path", path.as_str().into()),
+        ("RawPath", raw_path.as_str().into()),
+        ("RawQuery", query.into()),
+        ("Query", words(query)),
+    ];
+    let type_name = "url.URL";
+    Value::Shown(uri.to_owned(), Record { type_name, fields })
+}
+
+/// The words of a query; what cannot be read is left out.
+fn words(query: &str) -> Value {
+    let mut map: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let pairs = query.split('&').filter(|pair| !pair.is_empty() && !pair.contains(';'));
+    for pair in pairs {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if let (Some(name), Some(value)) = (word(name), word(value)) {
+            map.entry(name).or_default().push(value);
+        }
+    }
+    Value::Query(map)
+}
+
+fn word(text: &str) -> Option<String> {
+    let plain = unescaped(&text.replace('+', " "))?;
+    Some(String::from_utf8_lossy(&plain).into_owned())
 }
 
 fn headers(line: &Facts<'_>) -> Value {
@@ -121,4 +167,30 @@ fn trace<'a>(line: &'a Facts<'_>) -> &'a str {
 
 fn record(type_name: &'static str, fields: Vec<(&'static str, Value)>) -> Value {
     Value::Record(Record { type_name, fields })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rendered(uri: &str, text: &str) -> String {
+        let template = Template::parse("requestLog", text).unwrap();
+        template.render(&url(uri)).unwrap()
+    }
+
+    #[test]
+    fn a_url_is_told_whole_and_in_its_parts() {
+        let parts = "{{.}} {{.Scheme}} {{.Host}} {{.Path}} {{.RawPath}} {{.RawQuery}} {{.Query.Get \"a\"}}";
+        for (uri, due) in [
+            (
+                "/a%2Fb?a=1+2&a=3&c;d",
+                "/a%2Fb?a=1+2&a=3&c;d   /a/b /a%2Fb a=1+2&a=3&c;d 1 2",
+            ),
+            ("/a%20b", "/a%20b   /a b   "),
+            ("/?u=http://h/x", "/?u=http://h/x   /  u=http://h/x "),
+            ("http://u@h:80?a=%zz&b=", "http://u@h:80?a=%zz&b= http h:80   a=%zz&b= "),
+        ] {
+            assert_eq!(rendered(uri, parts), due);
+        }
+    }
 }

@@ -153,18 +153,23 @@ fn length(value: &Value) -> Result<Value, String> {
         Value::Text(text) => text.len(),
         Value::Map(map) => map.len(),
         Value::List(list) => list.len(),
-        Value::Header(map) => map.len(),
+        Value::Header(map) | Value::Query(map) => map.len(),
         other => return Err(format!("len of type {}", other.type_name())),
     };
     Ok(Value::Integer(i64::try_from(length).unwrap_or(i64::MAX)))
 }
 
-/// `index map "key"`: empty if there is no such key.
+/// `index map "key"`: empty if there is no such key; more keys are of what the one before led to.
 fn index(arguments: &[Value]) -> Result<Value, String> {
     match arguments {
+        [value, key, rest @ ..] if !rest.is_empty() => {
+            let mut all = vec![index(&[value.clone(), key.clone()])?];
+            all.extend_from_slice(rest);
+            index(&all)
+        }
         [value] => Ok(value.clone()),
         [Value::Map(map), Value::Text(key)] => Ok(Value::Text(map.get(key).cloned().unwrap_or_default())),
-        [Value::Header(map), Value::Text(name)] => {
+        [Value::Header(map) | Value::Query(map), Value::Text(name)] => {
             let values = map.get(name).into_iter().flatten();
             Ok(Value::List(values.map(|value| value.as_str().into()).collect()))
         }
@@ -173,7 +178,7 @@ fn index(arguments: &[Value]) -> Result<Value, String> {
             .and_then(|at| list.get(at))
             .cloned()
             .ok_or_else(|| format!("index out of range: {at}")),
-        [Value::Map(_) | Value::Header(_), other] => {
+        [Value::Map(_) | Value::Header(_) | Value::Query(_), other] => {
             Err(format!("value has type {}; should be string", other.type_name()))
         }
         [Value::Missing, _] => Err("index of untyped nil".to_owned()),

@@ -192,7 +192,8 @@ impl Verb {
                 }),
                 "]",
             ),
-            Value::Header(map) => bracketed(
+            Value::Shown(text, _) => inner(&text.as_str().into()),
+            Value::Header(map) | Value::Query(map) => bracketed(
                 "map[",
                 map.iter().map(|(name, values)| {
                     let values = bracketed("[", values.iter().map(|value| inner(&value.as_str().into())), "]")?;

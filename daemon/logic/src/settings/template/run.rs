@@ -222,7 +222,7 @@ fn range(
             .into_iter()
             .map(|(key, value)| (Value::Text(key), Value::Text(value)))
             .collect(),
-        Value::Header(map) => {
+        Value::Header(map) | Value::Query(map) => {
             let list = |values: Vec<String>| Value::List(values.into_iter().map(Value::Text).collect());
             map.into_iter()
                 .map(|(name, values)| (Value::Text(name), list(values)))
@@ -318,6 +318,11 @@ fn method(
     }
     values.extend(last);
     match (&object, name.as_str(), values.as_slice()) {
+        (Value::Query(map), "Get", [Value::Text(key)]) => {
+            let first = map.get(key).and_then(|values| values.first());
+            Ok(Value::Text(first.cloned().unwrap_or_default()))
+        }
+        (Value::Query(map), "Has", [Value::Text(key)]) => Ok(Value::Bool(map.contains_key(key))),
         (Value::Header(map), "Get", [Value::Text(header)]) => {
             let first = map.get(&canonical(header)).and_then(|values| values.first());
             Ok(Value::Text(first.cloned().unwrap_or_default()))
@@ -326,7 +331,7 @@ fn method(
             let values = map.get(&canonical(header)).into_iter().flatten();
             Ok(Value::List(values.map(|value| value.as_str().into()).collect()))
         }
-        (Value::Header(_), "Get" | "Values", _) => Err(fault(format!(
+        (Value::Header(_), "Get" | "Values", _) | (Value::Query(_), "Get" | "Has", _) => Err(fault(format!(
             "wrong number of args for {name}: want 1 got {}",
             values.len()
         ))),
@@ -386,7 +391,7 @@ fn reached(value: Value, path: &[String], start: usize) -> Result<Value, Fault> 
             reason,
         };
         match value {
-            Value::Record(ref record) => match record.field(name) {
+            Value::Record(ref record) | Value::Shown(_, ref record) => match record.field(name) {
                 Some(field) => Ok(field.clone()),
                 None => Err(fault(format!(
                     "can't evaluate field {name} in type {}",
@@ -394,6 +399,9 @@ fn reached(value: Value, path: &[String], start: usize) -> Result<Value, Fault> 
                 ))),
             },
             Value::Map(mut map) => Ok(map.remove(name).map_or(Value::Missing, Value::Text)),
+            Value::Header(mut map) | Value::Query(mut map) => Ok(map.remove(name).map_or(Value::Missing, |values| {
+                Value::List(values.into_iter().map(Value::Text).collect())
+            })),
             Value::Missing => Ok(Value::Missing),
             other => Err(fault(format!(
                 "can't evaluate field {name} in type {}",

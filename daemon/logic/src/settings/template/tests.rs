@@ -17,8 +17,18 @@ fn sample() -> Value {
             ("Labels", Value::Map(labels)),
             ("Annotations", Value::Map(BTreeMap::new())),
             ("Header", headers()),
+            ("URL", url()),
         ],
     })
+}
+
+fn url() -> Value {
+    let query = BTreeMap::from([("q".to_owned(), vec!["1".to_owned()])]);
+    let record = Record {
+        type_name: "url.URL",
+        fields: vec![("Path", "/p".into()), ("Query", Value::Query(query))],
+    };
+    Value::Shown("/p?q=1".to_owned(), record)
 }
 
 fn headers() -> Value {
@@ -33,6 +43,16 @@ fn headers_variables_and_ranges_are_as_in_go() {
     let cases = [
         ("{{.Header.Get \"x-multi\"}}|{{.Header.Get \"Nope\"}}", "a|"),
         ("{{index .Header \"X-Multi\"}} {{index .Header \"Nope\"}}", "[a b] []"),
+        (
+            "{{index .Header \"X-Multi\" 1}} {{index .Header \"Referer\" 0 0}}",
+            "b 116",
+        ),
+        ("{{.Header.Referer}}{{.Header.referer}}", "[there]<no value>"),
+        ("{{.URL}} {{.URL.Path}} {{printf \"%s\" .URL}}", "/p?q=1 /p /p?q=1"),
+        (
+            "{{.URL.Query}}{{.URL.Query.Get \"q\"}}{{.URL.Query.Get \"Q\"}}{{.URL.Query.Has \"q\"}}",
+            "map[q:[1]]1true",
+        ),
         (
             "{{range $i, $v := index .Header \"X-Multi\"}}{{$i}}:{{$v}}{{$.Name}};{{end}}",
             "0:ablue;1:bblue;",
@@ -58,6 +78,9 @@ fn headers_variables_and_ranges_are_as_in_go() {
             .contains("undefined variable \"$gone\"")
     );
     assert!(rendered("{{range .Code}}{{end}}").is_err());
+    assert!(rendered("{{index .Header \"Nope\" 0}}").is_err());
+    assert!(rendered("{{index .Code 1 2}}").is_err());
+    assert!(rendered("{{.URL.Nope}}").is_err());
     assert!(rendered("{{.Name.Get \"x\"}}").is_err());
 }
 

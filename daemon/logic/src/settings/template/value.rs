@@ -23,8 +23,12 @@ pub enum Value {
     List(Vec<Value>),
     /// Headers, by their canonical names; `Get` and `Values` are its methods.
     Header(BTreeMap<String, Vec<String>>),
+    /// Words of a query, by their names as they are; `Get` and `Has` are its methods.
+    Query(BTreeMap<String, Vec<String>>),
     /// Named fields.
     Record(Record),
+    /// The same, of something that is printed in its own way.
+    Shown(String, Record),
     /// Nothing: a key that a map does not have.
     Missing,
 }
@@ -59,8 +63,8 @@ impl Value {
             Self::Bool(value) => *value,
             Self::Map(map) => !map.is_empty(),
             Self::List(list) => !list.is_empty(),
-            Self::Header(map) => !map.is_empty(),
-            Self::Record(_) => true,
+            Self::Header(map) | Self::Query(map) => !map.is_empty(),
+            Self::Record(_) | Self::Shown(..) => true,
             Self::Missing => false,
         }
     }
@@ -77,7 +81,8 @@ impl Value {
                 format!("map[{}]", entries.join(" "))
             }
             Self::List(list) => bracketed(list.iter().map(Self::printed)),
-            Self::Header(map) => {
+            Self::Shown(text, _) => text.clone(),
+            Self::Header(map) | Self::Query(map) => {
                 let entry =
                     |(name, values): (&String, &Vec<String>)| format!("{name}:{}", bracketed(values.iter().cloned()));
                 format!("map{}", bracketed(map.iter().map(entry)))
@@ -100,7 +105,8 @@ impl Value {
             Self::Map(_) => "map[string]string",
             Self::List(_) => "[]string",
             Self::Header(_) => "http.Header",
-            Self::Record(record) => record.type_name,
+            Self::Query(_) => "url.Values",
+            Self::Record(record) | Self::Shown(_, record) => record.type_name,
             Self::Missing => "nil",
         }
     }

@@ -38,6 +38,9 @@ fn outline(request: &Request) -> impl PartialEq + std::fmt::Debug {
 
 /// The lines that the pod gets, in order of their text: those of one name stay where they were.
 fn to_pod(request: &mut Request, next: &NextHop) -> Vec<String> {
+    if let Some(host) = headers::mark(request, next) {
+        request.host = host;
+    }
     headers::to_next(request, next);
     let mut out = BytesMut::new();
     write::request(request, &request.host, &mut out);
