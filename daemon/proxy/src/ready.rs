@@ -4,13 +4,14 @@
 //! Mechanism: TCP connect, HTTP GET, gRPC health check; without a period every 50 ms until it passes or ten seconds are over.
 //! A pod of several containers may have several probes: they run at once, and all must pass.
 //! Invariants: checks at the same time are one check.
-//! Depends on: get, grpc, reader, limits, tls, together.
+//! Depends on: get, grpc, reader, limits, target, tls, together.
 
 mod grpc;
 
 use crate::get::get;
 use crate::limits::Limits;
 use crate::reader::Reader;
+use crate::target::visible;
 use crate::tls;
 use crate::together::join;
 use std::io;
@@ -211,16 +212,25 @@ impl Handler {
 }
 
 fn request(address: &str, path: &str, headers: &[(String, String)]) -> String {
-    let is_host = |(name, _): &&(String, String)| name.eq_ignore_ascii_case("host");
-    let host = headers.iter().find(is_host).map_or(address, |(_, host)| host);
+    // What the probe says itself stands for ours, as with kubelet.
+    let said = |name: &str, ours| {
+        let found = headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
+        found.map_or(ours, |(_, value)| value.as_str())
+    };
+    let (host, agent) = (said("host", address), said("user-agent", "kube-probe//"));
+    let is_said = |name: &str| {
+        ["host", "user-agent"]
+            .iter()
+            .any(|said| name.eq_ignore_ascii_case(said))
+    };
     let further: String = headers
         .iter()
-        .filter(|header| !is_host(header))
+        .filter(|(name, _)| !is_said(name))
         .map(|(name, value)| format!("{name}: {value}\r\n"))
         .collect();
-    let path = path.trim_start_matches('/');
+    let path = visible(path.trim_start_matches('/'));
     format!(
-        "GET /{path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: kube-probe//\r\nConnection: close\r\n\
+        "GET /{path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {agent}\r\nConnection: close\r\n\
          Accept-Encoding: gzip\r\n{further}\r\n"
     )
 }
@@ -232,4 +242,36 @@ where
 {
     let got = get(request, &mut Reader::new(reader), &mut writer, &Limits::default()).await?;
     Ok(got.status)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(path: &str, headers: &[(&str, &str)]) -> String {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let headers: Vec<_> = headers.iter().map(owned).collect();
+        request("10.0.0.1:80", path, &headers)
+    }
+
+    #[test]
+    fn what_a_probe_says_itself_is_said_once() {
+        let plain = head("//a?b=c", &[]);
+        assert!(plain.starts_with("GET /a?b=c HTTP/1.1\r\nHost: 10.0.0.1:80\r\nUser-Agent: kube-probe//\r\n"));
+        let own = head("a", &[("user-agent", "me"), ("HOST", "h"), ("X-A", "1")]);
+        assert!(
+            own.starts_with("GET /a HTTP/1.1\r\nHost: h\r\nUser-Agent: me\r\n"),
+            "{own}"
+        );
+        assert!(
+            own.ends_with("\r\nX-A: 1\r\n\r\n") && own.matches("Host").count() == 1,
+            "{own}"
+        );
+    }
+
+    #[test]
+    fn a_path_makes_one_request_line_whatever_is_in_it() {
+        assert!(head("/a b\r\nX: \u{e9}", &[]).starts_with("GET /a%20b%0D%0AX:%20%C3%A9 HTTP/1.1\r\n"));
+        assert!(head("/a%20b", &[]).starts_with("GET /a%20b HTTP/1.1\r\n"));
+    }
 }

@@ -229,6 +229,18 @@ fn escape(byte: u8, out: &mut String) {
     out.extend(['%', digit(byte >> 4), digit(byte & 15)]);
 }
 
+/// With everything escaped that is no visible ASCII.
+pub(crate) fn visible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte.is_ascii_graphic() {
+            true => out.push(char::from(byte)),
+            false => escape(byte, &mut out),
+        }
+    }
+    out
+}
+
 fn escaped(path: &[u8]) -> String {
     let mut out = String::with_capacity(path.len());
     for byte in path {
