@@ -75,7 +75,11 @@ fn is_ours_only(data: &[u8]) -> bool {
     let is_folded = data.windows(2).any(|pair| matches!(pair, [b'\n', b' ' | b'\t']));
     let mut lines = data.split(|byte| *byte == b'\n');
     let line = lines.next().unwrap_or_default();
-    let is_spaced = |line: &[u8]| line.split(|byte| *byte == b':').next().is_some_and(|name| name.contains(&b' '));
+    let is_spaced = |line: &[u8]| {
+        line.split(|byte| *byte == b':')
+            .next()
+            .is_some_and(|name| name.contains(&b' '))
+    };
     let is_usual = line.get(7).is_some_and(|minor| b"01".contains(minor))
         && line.get(8) == Some(&b' ')
         && line.get(9..12).is_some_and(|code| code.iter().all(u8::is_ascii_digit))
