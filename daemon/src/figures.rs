@@ -18,8 +18,7 @@ const KERNEL_CLASSES: [&str; abi::STATUS_CLASSES] = ["unknown", "1xx", "2xx", "3
 
 /// Adds a revision's figures; `load`: what it has on this node; `way`: how clients come to it.
 pub(crate) fn of_revision(page: &mut Page, revision: &Revision, load: Option<&Reading>, way: Option<&DataPath>) {
-    let (of, counters) = (&revision.identity, &revision.counters);
-    let labels = [of.namespace.as_str(), &of.service, &of.configuration, &of.name];
+    let (labels, counters) = (labels(&revision.identity), &revision.counters);
     for (class, count) in CLASSES.into_iter().zip(&counters.answers) {
         let count = count.load(Relaxed);
         if count > 0 {
@@ -64,7 +63,7 @@ pub(crate) fn of_revision(page: &mut Page, revision: &Revision, load: Option<&Re
 /// Adds the figures of one pod of a revision: `depth`, what it has where a number limits it; `counts`: what the kernel counted
 /// of it, and when.
 pub(crate) fn of_pod(page: &mut Page, of: &Identity, depth: Option<u64>, counts: Option<&(u64, Counts)>) {
-    let labels = [of.namespace.as_str(), &of.service, &of.configuration, &of.name];
+    let labels = labels(of);
     if let Some(depth) = depth {
         page.sample(&names::QUEUE_DEPTH, &labels, depth as f64);
     }
@@ -72,6 +71,11 @@ pub(crate) fn of_pod(page: &mut Page, of: &Identity, depth: Option<u64>, counts:
         page.sample(&names::REQUEST_ACTIVE, &labels, counts.in_flight() as f64);
         of_kernel(page, labels, counts, *at);
     }
+}
+
+/// A revision's labels.
+fn labels(of: &Identity) -> [&str; 4] {
+    [&of.namespace, &of.service, &of.configuration, &of.name]
 }
 
 /// A revision's labels and one more.

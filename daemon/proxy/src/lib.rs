@@ -77,6 +77,6 @@ pub use ready::{Handler, Probe, Readiness};
 pub use revision::{Counters, Identity, Revision};
 pub use room::{Limit, Room};
 pub use server::listen;
-pub use stat::{Meter, Stat, Taken};
+pub use stat::{Periods, Stat};
 pub use tls::{BadCertificate, Certificate, Certificates};
 pub use trace::{Span, SpanBuffer, SpanFacts, SpanId, Spans, Step, TraceId, Tracing};

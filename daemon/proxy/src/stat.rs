@@ -5,8 +5,9 @@
 //! Mechanism: a period lasts from one question to the first that comes a second later or more; questions within are given the
 //! period before.
 //! Invariants: before the first period is over only the pod's name is told; one period of a second or more is one mean.
-//! Depends on: nothing.
+//! Depends on: logic::kpa (readings).
 
+use logic::kpa::{Moment, Reading};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -54,29 +55,18 @@ impl Stat {
     }
 }
 
-/// Counters of a pod that only grow, wrapping.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Taken {
-    /// Nanoseconds of a clock that only grows.
-    pub at: u64,
-    /// Request-nanoseconds in flight.
-    pub integral: u64,
-    /// Requests begun.
-    pub started: u64,
-}
-
-/// Makes means of a pod's counters.
+/// Makes periods of a pod's readings.
 #[derive(Debug)]
-pub struct Meter {
+pub struct Periods {
     pod: String,
-    begun: u64,
-    state: Mutex<(Taken, Option<Stat>)>,
+    begun: Moment,
+    state: Mutex<(Reading, Option<Stat>)>,
 }
 
-impl Meter {
-    /// Of a pod that has these counters now.
+impl Periods {
+    /// Of a pod that is read so now.
     #[must_use]
-    pub fn new(pod: impl Into<String>, now: Taken) -> Self {
+    pub fn new(pod: impl Into<String>, now: Reading) -> Self {
         Self {
             pod: pod.into(),
             begun: now.at,
@@ -84,19 +74,18 @@ impl Meter {
         }
     }
 
-    /// What is told when the counters are these.
-    pub fn tell(&self, now: Taken) -> Stat {
+    /// What is told when it is read so.
+    pub fn tell(&self, now: Reading) -> Stat {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let (before, told) = &mut *state;
-        let took = now.at.saturating_sub(before.at);
-        if u128::from(took) >= PERIOD.as_nanos() {
-            // Counters of several CPUs are not read at one instant: near 0 it may be some nanoseconds below.
-            let in_flight = (now.integral.wrapping_sub(before.integral) as i64).max(0);
+        if now.at.since(before.at) >= PERIOD {
+            // Counters of several CPUs are not read at one instant: near 0 they may have gone back by some nanoseconds.
+            let mean = now.mean_since(before).unwrap_or_default();
             *told = Some(Stat {
                 pod: self.pod.clone(),
-                concurrency: in_flight as f64 / took as f64,
-                requests: now.started.wrapping_sub(before.started) as f64 * PERIOD.as_nanos() as f64 / took as f64,
-                uptime: now.at.saturating_sub(self.begun) as f64 / 1e9,
+                concurrency: mean.concurrency,
+                requests: mean.rps,
+                uptime: now.at.since(self.begun).as_secs_f64(),
             });
             *before = now;
         }
@@ -130,18 +119,18 @@ mod tests {
 
     #[test]
     fn a_period_is_a_second_or_more() {
-        let at = |millis: u64, integral: u64, started: u64| Taken {
-            at: 5 * SECOND + millis * 1_000_000,
+        let at = |millis: u64, integral: u64, started: u64| Reading {
+            at: Moment::from_unix(Duration::from_millis(5000 + millis)),
             integral,
             started,
         };
-        let meter = Meter::new("pod", at(0, 7, 40));
+        let periods = Periods::new("pod", at(0, 7, 40));
         let named = Stat {
             pod: "pod".to_owned(),
             ..Stat::default()
         };
-        assert_eq!(meter.tell(at(999, SECOND, 50)), named);
-        let first = meter.tell(at(2000, 7 + 3 * SECOND, 44));
+        assert_eq!(periods.tell(at(999, SECOND, 50)), named);
+        let first = periods.tell(at(2000, 7 + 3 * SECOND, 44));
         let expected = Stat {
             concurrency: 1.5,
             requests: 2.0,
@@ -150,8 +139,8 @@ mod tests {
         };
         assert_eq!(first, expected);
         // The same until the next period is over.
-        assert_eq!(meter.tell(at(2500, 9 * SECOND, 90)), expected);
-        let second = meter.tell(at(3000, 6 + 3 * SECOND, 44));
+        assert_eq!(periods.tell(at(2500, 9 * SECOND, 90)), expected);
+        let second = periods.tell(at(3000, 6 + 3 * SECOND, 44));
         assert_eq!(second, Stat { uptime: 3.0, ..named });
     }
 }

@@ -22,9 +22,10 @@ use control::settings::Settings;
 use kernel::{Counts, Netns};
 use life::Tasks;
 use life::metrics::Page;
+use logic::kpa::{Moment, Reading};
 use proxy::{
-    Beside, Door, Drainer, Entry, Front, Health, Identity, Limits, Logging, Meter, NextHop, Probes, Revision, Room,
-    Stat, Taken,
+    Beside, Door, Drainer, Entry, Front, Health, Identity, Limits, Logging, NextHop, Periods, Probes, Revision, Room,
+    Stat,
 };
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -100,15 +101,14 @@ impl Ports {
         let of = Arc::new(of);
         let (drained, uid) = (self.drained.clone(), of.uid.clone());
         let drainer = Drainer::new(open.health.clone(), move || drained.drained(&uid));
-        let begun = of.taken().unwrap_or_else(|| Taken {
-            at: kernel::monotonic(),
-            ..Taken::default()
-        });
+        let begun = of
+            .reading()
+            .unwrap_or_else(|| reading(kernel::monotonic(), &Counts::default()));
         let (of_stat, of_page) = (Arc::clone(&of), Arc::clone(&of));
-        let meter = Meter::new(of.name.clone(), begun);
+        let periods = Periods::new(of.name.clone(), begun);
         let mut all = vec![
             (ADMIN, Beside::Admin(Arc::new(drainer))),
-            (STAT, Beside::Stat(Arc::new(move || of_stat.stat(&meter)))),
+            (STAT, Beside::Stat(Arc::new(move || of_stat.stat(&periods)))),
         ];
         if wants_metrics {
             all.push((METRICS, Beside::Metrics(Arc::new(move || of_page.page()))));
@@ -195,12 +195,8 @@ impl Of {
         self.node.counts_of(&self.full, &self.uid)
     }
 
-    fn taken(&self) -> Option<Taken> {
-        self.counts().map(|(at, counts)| Taken {
-            at,
-            integral: counts.integral(at),
-            started: counts.core.started,
-        })
+    fn reading(&self) -> Option<Reading> {
+        self.counts().map(|(at, counts)| reading(at, &counts))
     }
 
     /// What it has in flight, whoever knows.
@@ -209,14 +205,14 @@ impl Of {
     }
 
     /// Means, or where the kernel does not count, what the path has on the pod just now.
-    fn stat(&self, meter: &Meter) -> Stat {
-        self.taken().map_or_else(
+    fn stat(&self, periods: &Periods) -> Stat {
+        self.reading().map_or_else(
             || Stat {
                 pod: self.name.clone(),
                 concurrency: self.load() as f64,
                 ..Stat::default()
             },
-            |taken| meter.tell(taken),
+            |reading| periods.tell(reading),
         )
     }
 
@@ -225,5 +221,14 @@ impl Of {
         let depth = self.is_limited.then(|| self.load());
         figures::of_pod(&mut page, &self.identity, depth, self.counts().as_ref());
         page.text()
+    }
+}
+
+/// As means are made of it: only the time between two of them counts, whatever the clock.
+fn reading(at: u64, counts: &Counts) -> Reading {
+    Reading {
+        at: Moment::from_unix(Duration::from_nanos(at)),
+        integral: counts.integral(at),
+        started: counts.core.started,
     }
 }

@@ -26,6 +26,19 @@ pub struct Reading {
     pub started: u64,
 }
 
+impl Reading {
+    /// The means since an earlier reading; `None` if the counters went back.
+    pub fn mean_since(&self, earlier: &Self) -> Option<Sample> {
+        let area = self.integral.wrapping_sub(earlier.integral) as i64;
+        let started = self.started.checked_sub(earlier.started)?;
+        let time = self.at.nanoseconds().saturating_sub(earlier.at.nanoseconds()) as f64;
+        (area >= 0).then(|| Sample {
+            concurrency: area as f64 / time,
+            rps: started as f64 * SECOND / time,
+        })
+    }
+}
+
 /// Why a reading gave nothing; the source is measured from it on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ReadingError {
@@ -70,7 +83,7 @@ impl Meter {
         if reading.at <= last.at {
             return Err(ReadingError::NotLater);
         }
-        let mean = mean(last, reading);
+        let mean = reading.mean_since(&last);
         let carried = std::mem::take(&mut self.carried);
         self.last = Some(reading);
         let mean = mean.ok_or(ReadingError::WentBack)?;
@@ -126,17 +139,6 @@ impl Iterator for Seconds {
         let sample = std::mem::replace(&mut self.first, self.rest);
         Some((Moment::from_unix_seconds(u64::try_from(self.next).unwrap_or(0)), sample))
     }
-}
-
-/// The means between two readings; `None` if the counters went back.
-fn mean(from: Reading, to: Reading) -> Option<Sample> {
-    let area = to.integral.wrapping_sub(from.integral) as i64;
-    let started = to.started.checked_sub(from.started)?;
-    let time = to.at.nanoseconds().saturating_sub(from.at.nanoseconds()) as f64;
-    (area >= 0).then(|| Sample {
-        concurrency: area as f64 / time,
-        rps: started as f64 * SECOND / time,
-    })
 }
 
 fn plus(sum: Sample, mean: Sample, part: f64) -> Sample {

@@ -6,11 +6,12 @@
 use super::bytes::text;
 use anyhow::{Context as _, Result, bail};
 use life::Tasks;
+use logic::kpa::{Moment, Reading};
 use logic::limiter;
 use logic::settings::template::Template;
 use proxy::{
     Beside, Door, Drainer, Endpoints, Entry, Front, Handler, Health, Identity, Judging, Limits, LogFormat, Logging,
-    Meter, NextHop, Probe, Probes, Readiness, RequestLog, Rest, Revision, Revisions, Taken, Timeouts,
+    NextHop, Periods, Probe, Probes, Readiness, RequestLog, Rest, Revision, Revisions, Timeouts,
 };
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap};
@@ -173,9 +174,10 @@ async fn open(door: Door) -> Result<SocketAddr> {
 
 /// The ports of a pod beside the application's.
 fn ports(config: &Value, revision: &Arc<Revision>, health: &Health, tasks: &Tasks) -> Vec<(&'static str, Door)> {
-    let taken = || Taken {
-        at: u64::try_from(UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos()).unwrap_or(0),
-        ..Taken::default()
+    let reading = || Reading {
+        at: Moment::from_unix(UNIX_EPOCH.elapsed().unwrap_or_default()),
+        integral: 0,
+        started: 0,
     };
     let (of_drain, of_page) = (Arc::clone(revision), Arc::clone(revision));
     let rests = move || -> Rest {
@@ -190,12 +192,12 @@ fn ports(config: &Value, revision: &Arc<Revision>, health: &Health, tasks: &Task
             }
         })
     };
-    let meter = Meter::new("pod-1", taken());
+    let periods = Periods::new("pod-1", reading());
     let mut all = vec![
         ("admin", Beside::Admin(Arc::new(Drainer::new(health.clone(), rests)))),
         (
             "autoscaling-metrics",
-            Beside::Stat(Arc::new(move || meter.tell(taken()))),
+            Beside::Stat(Arc::new(move || periods.tell(reading()))),
         ),
     ];
     if config["request_metrics_protocol"] == "prometheus" {
